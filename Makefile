@@ -1,0 +1,41 @@
+# Every target sets up what it needs: python3, pip and make are enough on a fresh machine.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint types check bars clean
+
+help: ## List the targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+setup: $(READY) ## Install the package and its tools, as tested, into .venv
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $(READY)
+
+demo: $(READY) ## Paint pictures, annotate them with the embedded checkpoint, score the result
+	$(BIN)/florence-annotate demo demo --count 60
+	$(BIN)/florence-annotate run demo --model shapes --visuals -o demo-dataset
+	$(BIN)/python -m florence_annotate.shapes.score demo-dataset demo/ground-truth.json
+
+test: $(READY) ## Run the tests
+	$(BIN)/python -m pytest
+
+lint: $(READY) ## Check style and format (ruff)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(READY) ## Check types (mypy, strict)
+	$(BIN)/mypy
+
+check: lint types test ## Lint, format, types and tests
+
+bars: $(READY) ## Measure the embedded checkpoint on 500 unseen pictures, as the README states it
+	sh benchmarks/accuracy.sh $(BIN)
+
+clean: ## Remove what make wrote
+	rm -rf $(VENV) demo demo-dataset build dist

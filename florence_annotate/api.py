@@ -1,0 +1,167 @@
+"""The Python API, as small as the command: `annotate` pictures, `open_dataset` of a job."""
+
+import hashlib
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+from PIL import Image
+from tqdm import tqdm
+
+from florence_annotate import exporting, images, recipes, tasks
+from florence_annotate.annotator import Annotator
+from florence_annotate.classes import ClassList, ClassSpec
+from florence_annotate.dataset import AnnotatedImage, Dataset, read_picture
+from florence_annotate.errors import UsageError
+from florence_annotate.journal import Journal
+from florence_annotate.loading import LoadingOptions, load
+from florence_annotate.model import checkpoint as checkpoints
+from florence_annotate.model.device import resolve_attention, resolve_device, resolve_dtype
+from florence_annotate.model.florence import Florence
+from florence_annotate.policy import Policy
+from florence_annotate.recipes import Strategy
+from florence_annotate.types import Failure, Generation, ImageRef, Picture
+
+Pictorial: TypeAlias = str | os.PathLike[str] | Image.Image | np.ndarray[Any, Any]
+"""A path, a PIL image, or an RGB array of uint8, shape (height, width, 3)."""
+
+
+def annotate(
+    pictures: Iterable[Pictorial],
+    classes: Sequence[str] | None = None,
+    *,
+    model: str = "base-ft",
+    revision: str | None = None,
+    strategy: str = "auto",
+    device: str = "auto",
+    dtype: str = "auto",
+    batch_size: int = 8,
+    min_score: float = 0.0,
+    nms: float | None = None,
+    progress: bool = False,
+) -> Iterator[AnnotatedImage | Failure]:
+    """Annotate pictures in batches, in their order, without writing anything.
+
+    Yields an `AnnotatedImage` a picture, with boxes in pixels of the upright picture, or a
+    `Failure` for one that can't be read. With `classes` None the class ids are those of the
+    checkpoint's labels in the order in which they first appear. Raises UsageError, CheckpointError
+    and DeviceError before the first picture.
+    """
+    class_list = None if classes is None else ClassList(ClassSpec(name) for name in classes)
+    try:
+        chosen = Strategy(strategy)
+    except ValueError as error:
+        names = ", ".join(Strategy)
+        raise UsageError(f"there is no strategy {strategy!r}: choose from {names}") from error
+    checkpoint = checkpoints.find(model, revision)
+    plan = recipes.plan(tasks.find(tasks.OD), chosen, class_list, checkpoint.known_labels)
+    generation = Generation(
+        min(512, checkpoint.max_new_tokens), checkpoint.num_beams, checkpoint.no_repeat_ngram, True
+    )
+    torch_device = resolve_device(device)
+    torch_dtype = resolve_dtype(
+        dtype, torch_device, is_embedded=checkpoint.name == checkpoints.SHAPES
+    )
+    attention = resolve_attention("auto", torch_device, torch_dtype)
+    network = Florence(checkpoint, torch_device, torch_dtype, attention)
+    annotator = Annotator(network, plan.recipe, generation, batch_size)
+    reader = _Reader(plan.recipe, class_list, min_score, nms)
+    total = len(pictures) if isinstance(pictures, Sequence) else None
+    return _annotate(pictures, annotator, reader, tqdm(total=total, disable=not progress))
+
+
+class _Reader:
+    """Outcomes → annotated images; without classes, a label becomes one when it first appears."""
+
+    def __init__(
+        self,
+        recipe: recipes.DetectionRecipe,
+        classes: ClassList | None,
+        min_score: float,
+        nms: float | None,
+    ) -> None:
+        self._recipe = recipe
+        self._ids: dict[str, int] = {}
+        self._classes = classes
+        prompted: frozenset[int] = frozenset()
+        if classes is not None:
+            prompted = recipes.asked_by_prompt(recipe.questions, classes)
+        find = self._find_or_add if classes is None else classes.find
+        self._policy = Policy(find, prompted, min_score, nms)
+
+    def _find_or_add(self, label: str) -> int:
+        return self._ids.setdefault(label, len(self._ids))
+
+    def read(self, outcome: Any) -> AnnotatedImage | Failure:
+        if isinstance(outcome, Failure):
+            return outcome
+        image = read_picture(outcome, self._recipe, self._policy, ())
+        names = tuple(self._ids) if self._classes is None else self._classes.names
+        return replace(image, class_names=names)
+
+
+def _annotate(
+    pictures: Iterable[Pictorial], annotator: Annotator, reader: _Reader, bar: "tqdm[Any]"
+) -> Iterator[AnnotatedImage | Failure]:
+    options = LoadingOptions(annotator.model.image_size, annotator.batch_size, workers=0)
+    with bar:
+        batch: list[Picture | Failure] = []
+        for place, pictorial in enumerate(pictures):
+            batch.append(_load(pictorial, place, options))
+            if len(batch) == options.batch_size:
+                yield from _ask(batch, annotator, reader)
+                bar.update(len(batch))
+                batch = []
+        yield from _ask(batch, annotator, reader)
+        bar.update(len(batch))
+
+
+def _ask(
+    batch: Sequence[Picture | Failure], annotator: Annotator, reader: _Reader
+) -> Iterator[AnnotatedImage | Failure]:
+    answered = iter(annotator.annotate([x for x in batch if isinstance(x, Picture)]))
+    for loaded in batch:
+        yield reader.read(loaded if isinstance(loaded, Failure) else next(answered))
+
+
+def _load(pictorial: Pictorial, place: int, options: LoadingOptions) -> Picture | Failure:
+    if isinstance(pictorial, str | os.PathLike):
+        path = os.path.abspath(os.fsencode(pictorial))
+        try:
+            status = os.stat(path)
+        except OSError as error:
+            ref = ImageRef(os.fspath(pictorial), path, 0, 0)
+            return Failure(ref, "read", "missing", error.strerror or str(error))
+        ref = ImageRef(os.fspath(pictorial), path, status.st_size, status.st_mtime_ns)
+        return load(ref, options)
+    ref = ImageRef(f"picture {place}", b"", 0, 0)
+    try:
+        image = pictorial if isinstance(pictorial, Image.Image) else _from_array(pictorial)
+        image = images.as_rgb(image)
+    except (TypeError, images.UnreadableImageError) as error:
+        return Failure(ref, "decode", "not-an-image", str(error))
+    pixels = images.model_pixels(image, options.image_size)
+    sha = hashlib.sha256(image.tobytes()).hexdigest()
+    return Picture(ref, sha, pixels, image.width, image.height)
+
+
+def _from_array(array: np.ndarray[Any, Any]) -> Image.Image:
+    if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3 or not array.size:
+        raise TypeError(
+            f"expected an RGB array of uint8, shape (height, width, 3), not {array.dtype} "
+            f"{array.shape}"
+        )
+    return Image.fromarray(array)
+
+
+def open_dataset(out: str | os.PathLike[str]) -> Dataset:
+    """The annotated pictures of a job's output folder, finished or not, under its last settings.
+
+    Iterate over it, as often as you like; `class_names` and `split_of(key)` go with it. Raises
+    JobError where the folder holds no job.
+    """
+    journal = Journal.open_existing(Path(out))
+    return exporting.open_dataset(journal, exporting.last_spec(journal))

@@ -1,0 +1,75 @@
+"""The command line: one thin module a command. Nothing here loads torch before it is needed."""
+
+import os
+import sys
+
+import typer
+
+from florence_annotate.cli import (
+    demo,
+    doctor,
+    export,
+    failures,
+    resume,
+    run,
+    status,
+    tasks,
+)
+from florence_annotate.errors import FlorenceAnnotateError
+
+app = typer.Typer(
+    name="florence-annotate",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    rich_markup_mode="markdown",
+)
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        from florence_annotate import __version__
+
+        typer.echo(f"florence-annotate {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    version: bool = typer.Option(
+        False, "--version", callback=_show_version, is_eager=True, help="Print the version."
+    ),
+) -> None:
+    """Turn folders of pictures into YOLO and COCO datasets with Microsoft's Florence-2.
+
+    Begin with: florence-annotate run ./images --classes person,car
+
+    Exit codes: 0 done; 1 could not run; 2 usage; 3 done, but with more failures than
+    --max-failures allows; 130 interrupted, and the same command goes on.
+    """
+
+
+app.command("run")(run.run)
+app.command("resume")(resume.resume)
+app.command("export")(export.export)
+app.command("status")(status.status)
+app.command("failures")(failures.failures)
+app.command("demo")(demo.demo)
+app.command("doctor")(doctor.doctor)
+app.command("tasks")(tasks.list_tasks)
+
+
+def main() -> None:
+    """The console script."""
+    # the hub's client and transformers print bars and hints of their own between our lines
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    try:
+        app()
+    except FlorenceAnnotateError as error:
+        typer.echo(f"error: {error}", err=True)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:  # `| head` has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)

@@ -1,0 +1,68 @@
+"""`florence-annotate doctor`."""
+
+from typing import Annotated, Any
+
+import typer
+
+from florence_annotate.cli import options, screen
+
+
+def doctor(
+    model: Annotated[
+        str | None, typer.Option(help="Also look for this checkpoint: a hub id or a folder.")
+    ] = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Say what this machine has: versions, devices, attention kernels, checkpoints."""
+    findings = _examine(model)
+    if as_json:
+        screen.print_json(findings)
+        return
+    for topic, lines in findings.items():
+        typer.echo(topic)
+        for name, value in lines.items():
+            typer.echo(f"  {name:44} {value}")
+
+
+def _examine(model: str | None) -> dict[str, dict[str, Any]]:
+    import importlib.util
+
+    import torch
+
+    import florence_annotate
+    from florence_annotate.exporting import versions
+    from florence_annotate.model import checkpoint
+
+    devices: dict[str, Any] = {"cpu": f"{torch.get_num_threads()} threads"}
+    for index in range(torch.cuda.device_count()):
+        properties = torch.cuda.get_device_properties(index)
+        memory = properties.total_memory / 2**30
+        devices[f"cuda:{index}"] = f"{properties.name}, {memory:.0f} GiB"
+    if torch.backends.mps.is_available():
+        devices["mps"] = "Apple GPU"
+    has_flash = importlib.util.find_spec("flash_attn") is not None
+    names = [checkpoint.SHAPES, *checkpoint.PUBLIC, *([model] if model else [])]
+    return {
+        "versions": {"florence-annotate": florence_annotate.__version__, **versions()},
+        "devices": devices,
+        "attention": {
+            "sdpa": "yes",
+            "flash_attention_2": "installed" if has_flash else "not installed",
+        },
+        "checkpoints": {name: _look_for(name) for name in names},
+    }
+
+
+def _look_for(name: str) -> str:
+    from florence_annotate.errors import CheckpointError
+    from florence_annotate.model import checkpoint
+
+    try:
+        found = checkpoint.find(name, download=False)
+    except CheckpointError as error:
+        if checkpoint.hub_id(name) in checkpoint.PUBLIC.values():
+            return (
+                f"not on this machine: {checkpoint.hub_id(name)} is fetched when it is first used"
+            )
+        return str(error)
+    return f"found in {found.folder}"

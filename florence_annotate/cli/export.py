@@ -1,0 +1,45 @@
+"""`florence-annotate export`."""
+
+from typing import Any
+
+from florence_annotate.cli import options, screen
+
+
+def export(
+    out: options.Out,
+    classes: options.Classes = None,
+    classes_file: options.ClassesFile = None,
+    formats: options.Formats = None,
+    visuals: options.Visuals = None,
+    visuals_limit: options.VisualsLimit = None,
+    images: options.Images = None,
+    split: options.Split = None,
+    seed: options.Seed = None,
+    min_score: options.MinScore = None,
+    nms: options.Nms = None,
+    overwrite: options.Overwrite = False,
+    as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Write a job's dataset again: other formats, thresholds or splits, without the model.
+
+    What is not given stays as in the last run. A job that is not finished is exported as far as it
+    is done.
+    """
+    settings: dict[str, Any] = {
+        name: value
+        for name, value in locals().items()
+        if name not in ("out", "overwrite", "as_json", "quiet")
+    }
+    from florence_annotate import config, exporting, lock
+    from florence_annotate.journal import Journal
+
+    with Journal.open_existing(out) as journal, lock.held(out):
+        spec = config.change(exporting.last_spec(journal), settings)
+        exported = exporting.export(journal, out.absolute(), spec, overwrite=overwrite)
+        summary = exporting.summarise(journal, out.absolute(), spec, exported)
+        exporting.write_summary(out, summary)
+    if as_json:
+        screen.print_json(summary)
+    elif not quiet:
+        screen.show_summary(summary, out)

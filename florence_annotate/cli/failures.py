@@ -1,0 +1,24 @@
+"""`florence-annotate failures`."""
+
+import typer
+
+from florence_annotate.cli import options, screen
+
+
+def failures(out: options.Out, as_json: options.AsJson = False) -> None:
+    """List the pictures that could not be annotated, and why."""
+    from florence_annotate.journal import Journal
+
+    with Journal.open_existing(out) as journal:
+        failed = list(journal.failures())
+    if as_json:
+        screen.print_json(
+            [
+                {"key": f.ref.key, "stage": f.stage, "kind": f.kind, "message": f.message}
+                for f in failed
+            ]
+        )
+        return
+    for failure in failed:
+        typer.echo(f"{failure.ref.key}: {failure.kind} ({failure.stage}): {failure.message}")
+    typer.echo(f"{len(failed)} failed; 'resume --retry-failed' tries them again", err=True)

@@ -1,0 +1,42 @@
+"""`florence-annotate resume`."""
+
+from typing import Annotated
+
+import typer
+
+from florence_annotate.cli import options, screen
+
+
+def resume(
+    out: options.Out,
+    device: Annotated[
+        str | None,
+        typer.Option(
+            metavar="auto|cpu|cuda[:N]|mps", help="Run on another device than the last run."
+        ),
+    ] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(metavar="N", help="Another batch size than the last run's.")
+    ] = None,
+    retry_failed: options.RetryFailed = False,
+    overwrite: options.Overwrite = False,
+    as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Go on with a job, with the settings of its last run."""
+    from florence_annotate import config, exporting
+    from florence_annotate.job import Job
+    from florence_annotate.journal import Journal
+
+    with Journal.open_existing(out) as journal:
+        spec = exporting.last_spec(journal)
+    spec = config.change(spec, {"device": device, "batch_size": batch_size})
+    job = Job(spec, out.absolute())
+    screen.show_routes(job, quiet=quiet or as_json)
+    finished = job.run(
+        note=screen.quiet_note if quiet else screen.note,
+        quiet=quiet,
+        retry_failed=retry_failed,
+        overwrite=overwrite,
+    )
+    screen.finish(finished, out, as_json=as_json, quiet=quiet)

@@ -1,0 +1,241 @@
+"""`florence-annotate run`."""
+
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from florence_annotate.cli import options, screen
+from florence_annotate.cli.options import BEHAVIOUR, DATASET, MODEL, PICTURES
+
+
+def run(
+    source: Annotated[
+        list[str],
+        typer.Argument(
+            help="Folders, pictures, quoted patterns such as 'in/*.jpg', or @list.txt with one "
+            "path a line.",
+            metavar="SOURCE...",
+        ),
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help="Where the dataset goes. [default: SOURCE-dataset, beside a single folder]",
+            rich_help_panel=DATASET,
+        ),
+    ] = None,
+    classes: options.Classes = None,
+    classes_file: options.ClassesFile = None,
+    formats: options.Formats = None,
+    visuals: options.Visuals = None,
+    visuals_limit: options.VisualsLimit = None,
+    images: options.Images = None,
+    split: options.Split = None,
+    seed: options.Seed = None,
+    min_score: options.MinScore = None,
+    nms: options.Nms = None,
+    task: Annotated[
+        str | None,
+        typer.Option(
+            help="What to ask: detection, open-vocabulary or grounding, or a token such as "
+            "'<OD>'. [default: detection]",
+            rich_help_panel=MODEL,
+        ),
+    ] = None,
+    strategy: Annotated[
+        str | None,
+        typer.Option(
+            metavar="auto|od|open-vocabulary|grounding",
+            help="How classes are found: by the labels of <OD>, by one prompt a class, or by one "
+            "prompt for all. auto takes <OD> for classes that it is known to say, a prompt for "
+            "others. [default: auto]",
+            rich_help_panel=MODEL,
+        ),
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            help="base, large, base-ft, large-ft, a hub id, a folder, or shapes: the small "
+            "checkpoint in this package, for demonstrations and tests. [default: base-ft]",
+            rich_help_panel=MODEL,
+        ),
+    ] = None,
+    revision: Annotated[
+        str | None,
+        typer.Option(help="Branch, tag or commit on the hub.", rich_help_panel=MODEL),
+    ] = None,
+    device: Annotated[
+        str | None,
+        typer.Option(
+            metavar="auto|cpu|cuda[:N]|mps",
+            help="Where the model runs. [default: auto]",
+            rich_help_panel=MODEL,
+        ),
+    ] = None,
+    dtype: Annotated[
+        str | None,
+        typer.Option(
+            metavar="auto|float32|bfloat16|float16",
+            help="Number format of the model. [default: auto: bfloat16 on GPUs that have it]",
+            rich_help_panel=MODEL,
+        ),
+    ] = None,
+    attention: Annotated[
+        str | None,
+        typer.Option(
+            metavar="auto|sdpa|eager|flash_attention_2",
+            help="Attention kernel. [default: auto]",
+            rich_help_panel=MODEL,
+        ),
+    ] = None,
+    batch_size: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="Pictures, and questions, at once; halved when memory runs out. [default: 8]",
+            rich_help_panel=MODEL,
+        ),
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="Processes that read pictures; 0 reads them in this one. [default: by cores]",
+            rich_help_panel=MODEL,
+        ),
+    ] = None,
+    max_new_tokens: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="Longest answer, in tokens; an object takes five or more. [default: 512]",
+            rich_help_panel=MODEL,
+        ),
+    ] = None,
+    num_beams: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="Beams of the search; 1 is greedy. [default: the checkpoint's own]",
+            rich_help_panel=MODEL,
+        ),
+    ] = None,
+    no_repeat_ngram: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="Forbid N tokens in a row from coming twice; 0 allows it, which suits crowded "
+            "pictures. [default: the checkpoint's own]",
+            rich_help_panel=MODEL,
+        ),
+    ] = None,
+    retry_truncated: Annotated[
+        bool | None,
+        typer.Option(
+            "--retry-truncated/--no-retry-truncated",
+            help="Ask once more, with twice the limit, where an answer was cut. [default: retry]",
+            show_default=False,
+            rich_help_panel=MODEL,
+        ),
+    ] = None,
+    include: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PATTERN,…",
+            help="Only pictures whose name or path matches, as in 'day/*,*.jpg'.",
+            rich_help_panel=PICTURES,
+        ),
+    ] = None,
+    exclude: Annotated[
+        str | None,
+        typer.Option(metavar="PATTERN,…", help="Not those that match.", rich_help_panel=PICTURES),
+    ] = None,
+    limit: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="Only the first N pictures; a later run without it goes on with the rest.",
+            rich_help_panel=PICTURES,
+        ),
+    ] = None,
+    max_pixels: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="Refuse larger pictures (decompression bombs). [default: 178956970]",
+            rich_help_panel=PICTURES,
+        ),
+    ] = None,
+    preset: Annotated[
+        str | None,
+        typer.Option(
+            "--config",
+            metavar="FILE",
+            help="Settings from a YAML file or a preset (ci, crowded, demo, fast); flags beat it.",
+            rich_help_panel=BEHAVIOUR,
+        ),
+    ] = None,
+    max_failures: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N|P%",
+            help="Pictures that may fail before the exit code is 3. [default: 0]",
+            rich_help_panel=BEHAVIOUR,
+        ),
+    ] = None,
+    retry_failed: options.RetryFailed = False,
+    restart: Annotated[
+        bool,
+        typer.Option(
+            help="Forget the job in the output folder and begin again.", rich_help_panel=BEHAVIOUR
+        ),
+    ] = False,
+    overwrite: options.Overwrite = False,
+    dry_run: Annotated[
+        bool,
+        typer.Option(help="Say what would be done, and write nothing.", rich_help_panel=BEHAVIOUR),
+    ] = False,
+    as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Annotate pictures and write a dataset. Give the same command again to go on.
+
+    Examples:
+
+    - florence-annotate run ./images --classes person,car
+
+    - florence-annotate run ./images --classes-file classes.yaml --visuals --min-score 0.4
+
+    - florence-annotate run ./images --model large-ft --device cuda:0 --batch-size 32 -o ./out
+    """
+    settings: dict[str, Any] = {
+        name: value
+        for name, value in locals().items()
+        if name
+        not in (
+            "source", "output", "preset", "retry_failed", "restart", "overwrite", "dry_run",
+            "as_json", "quiet",
+        )
+    }  # fmt: skip
+    from florence_annotate import config
+    from florence_annotate.job import Job, default_output
+
+    spec = config.build({**settings, "sources": tuple(source)}, preset)
+    out = Path(os.path.abspath(output)) if output else default_output(spec.sources)
+    job = Job(spec, out)
+    if dry_run:
+        screen.show_plan(job, as_json=as_json)
+        return
+    screen.show_routes(job, quiet=quiet or as_json)
+    finished = job.run(
+        note=screen.quiet_note if quiet else screen.note,
+        quiet=quiet,
+        restart=restart,
+        retry_failed=retry_failed,
+        overwrite=overwrite,
+    )
+    screen.finish(finished, out, as_json=as_json, quiet=quiet)

@@ -1,0 +1,173 @@
+"""What the commands print: results to standard output, everything else to standard error."""
+
+import json
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from florence_annotate.journal import FILE_NAME, Journal
+
+if TYPE_CHECKING:
+    from florence_annotate.job import Finished, Job
+
+
+def note(text: str) -> None:
+    typer.echo(text, err=True)
+
+
+def quiet_note(text: str) -> None:
+    """For --quiet."""
+
+
+def print_json(value: object) -> None:
+    typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def show_routes(job: "Job", *, quiet: bool) -> None:
+    """For each class, the question that finds it."""
+    if quiet:
+        return
+    if job.checkpoint.name == "shapes":
+        note("shapes is a demonstration checkpoint: it knows painted shapes, not photographs")
+    for token in dict.fromkeys(token for _, token in job.plan.routes):
+        names = ", ".join(name for name, by in job.plan.routes if by == token)
+        note(f"asked by {token}: {names}")
+
+
+def show_plan(job: "Job", *, as_json: bool) -> None:
+    """`--dry-run`."""
+    images = sum(1 for _ in job.refs())
+    pending = images
+    if (job.out / FILE_NAME).exists():
+        with Journal.open_existing(job.out) as journal:
+            counts = journal.counts()
+            pending = max(images - counts.annotated - counts.failed, 0)
+    plan = {
+        "output": str(job.out),
+        "images": images,
+        "pending": pending,
+        "skipped": [{"name": s.name, "reason": s.reason} for s in job.sources.skipped],
+        "model": job.checkpoint.name,
+        "revision": job.checkpoint.revision,
+        "device": str(job.device),
+        "routes": dict(job.plan.routes),
+        "questions": [
+            f"{question.task} {question.text or ''}".strip()
+            for question in job.plan.recipe.questions
+        ],
+        "formats": list(job.spec.formats),
+    }
+    if as_json:
+        print_json(plan)
+        return
+    for name, value in plan.items():
+        typer.echo(f"{name:10} {_plain(value)}")
+    typer.echo("dry run: nothing was written")
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name} by {how}" for name, how in value.items()) or "every label"
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "none"
+    return "none" if value is None else str(value)
+
+
+def finish(finished: "Finished", out: Path, *, as_json: bool, quiet: bool) -> None:
+    """The last screen of a run, and its exit code."""
+    if as_json:
+        print_json(finished.summary)
+    elif finished.interrupted:
+        _show_interrupted(finished.summary, out)
+    elif not quiet:
+        show_summary(finished.summary, out)
+    if finished.interrupted:
+        raise typer.Exit(130)
+    if not finished.within_failures:
+        if quiet or as_json:
+            failed = finished.summary["images"]["failed"]
+            note(f"{failed} pictures failed: {_command('failures', out)}")
+        raise typer.Exit(3)
+
+
+def _show_interrupted(summary: dict[str, Any], out: Path) -> None:
+    images = summary["images"]
+    done = images["annotated"] + images["failed"]
+    note(f"interrupted: {done} of {images['images']} pictures are safe in {out / FILE_NAME}")
+    note(f"go on:               {_command('resume', out)}")
+    note(f"export what is done: {_command('export', out)}")
+
+
+def show_summary(summary: dict[str, Any], out: Path) -> None:
+    """What was written, where, of which classes, and what needs a look."""
+    console = Console(highlight=False, soft_wrap=True)
+    images = summary["images"]
+    rate = summary["run"].get("images_per_second")
+    console.print(
+        f"\n{images['annotated']} of {images['images']} pictures annotated, "
+        f"{summary['instances']} instances" + (f", {rate:.2f} images/s" if rate else "")
+    )
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column(justify="right")
+    table.add_column()
+    for name, count in summary["classes"].items():
+        table.add_row(str(count), escape(name))
+    console.print(table)
+    for line in _remarks(summary):
+        console.print(line, markup=False)
+    for line in _written(summary, out):
+        console.print(line, markup=False)
+    if images["failed"]:
+        line = f"{images['failed']} pictures failed: {_command('failures', out)}"
+        console.print(line, style="bold", markup=False)
+
+
+def _remarks(summary: dict[str, Any]) -> list[str]:
+    remarks = []
+    if summary["dropped"]:
+        reasons = ", ".join(f"{count} {reason}" for reason, count in summary["dropped"].items())
+        remarks.append(f"left out of the dataset, kept in the journal: {reasons}")
+    if summary["unmapped_labels"]:
+        labels = list(summary["unmapped_labels"].items())
+        some = ", ".join(f"{label} ({count})" for label, count in labels[:8])
+        more = f" and {len(labels) - 8} more" if len(labels) > 8 else ""
+        remarks.append(f"labels that belong to no class: {some}{more}")
+    if summary["truncated"]:
+        count = len(summary["truncated"])
+        remarks.append(f"{count} pictures have an answer cut at the token limit: see summary.json")
+    for key, reason in [*summary["left_out"].items(), *summary["yolo_left_out"].items()][:5]:
+        remarks.append(f"not in the dataset: {key}: {reason}")
+    for split in summary["splits_without_images"]:
+        remarks.append(f"the split {split} has no picture: in data.yaml it points at train")
+    if copied := summary["images_copied_instead_of_linked"]:
+        remarks.append(f"{copied} pictures were copied, since no link could be made")
+    if skipped := summary["run"].get("skipped"):
+        some = "; ".join(f"{entry['name']}: {entry['reason']}" for entry in skipped[:3])
+        remarks.append(f"skipped {len(skipped)}: {some}")
+    if pending := summary["images"]["pending"]:
+        remarks.append(f"{pending} pictures are not annotated yet")
+    return remarks
+
+
+def _written(summary: dict[str, Any], out: Path) -> list[str]:
+    lines = [f"\n{out}"]
+    formats = summary["settings"]["formats"]
+    if "yolo" in formats:
+        lines.append("  data.yaml, labels/    YOLO")
+    if "coco" in formats:
+        lines.append("  annotations/          COCO")
+    if summary["settings"]["images"] != "none":
+        lines.append("  images/               pictures")
+    if summary["settings"]["visuals"]:
+        lines.append("  visuals/              pictures with boxes")
+    lines.append("  summary.json          counts, failures, settings, versions, hashes")
+    return lines
+
+
+def _command(name: str, out: Path) -> str:
+    return f"florence-annotate {name} {shlex.quote(str(out))}"

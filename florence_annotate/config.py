@@ -1,0 +1,269 @@
+"""`JobSpec`: all settings of a job, from presets and flags; and what binds a job to itself.
+
+A setting is *bound* where another value would change what the model says; a resume with another
+value is refused. Everything else is *free* and may differ from one run of a job to the next.
+"""
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+
+from florence_annotate import classes as class_lists
+from florence_annotate import tasks
+from florence_annotate.classes import ClassList, ClassSpec
+from florence_annotate.errors import FingerprintError, UsageError
+from florence_annotate.recipes import Strategy
+
+SPLITS = ("train", "val", "test")
+
+
+def _split_text(value: Any) -> Any:
+    """`a,b` → [a, b], so that flags and YAML lists mean the same."""
+    if isinstance(value, str):
+        return [part.strip() for part in value.split(",") if part.strip()]
+    return value
+
+
+def _read_split(value: Any) -> Any:
+    """`train=0.8,val=0.2` → {train: 0.8, val: 0.2}."""
+    if isinstance(value, str):
+        pairs = [part.partition("=") for part in value.split(",")]
+        try:
+            value = {name.strip(): float(share) for name, _, share in pairs}
+        except ValueError as error:
+            raise ValueError("write it as train=0.8,val=0.2") from error
+        if len(value) < len(pairs):
+            raise ValueError("a split is named twice")
+    return value
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(_split_text)]
+Split = Annotated[dict[str, float], BeforeValidator(_read_split)]
+
+
+class MaxFailures(BaseModel):
+    """`3` pictures, or `2%` of them."""
+
+    model_config = ConfigDict(frozen=True)
+
+    count: int | None = Field(default=None, ge=0)
+    percent: float | None = Field(default=None, ge=0, le=100)
+
+    def allows(self, failures: int, images: int) -> bool:
+        if self.percent is not None:
+            return failures * 100 <= self.percent * images
+        return failures <= (self.count or 0)
+
+
+def _read_max_failures(value: Any) -> Any:
+    if isinstance(value, int):
+        return {"count": value}
+    if isinstance(value, str):
+        try:
+            if value.strip().endswith("%"):
+                return {"percent": float(value.strip().removesuffix("%"))}
+            return {"count": int(value)}
+        except ValueError as error:
+            raise ValueError(
+                "write a number of pictures, as in 10, or a share, as in 2%"
+            ) from error
+    return value
+
+
+class JobSpec(BaseModel):
+    """Settings of a job, as the user gave them; `auto` and None are settled later."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    # what is asked of the model
+    task: str = "detection"
+    strategy: Strategy = Strategy.AUTO
+    classes: tuple[ClassSpec, ...] | None = None
+
+    # the model
+    model: str = "base-ft"
+    revision: str | None = None
+    device: str = Field(default="auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    attention: Literal["auto", "sdpa", "eager", "flash_attention_2"] = "auto"
+    batch_size: int = Field(default=8, ge=1)
+    workers: int | None = Field(default=None, ge=0)
+    max_new_tokens: int | None = Field(default=None, ge=2)
+    num_beams: int | None = Field(default=None, ge=1)
+    no_repeat_ngram: int | None = Field(default=None, ge=0)
+    retry_truncated: bool = True
+
+    # the pictures
+    sources: tuple[str, ...] = ()
+    include: Names = ()
+    exclude: Names = ()
+    limit: int | None = Field(default=None, ge=1)
+    max_pixels: int = Field(default=178_956_970, ge=1)
+
+    # the dataset
+    formats: Names = ("yolo", "coco")
+    visuals: bool = False
+    visuals_limit: int | None = Field(default=None, ge=1)
+    images: Literal["symlink", "hardlink", "copy", "none"] = "symlink"
+    split: Split = Field(default_factory=lambda: {"train": 0.8, "val": 0.2})
+    seed: int = 0
+    min_score: float = Field(default=0.0, ge=0, le=1)
+    nms: float | None = Field(default=None, ge=0, le=1)
+
+    # the contract
+    max_failures: Annotated[MaxFailures, BeforeValidator(_read_max_failures)] = MaxFailures(count=0)
+
+    @field_validator("task")
+    @classmethod
+    def _task_annotates(cls, value: str) -> str:
+        task = tasks.find(value)
+        if not task.annotates:
+            possible = ", ".join(task.name for task in tasks.TASKS if task.annotates)
+            raise UsageError(
+                f"run writes no datasets from the task {task.name} yet: choose one of {possible}"
+            )
+        return task.name
+
+    @field_validator("split")
+    @classmethod
+    def _split_is_whole(cls, value: dict[str, float]) -> dict[str, float]:
+        if "train" not in value or not set(value) <= set(SPLITS):
+            raise ValueError(f"it needs train, and may have {', '.join(SPLITS[1:])}")
+        if any(share <= 0 for share in value.values()):
+            raise ValueError("every share must be above 0")
+        if abs(sum(value.values()) - 1) > 1e-6:
+            raise ValueError(f"the shares add up to {sum(value.values()):g}, not to 1")
+        return {name: value[name] for name in SPLITS if name in value}
+
+    @field_validator("sources")
+    @classmethod
+    def _sources_are_absolute(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(
+            f"@{os.path.abspath(source[1:])}" if source.startswith("@") else os.path.abspath(source)
+            for source in value
+        )
+
+    def class_list(self) -> ClassList | None:
+        return None if self.classes is None else ClassList(self.classes)
+
+
+def build(flags: Mapping[str, Any], preset: str | None = None) -> JobSpec:
+    """A specification from a preset (a name in `configs/`, or a file) and flags that beat it.
+
+    Flags that are None were not given. `classes` may be text, `classes_file` a path. Raises
+    UsageError with one line that names the setting.
+    """
+    settings = _read_preset(preset) if preset else {}
+    given = {name: value for name, value in flags.items() if value is not None}
+    if "classes" in given and "classes_file" in given:
+        raise UsageError("give --classes or --classes-file, not both")
+    if "classes" in given or "classes_file" in given:
+        settings.pop("classes", None)
+        settings.pop("classes_file", None)
+    settings |= given
+    return _validate(_read_classes(settings))
+
+
+def change(spec: JobSpec, flags: Mapping[str, Any]) -> JobSpec:
+    """The specification with the flags that were given, in the forms that `build` takes."""
+    given = {name: value for name, value in flags.items() if value is not None}
+    return _validate(spec.model_dump() | _read_classes(given))
+
+
+def _read_classes(settings: dict[str, Any]) -> dict[str, Any]:
+    file = settings.pop("classes_file", None)
+    named = settings.get("classes")
+    if file is not None:
+        class_list = class_lists.read_file(Path(file))
+    elif isinstance(named, str):
+        class_list = class_lists.parse_names(named)
+    elif named is not None:
+        class_list = class_lists.from_data(named, "classes")
+    else:
+        return settings
+    return settings | {"classes": class_list.classes}
+
+
+def _validate(settings: Mapping[str, Any]) -> JobSpec:
+    try:
+        return JobSpec.model_validate(settings)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0]) if first["loc"] else "settings"
+        if first["type"] == "extra_forbidden":
+            raise UsageError(
+                f"there is no setting {name!r}: 'florence-annotate run --help' lists them"
+            ) from error
+        message = first["msg"].removeprefix("Value error, ")
+        given = first.get("input")
+        raise UsageError(f"--{name.replace('_', '-')}: {given!r} won't do: {message}") from error
+
+
+def _read_preset(name_or_file: str) -> dict[str, Any]:
+    path = Path(name_or_file)
+    if not path.is_file():
+        named = [folder / f"{name_or_file}.yaml" for folder in _preset_folders()]
+        path = next((candidate for candidate in named if candidate.is_file()), path)
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        known = ", ".join(presets()) or "none"
+        raise UsageError(
+            f"there is no preset or file {name_or_file!r}: give a YAML file, or one of {known}"
+        ) from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UsageError(f"the preset {path} is not valid YAML: {error}") from error
+    if content is None:
+        return {}
+    if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
+        raise UsageError(f"the preset {path} must hold `setting: value` lines")
+    settings = {key.replace("-", "_"): value for key, value in content.items()}
+    if "format" in settings:
+        settings["formats"] = settings.pop("format")
+    if isinstance(settings.get("classes_file"), str):
+        settings["classes_file"] = path.parent / settings["classes_file"]
+    return settings
+
+
+def presets() -> list[str]:
+    """Names of the presets that come with the package."""
+    return sorted(path.stem for folder in _preset_folders() for path in folder.glob("*.yaml"))
+
+
+def _preset_folders() -> list[Path]:
+    here = Path(__file__).parent
+    return [here / "configs"] if (here / "configs").is_dir() else [here.parent / "configs"]
+
+
+def dump(spec: JobSpec) -> str:
+    """The specification as JSON text; `load` reads it."""
+    return spec.model_dump_json()
+
+
+def load(text: str) -> JobSpec:
+    return _validate(json.loads(text))
+
+
+Fingerprint = dict[str, Any]
+"""Bound settings, resolved, as JSON values."""
+
+
+def refuse_other(bound: Fingerprint, asked: Fingerprint, where: Path) -> None:
+    """Raise FingerprintError where a setting that binds the job has another value now."""
+    for name in sorted(bound.keys() | asked.keys()):
+        if bound.get(name) != asked.get(name):
+            raise FingerprintError(
+                f"{where} was begun with {name} = {_short(bound.get(name))}, and now it is "
+                f"{_short(asked.get(name))}: its pictures would not be annotated alike. Go on with "
+                f"the first value, choose another output with -o, or begin again with --restart"
+            )
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 160 else f"{text[:150]}… ({len(text)} characters)"

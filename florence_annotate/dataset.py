@@ -1,0 +1,233 @@
+"""Journal + policy → annotated pictures, in key order, one at a time."""
+
+import hashlib
+import os
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from florence_annotate import recipes
+from florence_annotate.classes import ClassList
+from florence_annotate.config import JobSpec
+from florence_annotate.errors import UsageError
+from florence_annotate.journal import Journal
+from florence_annotate.policy import Policy
+from florence_annotate.types import Dropped, ImageRef, Instance, Question, Recipe, Record
+
+
+@dataclass(frozen=True, slots=True)
+class AnnotatedImage:
+    """A picture and what the policy kept and dropped of what the model said about it."""
+
+    ref: ImageRef
+    sha: str
+    width: int
+    height: int
+    instances: tuple[Instance, ...]
+    dropped: tuple[Dropped, ...]
+    truncated: bool
+    """An answer was cut at the token limit: there may be more objects."""
+    class_names: tuple[str, ...]
+
+    def to_supervision(self) -> Any:
+        """The instances as `supervision.Detections`: pixel boxes, class ids, scores as confidence,
+        and `class_name` in its data."""
+        import numpy as np
+        import supervision as sv
+
+        if not self.instances:
+            return sv.Detections.empty()
+        class_ids = [instance.class_id or 0 for instance in self.instances]
+        return sv.Detections(
+            xyxy=np.array([instance.box for instance in self.instances], dtype=np.float32),
+            confidence=np.array([instance.score for instance in self.instances], dtype=np.float32),
+            class_id=np.array(class_ids, dtype=int),
+            data={
+                "class_name": np.array([self.class_names[i] for i in class_ids if i is not None])
+            },
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class PolicySettings:
+    """The part of a policy that is the user's to choose; `classes` None: every label is one."""
+
+    classes: ClassList | None
+    min_score: float
+    nms: float | None
+
+    @classmethod
+    def of(cls, spec: JobSpec) -> "PolicySettings":
+        return cls(spec.class_list(), spec.min_score, spec.nms)
+
+
+def read_picture(
+    record: Record, recipe: Recipe, policy: Policy, class_names: tuple[str, ...]
+) -> AnnotatedImage:
+    """One record under a policy."""
+    instances, unreadable = recipe.read(record)
+    kept, dropped = policy.apply(instances, record.width, record.height)
+    return AnnotatedImage(
+        record.ref,
+        record.sha,
+        record.width,
+        record.height,
+        tuple(kept),
+        (*unreadable, *dropped),
+        any(answer.truncated for answer in record.answers),
+        class_names,
+    )
+
+
+@dataclass(slots=True)
+class Statistics:
+    """Counts over a dataset; filled while it is read."""
+
+    images: int = 0
+    instances: Counter[str] = field(default_factory=Counter)
+    """Kept instances, by class name."""
+    dropped: Counter[str] = field(default_factory=Counter)
+    """Dropped ones, by reason."""
+    unmapped: Counter[str] = field(default_factory=Counter)
+    """Labels that belong to no class."""
+    truncated: list[str] = field(default_factory=list)
+    """Keys of pictures with an answer that was cut at the token limit."""
+
+    def add(self, image: AnnotatedImage) -> None:
+        self.images += 1
+        for instance in image.instances:
+            if instance.class_id is not None:
+                self.instances[image.class_names[instance.class_id]] += 1
+        for dropped in image.dropped:
+            self.dropped[dropped.reason] += 1
+            if dropped.reason == "no-class":
+                self.unmapped[dropped.label] += 1
+        if image.truncated:
+            self.truncated.append(image.ref.key)
+
+
+class Dataset:
+    """The annotated pictures of a job, finished or not, under a policy.
+
+    Iterating reads the journal afresh, in key order, one picture at a time.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        questions: Collection[Question],
+        settings: PolicySettings,
+        split: Mapping[str, float],
+        seed: int,
+    ) -> None:
+        """Raises UsageError for a class that the job never asked for."""
+        self._journal = journal
+        self._recipe = recipes.DetectionRecipe(tuple(questions))
+        self.split_names = tuple(split)
+        self._split_of = splitter(split, seed)
+        self.class_names, find = self._classes(settings.classes)
+        prompted: frozenset[int] = frozenset()
+        if settings.classes is not None:
+            if missing := recipes.never_asked(questions, settings.classes):
+                raise UsageError(
+                    f"this job never asked for {', '.join(missing)}: annotate again with these "
+                    "classes in another output (-o)"
+                )
+            prompted = recipes.asked_by_prompt(questions, settings.classes)
+        self._policy = Policy(find, prompted, settings.min_score, settings.nms)
+
+    def _classes(
+        self, classes: ClassList | None
+    ) -> tuple[tuple[str, ...], Callable[[str], int | None]]:
+        if classes is not None:
+            return classes.names, classes.find
+        labels: set[str] = set()
+        for record in self._journal.records():
+            labels.update(instance.label for instance in self._recipe.read(record)[0])
+        names = tuple(sorted(labels - {""}))
+        return names, {name: class_id for class_id, name in enumerate(names)}.get
+
+    def __iter__(self) -> Iterator[AnnotatedImage]:
+        for record in self._journal.records():
+            yield read_picture(record, self._recipe, self._policy, self.class_names)
+
+    def split_of(self, key: str) -> str:
+        return self._split_of(key)
+
+    def statistics(self) -> Statistics:
+        statistics = Statistics()
+        for image in self:
+            statistics.add(image)
+        return statistics
+
+
+def splitter(shares: Mapping[str, float], seed: int) -> Callable[[str], str]:
+    """A function from a key to its split, by a hash of key and seed: it depends on no other
+    picture, so that none moves when pictures are added."""
+
+    def split_of(key: str) -> str:
+        digest = hashlib.sha256(f"{seed}\0{key}".encode()).digest()
+        place = int.from_bytes(digest[:8], "big") / 2**64
+        for name, share in shares.items():
+            if place < share:
+                return name
+            place -= share
+        return next(iter(shares))  # the shares' sum, rounded, fell short of 1
+
+    return split_of
+
+
+_READABLE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
+"""Endings that the YOLO readers of both ultralytics and supervision list."""
+
+_LONGEST_NAME = 250
+"""Bytes of a file name, with some left of the usual 255."""
+
+
+def export_names(journal: Journal) -> Callable[[str], str]:
+    """The one function from a key to the picture's name in a dataset; injective.
+
+    The name is the key wherever that is safe. It is changed only where a reader would break:
+
+    - another ending, `.png`, for kinds that YOLO readers do not list (a GIF, say);
+    - `_` for characters that are escaped in the key, for the dot of a hidden name and in a folder
+      named `images` (readers look for the *last* `/images/` of a path), a shorter name for one that
+      is too long; and for a second picture with the same stem in one folder, whose label file
+      would be the same. Then a part of the key's hash is added, so that no two names meet.
+    """
+    first_of_stem: dict[str, str] = {}
+    doubled: set[str] = set()
+    for key, stem in journal.annotated_keys():
+        if first_of_stem.setdefault(stem, key) != key:
+            doubled.add(key)
+
+    def export_name(key: str) -> str:
+        folder, slash, name = key.rpartition("/")
+        stem, suffix = os.path.splitext(name)
+        if suffix.lower() not in _READABLE_SUFFIXES:
+            suffix = ".png"
+        safe = "/".join(_safe(part) for part in [*folder.split("/"), stem])
+        if safe != f"{folder}/{stem}" or key in doubled:
+            safe = f"{safe}-{hashlib.sha256(key.encode()).hexdigest()[:10]}"
+        return (safe if slash else safe.removeprefix("/")) + suffix
+
+    return export_name
+
+
+def _safe(part: str) -> str:
+    if part == "images":
+        return "images_"
+    if part.startswith("."):
+        part = "_" + part[1:]
+    part = part.replace("\\", "_")
+    room = _LONGEST_NAME - len("-0123456789.jpeg")
+    if len(part.encode()) > room:
+        part = part.encode()[:room].decode("utf-8", "ignore")
+    return part
+
+
+def original_path(image: AnnotatedImage) -> Path:
+    """Where the picture's own file is."""
+    return Path(os.fsdecode(image.ref.path))

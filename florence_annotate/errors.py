@@ -1,0 +1,64 @@
+"""Every exception that a user may meet.
+
+FlorenceAnnotateError           what happened, and what to do next
+├── UsageError                  the request makes no sense as written (exit code 2)
+├── SourceError                 no picture found, a source that is gone, an output in the way
+├── CheckpointError             a checkpoint that is absent, incomplete or no Florence-2
+├── DeviceError                 a device or an attention kernel that this machine lacks
+├── JobError                    a journal that can't be opened, or belongs to another job
+│   ├── FingerprintError        a resume with a setting that would change the answers
+│   └── LockedError             another process is writing to the same output
+├── ExportError                 a dataset that can't be written as asked
+└── OutputError                 the disk is full, or the output can't be written to
+
+A picture that can't be annotated raises none of these: it becomes a `types.Failure`, a value.
+"""
+
+from pathlib import Path
+
+
+class FlorenceAnnotateError(Exception):
+    """Base of all errors of this package; its text says what happened and what to do next."""
+
+    exit_code = 1
+
+
+class UsageError(FlorenceAnnotateError):
+    exit_code = 2
+
+
+class SourceError(FlorenceAnnotateError):
+    pass
+
+
+class CheckpointError(FlorenceAnnotateError):
+    pass
+
+
+class DeviceError(FlorenceAnnotateError):
+    pass
+
+
+class JobError(FlorenceAnnotateError):
+    pass
+
+
+class FingerprintError(JobError):
+    pass
+
+
+class LockedError(JobError):
+    pass
+
+
+class ExportError(FlorenceAnnotateError):
+    pass
+
+
+class OutputError(FlorenceAnnotateError):
+    @classmethod
+    def at(cls, path: Path, error: OSError) -> "OutputError":
+        return cls(
+            f"can't write {path}: {error.strerror or error}. Nothing that was committed is lost: "
+            "free space or make the folder writable, then give the same command again"
+        )

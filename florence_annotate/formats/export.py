@@ -1,0 +1,77 @@
+"""One export: which pictures it holds under which names, and what it could not hold."""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from florence_annotate import images
+from florence_annotate.dataset import AnnotatedImage, Dataset, original_path
+from florence_annotate.formats.staging import Staging
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A picture with its place in the export."""
+
+    image: AnnotatedImage
+    name: str
+    """Relative to the split's folder of pictures, with `/`."""
+    split: str
+
+
+@dataclass(slots=True)
+class Notes:
+    """What a user has to know of an export besides its files."""
+
+    left_out: dict[str, str] = field(default_factory=dict)
+    """Key → why the picture is in no format."""
+    yolo_left_out: dict[str, str] = field(default_factory=dict)
+    """Key → why YOLO readers would reject the picture."""
+    empty_splits: list[str] = field(default_factory=list)
+    """Splits of data.yaml that have no picture and point at train."""
+    copied: int = 0
+    """Pictures that were copied although links were asked for."""
+
+
+@dataclass
+class Export:
+    """What every format is given: pictures in key order, where to write, and where to note."""
+
+    dataset: Dataset
+    staging: Staging
+    export_name: Callable[[str], str]
+    image_mode: str
+    """symlink, hardlink, copy or none."""
+    visuals_limit: int | None = None
+    notes: Notes = field(default_factory=Notes)
+
+    def __iter__(self) -> Iterator[Entry]:
+        """All pictures of the export, read afresh from the journal."""
+        for image in self.dataset:
+            if image.ref.key not in self.notes.left_out:
+                key = image.ref.key
+                yield Entry(image, self.export_name(key), self.dataset.split_of(key))
+
+    def check_originals(self) -> None:
+        """Leave out pictures whose file is gone or another one now: its boxes would be wrong."""
+        for image in self.dataset:
+            try:
+                status = original_path(image).stat()
+            except OSError as error:
+                self.notes.left_out[image.ref.key] = f"its file is gone ({error.strerror})"
+                continue
+            if (status.st_size, status.st_mtime_ns) == (image.ref.size_bytes, image.ref.mtime_ns):
+                continue
+            try:
+                is_same = images.digest(images.read_bytes(image.ref.path)) == image.sha
+            except images.UnreadableImageError as error:
+                self.notes.left_out[image.ref.key] = str(error)
+                continue
+            if not is_same:
+                reason = "its file was changed since it was annotated: run the job again"
+                self.notes.left_out[image.ref.key] = reason
+
+
+def dump_json(value: object) -> str:
+    """JSON as all formats write it: the same value gives the same bytes."""
+    return json.dumps(value, ensure_ascii=False, separators=(", ", ": "))

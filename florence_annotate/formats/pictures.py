@@ -1,0 +1,44 @@
+"""The pictures of a dataset, under `images/<split>/`: links to the originals, or copies.
+
+Originals are never touched. A link would hand a reader the original itself, so a picture gets a
+file of its own where a reader would read it turned (EXIF orientation), rewrite it in place (a JPEG
+without its end marker, which ultralytics repairs) or not list it (a GIF).
+"""
+
+import shutil
+from pathlib import Path, PurePosixPath
+
+from florence_annotate import images
+from florence_annotate.dataset import original_path
+from florence_annotate.formats.export import Entry, Export
+
+
+def write(export: Export) -> None:
+    """Pictures that turn out unreadable are noted as left out, for the formats that follow."""
+    for entry in export:
+        path = f"images/{entry.split}/{entry.name}"
+        try:
+            _write_one(export, entry, path)
+        except images.UnreadableImageError as error:
+            export.notes.left_out[entry.image.ref.key] = str(error)
+
+
+def _write_one(export: Export, entry: Entry, path: str) -> None:
+    original = original_path(entry.image)
+    check = images.check_for_link(entry.image.ref.path)
+    suffix = PurePosixPath(entry.name).suffix
+    if not check.is_upright or suffix.lower() != original.suffix.lower():
+        # sized by the journal: what was annotated has been decoded under the limit of its run
+        max_pixels = entry.image.width * entry.image.height
+        upright = images.decode(images.read_bytes(entry.image.ref.path), max_pixels)
+        export.staging.write_bytes(path, images.encode(upright, suffix))
+    elif export.image_mode == "copy" or not check.is_whole:
+        _copy(export, original, path)
+    elif not export.staging.link(path, original, hard=export.image_mode == "hardlink"):
+        _copy(export, original, path)
+        export.notes.copied += 1
+
+
+def _copy(export: Export, original: Path, path: str) -> None:
+    with export.staging.file(path) as staged:
+        shutil.copyfile(original, staged)

@@ -1,0 +1,176 @@
+"""Writing an export so that it is whole or not there, and never over somebody's corrections.
+
+Files are written to a folder of their own first. Then each is compared with what lies in its
+place: what is equal stays untouched; what was written by an earlier export is replaced, or removed
+where the new export has no such file; what is anything else was corrected by hand, and the whole
+export is refused before the first file is moved.
+"""
+
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+
+from florence_annotate.errors import ExportError, OutputError
+from florence_annotate.journal import Exported, Journal
+
+_FOLDER = ".export"
+
+
+@dataclass(slots=True)
+class Staging:
+    """Files of one export. Use it as a context, write with its methods, then `commit`."""
+
+    out: Path
+    journal: Journal
+    overwrite: bool
+    _files: dict[str, str] = field(default_factory=dict)
+    """Path in the output folder → name of the content."""
+
+    def __enter__(self) -> "Staging":
+        self._clear()
+        with _explained(self.out):
+            (self.out / _FOLDER).mkdir()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._clear()
+
+    def _clear(self) -> None:
+        shutil.rmtree(self.out / _FOLDER, ignore_errors=True)
+
+    def write_bytes(self, path: str, data: bytes) -> None:
+        with self.file(path) as staged:
+            staged.write_bytes(data)
+
+    def write_text(self, path: str, text: str) -> None:
+        self.write_bytes(path, text.encode("utf-8"))
+
+    @contextmanager
+    def file(self, path: str) -> Iterator[Path]:
+        """Where to write the file that will be at `path`, relative to the output folder."""
+        staged = self._reserve(path)
+        with _explained(self.out / path):
+            yield staged
+        self._files[path] = _content(staged)
+
+    def link(self, path: str, original: Path, *, hard: bool) -> bool:
+        """A link to an original at `path`; False where the file system has none to give."""
+        staged = self._reserve(path)
+        try:
+            if hard:
+                os.link(original, staged)
+            else:
+                place = os.path.realpath((self.out / path).parent)
+                staged.symlink_to(os.path.relpath(os.path.realpath(original), place))
+        except OSError:
+            return False
+        self._files[path] = _content(staged)
+        return True
+
+    def _reserve(self, path: str) -> Path:
+        if path in self._files:
+            raise AssertionError(f"two files of one export are named {path}")
+        staged = self.out / _FOLDER / path
+        with _explained(self.out / path):
+            staged.parent.mkdir(parents=True, exist_ok=True)
+        return staged
+
+    def commit(self) -> dict[str, str]:
+        """Move everything into place; path → name of the content (SHA-256, or the link's goal).
+
+        Raises ExportError, before anything is moved, for files that were changed by hand.
+        """
+        known = self.journal.exported()
+        replaced, removed, foreign = self._compare(known)
+        if foreign and not self.overwrite:
+            raise ExportError(
+                f"{len(foreign)} files in {self.out} are not as they were written: "
+                f"{', '.join(sorted(foreign)[:3])}{' …' if len(foreign) > 3 else ''}. They may be "
+                "corrections, so nothing was exported: move them away, or give --overwrite to lose "
+                "them"
+            )
+        with _explained(self.out):
+            self.journal.announce_exports(
+                (path, _stamp(self.out / _FOLDER / path, self._files[path])) for path in replaced
+            )
+            for path in replaced:
+                target = self.out / path
+                target.parent.mkdir(parents=True, exist_ok=True)
+                (self.out / _FOLDER / path).replace(target)
+            for path in removed:
+                (self.out / path).unlink(missing_ok=True)
+                _remove_empty_parents(self.out / path, self.out)
+            self.journal.settle_exports(
+                (path, _stamp(self.out / path, content)) for path, content in self._files.items()
+            )
+        return dict(sorted(self._files.items()))
+
+    def _compare(self, known: dict[str, list[Exported]]) -> tuple[list[str], list[str], list[str]]:
+        """Paths to write, to remove, and those among them that hold something unknown."""
+        replaced, removed, foreign = [], [], []
+        for path, content in self._files.items():
+            present = _present(self.out / path, known.get(path, []))
+            if present == content:
+                continue
+            replaced.append(path)
+            if present and present not in {file.content for file in known.get(path, [])}:
+                foreign.append(path)
+        for path in known.keys() - self._files.keys():
+            present = _present(self.out / path, known[path])
+            if present is None:
+                continue
+            removed.append(path)
+            if present not in {file.content for file in known[path]}:
+                foreign.append(path)
+        return replaced, removed, foreign
+
+
+def _content(path: Path) -> str:
+    if path.is_symlink():
+        return f"link:{path.readlink()}"
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _stamp(path: Path, content: str) -> Exported:
+    status = path.lstat()
+    return Exported(content, status.st_size, status.st_mtime_ns)
+
+
+def _present(path: Path, known: list[Exported]) -> str | None:
+    """Name of the content that lies at a path now; not read again where size and time are known."""
+    if not os.path.lexists(path):
+        return None
+    status = path.lstat()
+    for file in known:
+        if (status.st_size, status.st_mtime_ns) == (file.size_bytes, file.mtime_ns):
+            return file.content
+    return _content(path)
+
+
+def _remove_empty_parents(path: Path, top: Path) -> None:
+    for folder in path.parents:
+        if folder == top:
+            return
+        try:
+            folder.rmdir()
+        except OSError:
+            return
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise OutputError.at(path, error) from error

@@ -1,0 +1,190 @@
+"""One picture: bytes → upright 8-bit RGB, resized for the model, or encoded again. Pillow only.
+
+Values are kept right: 16-bit grey is scaled to 8 bits, not cut; CMYK, palettes and grey become
+RGB; an alpha channel is taken off without blending, as the trainers' own readers do. Of an
+animation or a multi-page file, the first frame counts.
+"""
+
+import hashlib
+import io
+import os
+import stat
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+
+SUFFIXES = frozenset(
+    {".avif", ".avifs", ".bmp", ".dib", ".gif", ".heic", ".heif", ".j2k", ".jfif", ".jp2"}
+    | {".jpe", ".jpeg", ".jpg", ".jpx", ".mpo", ".pbm", ".pcx", ".pgm", ".png", ".pnm", ".ppm"}
+    | {".qoi", ".tga", ".tif", ".tiff", ".webp"}
+)
+"""File name endings, in lower case, that the walk through a folder takes for a picture."""
+
+DEFAULT_MAX_PIXELS = 178_956_970
+"""Where Pillow itself refuses: twice its `MAX_IMAGE_PIXELS`, half a gigabyte as 8-bit RGB."""
+
+_JPEG_END = b"\xff\xd9"
+
+
+class UnreadableImageError(Exception):
+    """A picture that can't be read; `kind` is the short name for `types.Failure`."""
+
+    def __init__(self, stage: str, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.stage = stage
+        self.kind = kind
+
+
+def read_bytes(path: bytes) -> bytes:
+    """The bytes of a regular file; anything else is refused without waiting for it.
+
+    Raises UnreadableImageError.
+    """
+    try:
+        # O_NONBLOCK: a fifo put in the picture's place since the walk must not hang the job
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+        with open(descriptor, "rb") as file:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise UnreadableImageError("read", "not-a-file", "it is no regular file")
+            data = file.read()
+    except FileNotFoundError as error:
+        raise UnreadableImageError("read", "missing", "the file is gone") from error
+    except PermissionError as error:
+        raise UnreadableImageError("read", "permission", "no permission to read it") from error
+    except OSError as error:
+        raise UnreadableImageError("read", "io-error", error.strerror or str(error)) from error
+    if not data:
+        raise UnreadableImageError("read", "empty", "the file is empty")
+    return data
+
+
+def digest(data: bytes) -> str:
+    """SHA-256 in hexadecimal."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def decode(data: bytes, max_pixels: int = DEFAULT_MAX_PIXELS) -> Image.Image:
+    """The picture as a viewer shows it: first frame, EXIF orientation applied, 8-bit RGB.
+
+    Raises UnreadableImageError.
+    """
+    with _no_limit_of_pillow():
+        try:
+            image: Image.Image = Image.open(io.BytesIO(data))
+            if image.width * image.height > max_pixels:
+                raise UnreadableImageError(
+                    "decode",
+                    "too-large",
+                    f"{image.width}x{image.height} pixels are more than --max-pixels {max_pixels}",
+                )
+            image.load()
+            return as_rgb(_upright(image))
+        except UnidentifiedImageError as error:
+            message = "it is no picture in a format that Pillow reads"
+            raise UnreadableImageError("decode", "not-an-image", message) from error
+        except UnreadableImageError:
+            raise
+        except MemoryError as error:
+            message = "not enough memory to decode it"
+            raise UnreadableImageError("decode", "out-of-memory", message) from error
+        except Exception as error:  # decoders raise nearly anything on broken files
+            kind = "truncated" if "truncated" in str(error) else "corrupt"
+            message = f"{type(error).__name__}: {error}"
+            raise UnreadableImageError("decode", kind, message) from error
+
+
+@contextmanager
+def _no_limit_of_pillow() -> Iterator[None]:
+    """Replace Pillow's warning and error on large pictures by `max_pixels`, and its warnings on
+    odd metadata by nothing."""
+    limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        Image.MAX_IMAGE_PIXELS = limit
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    return image if orientation(image) == 1 else ImageOps.exif_transpose(image)
+
+
+def orientation(image: Image.Image) -> int:
+    """The EXIF orientation, 1 to 8; 1 (upright) where there is none that can be read."""
+    try:
+        value = image.getexif().get(ExifTags.Base.Orientation, 1)
+    except Exception:  # broken metadata is no reason to refuse the pixels
+        return 1
+    return value if value in range(1, 9) else 1
+
+
+def as_rgb(image: Image.Image) -> Image.Image:
+    """8-bit RGB by value.
+
+    Raises UnreadableImageError for pixels without a fixed range (float, or over 16 bits).
+    """
+    if image.mode == "RGB":
+        return image
+    if image.mode.startswith("I"):
+        values = np.asarray(image).astype(np.int64)
+        if values.min(initial=0) < 0 or values.max(initial=0) > 0xFFFF:
+            raise UnreadableImageError("decode", "depth", "its pixels have more than 16 bits")
+        grey = ((values + 128) // 257).astype(np.uint8)  # 65535 = 255 · 257, rounded to nearest
+        return Image.fromarray(grey).convert("RGB")
+    if image.mode == "F":
+        message = "its pixels are floating-point numbers without a range: save it with 8 or 16 bits"
+        raise UnreadableImageError("decode", "depth", message)
+    if "transparency" in image.info:
+        image = image.copy()
+        del image.info["transparency"]
+    return image.convert("RGB")
+
+
+def model_pixels(image: Image.Image, side: int) -> Any:
+    """uint8 array (3, side, side) of an RGB picture, squashed to a square by Pillow's bicubic."""
+    square = image.resize((side, side), Image.Resampling.BICUBIC)
+    return np.ascontiguousarray(np.asarray(square).transpose(2, 0, 1))
+
+
+@dataclass(frozen=True, slots=True)
+class LinkCheck:
+    """Whether a dataset may hold a link to an original, or needs a file of its own."""
+
+    is_upright: bool
+    is_whole: bool
+    """False for a JPEG that ends in something else than its end marker: ultralytics rewrites such
+    a file in place, through a link too."""
+
+
+def check_for_link(path: bytes) -> LinkCheck:
+    """Raises UnreadableImageError."""
+    with _no_limit_of_pillow():
+        try:
+            with open(path, "rb") as file, Image.open(file) as image:
+                is_upright = orientation(image) == 1
+                is_jpeg = image.format in ("JPEG", "MPO")
+                file.seek(-len(_JPEG_END), os.SEEK_END)
+                return LinkCheck(is_upright, not is_jpeg or file.read() == _JPEG_END)
+        except Exception as error:
+            raise UnreadableImageError("read", "corrupt", str(error)) from error
+
+
+def encode(image: Image.Image, suffix: str) -> bytes:
+    """Bytes of an RGB picture in the format of a file name's ending, without metadata."""
+    buffer = io.BytesIO()
+    format_name = Image.registered_extensions()[suffix.lower()]
+    options: dict[str, Any] = {}
+    if format_name in ("JPEG", "MPO"):
+        format_name, options = "JPEG", {"quality": 95, "subsampling": 0}
+    elif format_name == "WEBP":
+        options = {"lossless": True}
+    clean = Image.new("RGB", image.size)
+    clean.paste(image)
+    clean.save(buffer, format_name, **options)
+    return buffer.getvalue()

@@ -1,0 +1,241 @@
+"""A job from its specification to its dataset: where the parts are put together for the command.
+
+Everything that can be wrong with a request is found before the checkpoint's weights are read and
+before anything is written.
+"""
+
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from florence_annotate import config, exporting, formats, images, lock, recipes, runner, tasks
+from florence_annotate.config import Fingerprint, JobSpec
+from florence_annotate.errors import SourceError, UsageError
+from florence_annotate.journal import FILE_NAME, Journal
+from florence_annotate.model import checkpoint as checkpoints
+from florence_annotate.model.checkpoint import Checkpoint
+from florence_annotate.progress import RunProgress
+from florence_annotate.recipes import Plan
+from florence_annotate.sources import Sources
+from florence_annotate.types import Generation, ImageRef
+
+if TYPE_CHECKING:
+    from florence_annotate.engines.local import LocalEngine
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """How a run of a job ended."""
+
+    summary: dict[str, Any]
+    interrupted: bool
+    within_failures: bool
+
+
+def default_output(sources: tuple[str, ...]) -> Path:
+    """`<source>-dataset` beside a single folder. Raises UsageError where there is none."""
+    if len(sources) == 1:
+        folder = Path(sources[0])
+        if folder.is_dir() and folder.absolute() != Path.cwd():
+            return folder.with_name(f"{folder.name}-dataset")
+    raise UsageError("say with -o where the dataset goes: only a single folder has a default")
+
+
+class Job:
+    """One run of a job: `prepare` what is asked for, look at it, then `run` it."""
+
+    def __init__(self, spec: JobSpec, out: Path) -> None:
+        """Raises SourceError, UsageError, CheckpointError and DeviceError."""
+        formats.refuse_unknown(spec.formats)
+        self.spec = spec
+        self.out = out
+        self.sources = Sources(spec.sources, images.SUFFIXES, spec.include, spec.exclude)
+        self._refuse_overlap()
+        if next(self.refs(), None) is None:
+            raise SourceError(
+                f"no picture found in {', '.join(map(repr, spec.sources))}: check the folder, and "
+                "--include and --exclude if you gave them"
+                + "".join(f"; skipped {s.name}: {s.reason}" for s in self.sources.skipped[:3])
+            )
+        self.checkpoint: Checkpoint = checkpoints.find(spec.model, spec.revision)
+        self.plan: Plan = recipes.plan(
+            tasks.find(spec.task), spec.strategy, spec.class_list(), self.checkpoint.known_labels
+        )
+        self.generation = self._settle_generation()
+
+    def refs(self) -> Iterator[ImageRef]:
+        """The pictures of the sources, at most `limit`."""
+        return islice(iter(self.sources), self.spec.limit)
+
+    def _refuse_overlap(self) -> None:
+        out = self.out.resolve()
+        for folder in (folder.resolve() for folder in self.sources.folders):
+            if out == folder or folder in out.parents:
+                raise UsageError(
+                    f"the output {self.out} lies in the source {folder}, where its pictures would "
+                    "be annotated again: choose another output with -o"
+                )
+            if out in folder.parents:
+                raise UsageError(
+                    f"the source {folder} lies in the output {self.out}: choose another output "
+                    "with -o"
+                )
+        if self.out.exists() and not self.out.is_dir():
+            raise UsageError(f"the output {self.out} is a file: choose another output with -o")
+        if (
+            self.out.is_dir()
+            and not (self.out / FILE_NAME).exists()
+            and any(path.name != lock.FILE_NAME for path in self.out.iterdir())
+        ):
+            raise UsageError(
+                f"{self.out} holds other files and no job: choose a new or an empty folder with -o"
+            )
+
+    def _settle_generation(self) -> Generation:
+        spec, longest = self.spec, self.checkpoint.max_new_tokens
+        if spec.max_new_tokens and spec.max_new_tokens > longest:
+            raise UsageError(
+                f"--max-new-tokens {spec.max_new_tokens}: the decoder of {self.checkpoint.name} "
+                f"has positions for {longest}"
+            )
+        own = self.checkpoint
+        return Generation(
+            spec.max_new_tokens or min(512, longest),
+            own.num_beams if spec.num_beams is None else spec.num_beams,
+            own.no_repeat_ngram if spec.no_repeat_ngram is None else spec.no_repeat_ngram,
+            spec.retry_truncated,
+        )
+
+    @cached_property
+    def device(self) -> Any:
+        from florence_annotate.model.device import resolve_device
+
+        return resolve_device(self.spec.device)
+
+    def _dtype_name(self, bound: Fingerprint | None) -> str:
+        """`auto` is settled once: a job that goes on keeps what it began with."""
+        from florence_annotate.model.device import resolve_dtype
+
+        if self.spec.dtype == "auto" and bound:
+            return str(bound["dtype"])
+        is_embedded = self.checkpoint.name == checkpoints.SHAPES
+        resolved = resolve_dtype(self.spec.dtype, self.device, is_embedded=is_embedded)
+        return str(resolved).removeprefix("torch.")
+
+    def _fingerprint(self, dtype: str) -> Fingerprint:
+        is_folder = self.checkpoint.name == str(self.checkpoint.folder)
+        return {
+            "model": "a folder" if is_folder else self.checkpoint.name,
+            "revision": self.checkpoint.revision,
+            "weights": self.checkpoint.weights_hash(),
+            "questions": [[q.task, q.text] for q in self.plan.recipe.questions],
+            "image_size": self.checkpoint.image_size,
+            "dtype": dtype,
+            **asdict(self.generation),
+        }
+
+    def run(
+        self,
+        *,
+        note: Callable[[str], None],
+        quiet: bool = False,
+        restart: bool = False,
+        retry_failed: bool = False,
+        overwrite: bool = False,
+    ) -> Finished:
+        """Annotate what is pending, then export.
+
+        Raises FingerprintError, LockedError, ExportError and OutputError; failures of single
+        pictures are counted, not raised.
+        """
+        _ = self.device  # an absent device is told before anything is written
+        with lock.held(self.out), Journal.create(self.out) as journal:
+            if restart:
+                journal.restart()
+            bound = journal.value("fingerprint")
+            dtype = self._dtype_name(bound)
+            asked = self._fingerprint(dtype)
+            if bound is None:
+                journal.set_value("fingerprint", asked)
+            else:
+                config.refuse_other(bound, asked, self.out)
+            journal.select(self.refs())
+            self._take_over_touched(journal)
+            run_id = journal.begin_run(config.dump(self.spec))
+            report = self._annotate(journal, run_id, dtype, retry_failed, quiet, note)
+            journal.end_run(run_id, self._report(report))
+            exported = None
+            if not report.interrupted:
+                note("writing the dataset …")
+                exported = exporting.export(journal, self.out, self.spec, overwrite=overwrite)
+            summary = exporting.summarise(journal, self.out, self.spec, exported)
+            exporting.write_summary(self.out, summary)
+            counts = journal.counts()
+        allowed = self.spec.max_failures.allows(counts.failed, counts.images)
+        return Finished(summary, report.interrupted, allowed)
+
+    def _take_over_touched(self, journal: Journal) -> None:
+        """A picture with a new time but the same bytes is not asked again."""
+        for ref, sha in list(journal.changed_stamps()):
+            try:
+                is_same = images.digest(images.read_bytes(ref.path)) == sha
+            except images.UnreadableImageError:
+                continue  # the loader will say it again, and the journal will hold it
+            if is_same:
+                journal.same_content(ref)
+
+    def _annotate(
+        self,
+        journal: Journal,
+        run_id: int,
+        dtype: str,
+        retry_failed: bool,
+        quiet: bool,
+        note: Callable[[str], None],
+    ) -> runner.RunReport:
+        total = journal.count_pending(retry_failed=retry_failed)
+        counts = journal.counts()
+        if counts.annotated or counts.failed:
+            note(f"going on: {counts.annotated} annotated, {counts.failed} failed, {total} to do")
+        if not total:
+            return runner.RunReport()
+        note(f"loading {self.checkpoint.name} on {self.device} in {dtype} …")
+        engine, memory = self._engine(dtype)
+        pending = journal.pending(retry_failed=retry_failed)
+        with RunProgress(total, sys.stderr, quiet=quiet, memory=memory) as progress:
+            return runner.run(engine, pending, journal, run_id, progress)
+
+    def _engine(self, dtype_name: str) -> "tuple[LocalEngine, Callable[[], str]]":
+        import torch
+
+        from florence_annotate.annotator import Annotator
+        from florence_annotate.engines.local import LocalEngine
+        from florence_annotate.loading import LoadingOptions, default_workers
+        from florence_annotate.model.device import memory_in_use, resolve_attention
+        from florence_annotate.model.florence import Florence
+
+        dtype = getattr(torch, dtype_name)
+        attention = resolve_attention(self.spec.attention, self.device, dtype)
+        model = Florence(self.checkpoint, self.device, dtype, attention)
+        annotator = Annotator(model, self.plan.recipe, self.generation, self.spec.batch_size)
+        workers = default_workers() if self.spec.workers is None else self.spec.workers
+        options = LoadingOptions(
+            self.checkpoint.image_size, self.spec.batch_size, workers, self.spec.max_pixels
+        )
+        return LocalEngine(annotator, options), lambda: memory_in_use(self.device)
+
+    def _report(self, report: runner.RunReport) -> dict[str, Any]:
+        return {
+            "annotated": report.annotated,
+            "failed": report.failed,
+            "interrupted": report.interrupted,
+            "seconds": round(report.seconds, 3),
+            "images_per_second": round(report.images_per_second, 3),
+            "device": str(self.device),
+            "routes": dict(self.plan.routes),
+            "skipped": [asdict(skipped) for skipped in self.sources.skipped],
+        }

@@ -1,0 +1,174 @@
+"""Refs → pictures, by a torch DataLoader: read, hash, decode, resize, in worker processes.
+
+A picture that can't be read comes out as a `Failure`. So does one whose decoder dies or hangs: the
+pictures that were under way are then taken again one at a time, in a process each can only harm
+itself with.
+"""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from florence_annotate import images
+from florence_annotate.types import Failure, ImageRef, Picture
+
+Loaded = Picture | Failure
+
+_POLL_SECONDS = 2.0
+
+
+def default_workers() -> int:
+    """One process a core, one core left to the model, at most eight."""
+    return max(1, min(8, (os.cpu_count() or 1) - 1))
+
+
+@dataclass(frozen=True, slots=True)
+class LoadingOptions:
+    image_size: int
+    """Side of the model's square input, in pixels."""
+    batch_size: int
+    workers: int
+    """Processes that decode; 0 decodes in this one, without protection against hanging decoders."""
+    max_pixels: int = images.DEFAULT_MAX_PIXELS
+    time_limit: float = 60.0
+    """Seconds for one picture, before its decoder is taken for hung."""
+
+
+class PictureDataset(Dataset[Loaded]):
+    """Indexed by the refs themselves, so that a job of any length is never held in memory."""
+
+    def __init__(self, options: LoadingOptions) -> None:
+        self.options = options
+
+    def __getitem__(self, ref: ImageRef) -> Loaded:
+        return load(ref, self.options)
+
+
+def load(ref: ImageRef, options: LoadingOptions) -> Loaded:
+    """Read one picture."""
+    try:
+        data = images.read_bytes(ref.path)
+        image = images.decode(data, options.max_pixels)
+    except images.UnreadableImageError as error:
+        return Failure(ref, error.stage, error.kind, str(error))
+    pixels = images.model_pixels(image, options.image_size)
+    return Picture(ref, images.digest(data), pixels, image.width, image.height)
+
+
+def load_batches(refs: Iterable[ImageRef], options: LoadingOptions) -> Iterator[list[Loaded]]:
+    """Batches of at most `batch_size`, in the order of the refs; each ref comes out once."""
+    batches = _Batches(iter(refs), options.batch_size)
+    while True:
+        with suppress(_LoaderDiedError):
+            yield from _load(batches, options)
+            return
+        yield from _load_one_by_one(batches.take_outstanding(), options)
+
+
+class _LoaderDiedError(Exception):
+    """A worker process died, or gave no sign of life for too long."""
+
+
+class _Batches:
+    """The refs in batches, and those of them that were handed out and have not come back."""
+
+    def __init__(self, refs: Iterator[ImageRef], batch_size: int) -> None:
+        self._refs = refs
+        self._batch_size = batch_size
+        self._outstanding: list[list[ImageRef]] = []
+
+    def __iter__(self) -> Iterator[list[ImageRef]]:
+        while batch := [ref for _, ref in zip(range(self._batch_size), self._refs, strict=False)]:
+            self._outstanding.append(batch)
+            yield batch
+
+    def came_back(self) -> None:
+        self._outstanding.pop(0)
+
+    def take_outstanding(self) -> list[ImageRef]:
+        refs = [ref for batch in self._outstanding for ref in batch]
+        self._outstanding.clear()
+        return refs
+
+
+def _load(batches: _Batches, options: LoadingOptions) -> Iterator[list[Loaded]]:
+    if options.workers == 0:
+        for batch in batches:
+            loaded = [load(ref, options) for ref in batch]
+            batches.came_back()
+            yield loaded
+        return
+    loader: DataLoader[Loaded] = DataLoader(
+        PictureDataset(options),
+        batch_sampler=batches,
+        num_workers=options.workers,
+        collate_fn=list,
+        timeout=_POLL_SECONDS,
+        worker_init_fn=_prepare_worker,
+    )
+    previous = signal.getsignal(signal.SIGCHLD) if hasattr(signal, "SIGCHLD") else None
+    iterator = iter(loader)
+    if previous is not None and _in_main_thread():
+        # torch's handler would raise the death of a worker in whatever code runs at that moment,
+        # a commit for instance; here it is noticed by asking
+        signal.signal(signal.SIGCHLD, previous)
+    while True:
+        try:
+            loaded = _next(iterator, options.time_limit * options.batch_size)
+        except StopIteration:
+            return
+        batches.came_back()
+        yield loaded
+
+
+def _next(iterator: Any, time_limit: float) -> list[Loaded]:
+    deadline = time.monotonic() + time_limit
+    while True:
+        try:
+            loaded: list[Loaded] = next(iterator)
+            return loaded
+        except RuntimeError as error:
+            is_alive = "timed out" in str(error)
+            if not is_alive or time.monotonic() > deadline:
+                raise _LoaderDiedError from error
+
+
+def _load_one_by_one(refs: list[ImageRef], options: LoadingOptions) -> Iterator[list[Loaded]]:
+    alone = LoadingOptions(
+        options.image_size, 1, 1, max_pixels=options.max_pixels, time_limit=options.time_limit
+    )
+    pending = list(refs)
+    while pending:
+        batches = _Batches(iter(pending), 1)
+        begun = time.monotonic()
+        try:
+            for loaded in _load(batches, alone):
+                del pending[0]
+                begun = time.monotonic()
+                yield loaded
+        except _LoaderDiedError:
+            hung = time.monotonic() - begun >= options.time_limit
+            kind = "hung" if hung else "crashed"
+            message = (
+                f"its decoder gave no answer for {options.time_limit:g} s"
+                if hung
+                else "its decoder crashed"
+            )
+            yield [Failure(pending.pop(0), "decode", kind, message)]
+
+
+def _prepare_worker(worker_id: int) -> None:
+    torch.set_num_threads(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the job decides
+
+
+def _in_main_thread() -> bool:
+    return threading.current_thread() is threading.main_thread()

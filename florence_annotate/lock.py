@@ -1,0 +1,71 @@
+"""One writer an output folder, by a lock file that names its holder."""
+
+import json
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from florence_annotate.errors import LockedError, OutputError
+
+FILE_NAME = "job.lock"
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+
+@contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """Hold the folder; the system lets go of it when the process ends, however it ends.
+
+    Raises LockedError where another process holds it, OutputError where it can't be written.
+    """
+    path = folder / FILE_NAME
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as error:
+        raise OutputError.at(path, error) from error
+    try:
+        _acquire(descriptor, path)
+        holder = {"pid": os.getpid(), "host": socket.gethostname()}
+        with suppress(OSError):  # on a full disk the lock holds without a name in it
+            os.ftruncate(descriptor, 0)
+            os.write(descriptor, json.dumps(holder).encode())
+        yield
+        with suppress(OSError):
+            path.unlink()
+    finally:
+        os.close(descriptor)
+
+
+def _acquire(descriptor: int, path: Path) -> None:
+    if fcntl is None:
+        import msvcrt
+
+        try:
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        except OSError as error:
+            raise _locked(descriptor, path) from error
+        return
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise _locked(descriptor, path) from error
+    if not path.exists() or os.fstat(descriptor).st_ino != path.stat().st_ino:
+        raise _locked(descriptor, path)  # a holder let go, and the next took a new file, just now
+
+
+def _locked(descriptor: int, path: Path) -> LockedError:
+    try:
+        holder = json.loads(os.pread(descriptor, 4096, 0))
+        who = f"process {holder['pid']} on {holder['host']}"
+    except (ValueError, KeyError, OSError):
+        who = "another process"
+    return LockedError(
+        f"{path.parent} is being written by {who}: wait for it, stop it, or choose another "
+        "output with -o"
+    )

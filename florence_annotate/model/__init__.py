@@ -1,0 +1,1 @@
+"""The room that knows transformers: checkpoints, encoding, answering."""

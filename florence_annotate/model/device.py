@@ -1,0 +1,76 @@
+"""Which device, number format and attention kernel a job runs on."""
+
+import importlib.util
+from typing import TYPE_CHECKING
+
+from florence_annotate.errors import DeviceError
+
+if TYPE_CHECKING:
+    import torch
+
+
+def resolve_device(asked: str) -> "torch.device":
+    """`auto` takes CUDA, then Apple's MPS, then the CPU. Raises DeviceError for an absent one."""
+    import torch
+
+    has_mps = torch.backends.mps.is_available()
+    if asked == "auto":
+        asked = "cuda" if torch.cuda.is_available() else "mps" if has_mps else "cpu"
+    device = torch.device(asked)
+    if device.type == "cuda":
+        if not torch.cuda.is_available():
+            raise DeviceError(
+                f"--device {asked}: this PyTorch ({torch.__version__}) sees no CUDA device. Use "
+                "--device cpu, or install a CUDA build of PyTorch and check nvidia-smi"
+            )
+        if (device.index or 0) >= torch.cuda.device_count():
+            raise DeviceError(
+                f"--device {asked}: there are {torch.cuda.device_count()} CUDA devices, counted "
+                "from cuda:0"
+            )
+    if device.type == "mps" and not has_mps:
+        raise DeviceError("--device mps: this machine has no Apple GPU; use --device cpu")
+    return device
+
+
+def resolve_dtype(asked: str, device: "torch.device", *, is_embedded: bool) -> "torch.dtype":
+    """`auto` is bfloat16 on GPUs that have it; else, and for the embedded checkpoint, float32."""
+    import torch
+
+    if asked == "auto":
+        has_bfloat16 = device.type == "cuda" and torch.cuda.is_bf16_supported()
+        return torch.bfloat16 if has_bfloat16 and not is_embedded else torch.float32
+    return {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}[asked]
+
+
+def resolve_attention(asked: str, device: "torch.device", dtype: "torch.dtype") -> str:
+    """`auto` takes flash-attn where it imports and the device and dtype fit, else PyTorch's SDPA.
+
+    Raises DeviceError where flash-attn is asked for and can't be had.
+    """
+    import torch
+
+    installed = importlib.util.find_spec("flash_attn") is not None
+    fits = device.type == "cuda" and dtype in (torch.float16, torch.bfloat16)
+    if asked == "auto":
+        return "flash_attention_2" if installed and fits else "sdpa"
+    if asked == "flash_attention_2":
+        if not installed:
+            raise DeviceError(
+                "--attention flash_attention_2: flash-attn is not installed: "
+                "pip install 'florence-annotate[flash]', or use --attention sdpa"
+            )
+        if not fits:
+            raise DeviceError(
+                "--attention flash_attention_2 needs a CUDA device and --dtype bfloat16 or float16"
+            )
+    return asked
+
+
+def memory_in_use(device: "torch.device") -> str:
+    """The most memory that a CUDA device held so far, as text; nothing for other devices."""
+    import torch
+
+    if device.type != "cuda":
+        return ""
+    return f"{torch.cuda.max_memory_allocated(device) / 2**30:.1f} GiB"

@@ -1,0 +1,63 @@
+"""Token ids ↔ the bytes that they stand for, and what kind of token each is."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from florence_annotate.errors import CheckpointError
+from florence_annotate.types import TokenKind
+
+
+class Vocabulary:
+    """A byte-level BPE of the BART family, with Florence-2's added tokens."""
+
+    def __init__(self, tokenizer: Any) -> None:
+        """`tokenizer` is a `tokenizers.Tokenizer` whose location tokens are in a row."""
+        self._tokenizer = tokenizer
+        self._tokenizer.no_padding()
+        self._tokenizer.no_truncation()
+        self.bos_id: int = tokenizer.token_to_id("<s>")
+        self.pad_id: int = tokenizer.token_to_id("<pad>")
+        self.eos_id: int = tokenizer.token_to_id("</s>")
+        self._first_location: int = tokenizer.token_to_id("<loc_0>")
+        self._added = {
+            id_: token.content for id_, token in tokenizer.get_added_tokens_decoder().items()
+        }
+        self._bytes_of_character = _bytes_of_characters()
+
+    def refuse_misfit(self, size: int, name: str) -> None:
+        """Raise CheckpointError where the tokenizer writes ids that the weights do not have."""
+        largest = max(self._tokenizer.get_vocab(with_added_tokens=True).values())
+        if largest > size:  # the placeholder <image> may lie just past the embedding
+            raise CheckpointError(
+                f"{name}: its tokenizer has ids up to {largest}, its weights {size} rows: they "
+                "belong to different checkpoints"
+            )
+
+    def prompt_ids(self, prompt: str) -> list[int]:
+        """`<s>` prompt `</s>`."""
+        ids: Sequence[int] = self._tokenizer.encode(prompt, add_special_tokens=False).ids
+        return [self.bos_id, *ids, self.eos_id]
+
+    def kind(self, token: int) -> TokenKind:
+        if self._first_location <= token < self._first_location + 1000:
+            return TokenKind.LOCATION
+        return TokenKind.CONTROL if token in self._added else TokenKind.TEXT
+
+    def token_bytes(self, token: int) -> bytes:
+        """What a token stands for; an added token by its name, as in `<loc_5>`."""
+        if token in self._added:
+            return str(self._added[token]).encode()
+        piece: str = self._tokenizer.id_to_token(token) or ""
+        return bytes(self._bytes_of_character[character] for character in piece)
+
+
+def _bytes_of_characters() -> dict[str, int]:
+    """The characters by which byte-level BPE spells the 256 bytes.
+
+    Printable Latin-1 characters stand for themselves, the other bytes in order for the characters
+    from U+0100 on (GPT-2's encoder, `bytes_to_unicode`).
+    """
+    printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    others = [byte for byte in range(256) if byte not in set(printable)]
+    table = {chr(byte): byte for byte in printable}
+    return table | {chr(0x100 + place): byte for place, byte in enumerate(others)}

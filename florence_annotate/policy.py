@@ -1,0 +1,112 @@
+"""What the dataset keeps of what the model said, and why it leaves the rest out.
+
+A policy never needs the model: it can be changed, and the dataset written again, at any time.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from florence_annotate.tasks import OD
+from florence_annotate.types import Box, Dropped, Instance
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Filters in the order in which they are applied.
+
+    1. Boxes are clipped to the picture, their corners put in order; `zero-area` boxes go.
+    2. Labels become classes by `find`; `no-class` where there is none, `no-label` where the model
+       gave none, `asked-by-prompt` where `<OD>` names a class that a prompt of its own looks for.
+    3. `duplicate`: the same class and box again; the higher score stays.
+    4. `min-score`.
+    5. `nms`: overlap with a better instance of the same class above `nms`, as intersection over
+       union; the detail names the winner.
+    """
+
+    find: Callable[[str], int | None]
+    prompted: frozenset[int] = frozenset()
+    min_score: float = 0.0
+    nms: float | None = None
+
+    def apply(
+        self, instances: Sequence[Instance], width: int, height: int
+    ) -> tuple[list[Instance], list[Dropped]]:
+        """Kept instances with class ids, in the order given, and the dropped ones."""
+        dropped: list[Dropped] = []
+        candidates: list[Instance] = []
+        for instance in instances:
+            upright = replace(instance, box=_inside(instance.box, width, height))
+            class_id = self.find(upright.label)
+            if reason := self._refuse(upright, class_id):
+                dropped.append(_drop(upright, reason))
+            else:
+                candidates.append(replace(upright, class_id=class_id))
+        kept = self._best_first(candidates, dropped)
+        return [instance for instance in candidates if id(instance) in kept], dropped
+
+    def _refuse(self, instance: Instance, class_id: int | None) -> str | None:
+        x1, y1, x2, y2 = instance.box
+        if x1 >= x2 or y1 >= y2:
+            return "zero-area"
+        if not instance.label:
+            return "no-label"
+        if class_id is None:
+            return "no-class"
+        if instance.task == OD and class_id in self.prompted:
+            return "asked-by-prompt"
+        return None
+
+    def _best_first(self, candidates: Sequence[Instance], dropped: list[Dropped]) -> set[int]:
+        """Identities of the instances that survive, the better score deciding; ties go by order."""
+        kept: list[Instance] = []
+        seen: set[tuple[int | None, Box]] = set()
+        for instance in sorted(candidates, key=lambda candidate: -candidate.score):
+            if (instance.class_id, instance.box) in seen:
+                dropped.append(_drop(instance, "duplicate"))
+            elif instance.score < self.min_score:
+                detail = f"{instance.score:.4f} < {self.min_score:g}"
+                dropped.append(_drop(instance, "min-score", detail))
+            elif winner := self._overlapped(instance, kept):
+                dropped.append(_drop(instance, "nms", _name_winner(instance, winner)))
+            else:
+                kept.append(instance)
+            seen.add((instance.class_id, instance.box))
+        return {id(instance) for instance in kept}
+
+    def _overlapped(self, instance: Instance, kept: Sequence[Instance]) -> Instance | None:
+        if self.nms is None:
+            return None
+        for better in kept:
+            if better.class_id == instance.class_id and iou(better.box, instance.box) > self.nms:
+                return better
+        return None
+
+
+def iou(first: Box, second: Box) -> float:
+    """Intersection over union of two boxes of positive area."""
+    width = min(first[2], second[2]) - max(first[0], second[0])
+    height = min(first[3], second[3]) - max(first[1], second[1])
+    if width <= 0 or height <= 0:
+        return 0.0
+    intersection = width * height
+    return intersection / (_area(first) + _area(second) - intersection)
+
+
+def _area(box: Box) -> float:
+    return (box[2] - box[0]) * (box[3] - box[1])
+
+
+def _inside(box: Box, width: int, height: int) -> Box:
+    left, right = sorted((box[0], box[2]))
+    top, bottom = sorted((box[1], box[3]))
+    return max(left, 0.0), max(top, 0.0), min(right, float(width)), min(bottom, float(height))
+
+
+def _drop(instance: Instance, reason: str, detail: str = "") -> Dropped:
+    return Dropped(instance.label, instance.score, instance.box, reason, detail)
+
+
+def _name_winner(loser: Instance, winner: Instance) -> str:
+    corners = ", ".join(f"{corner:.1f}" for corner in winner.box)
+    overlap = iou(winner.box, loser.box)
+    return f"IoU {overlap:.2f} with {winner.label} at {corners} (score {winner.score:.4f})"

@@ -1,0 +1,272 @@
+"""Folders, files, globs and lists → `ImageRef`s, in a fixed order.
+
+What is found is only looked at, never opened. A link to a picture is a picture of its own; a link
+to a folder is followed, but each folder is walked once, so loops end. What looks like a picture by
+its name and is none (a broken link, a fifo, a folder named `x.jpg`) is reported as skipped.
+"""
+
+import glob
+import os
+import stat
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from florence_annotate.errors import SourceError, UsageError
+from florence_annotate.types import ImageRef
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """Something with a picture's name that is not read, and why."""
+
+    name: str
+    reason: str
+
+
+@dataclass(slots=True)
+class _Root:
+    """Where keys start. Either a folder to walk, or the pictures that were named one by one."""
+
+    folder: bytes
+    prefix: str = ""
+    named: list[bytes] | None = None
+    """Absolute paths; None: walk the folder."""
+
+
+@dataclass(slots=True)
+class Sources:
+    """The pictures of the sources that the user named.
+
+    `suffixes` are the lower-case file name endings that the walk through a folder takes for
+    pictures; a file that is named itself may have any name. Raises SourceError for a source that
+    is not there, and UsageError for a list or a pattern that names nothing.
+    """
+
+    named: Sequence[str]
+    suffixes: frozenset[str]
+    include: Sequence[str] = ()
+    exclude: Sequence[str] = ()
+    skipped: list[Skipped] = field(default_factory=list)
+    _roots: list[_Root] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        for source in self.named:
+            self._roots += _resolve(source)
+        _merge_named(self._roots)
+        _set_prefixes(self._roots)
+
+    @property
+    def folders(self) -> list[Path]:
+        """The folders that are walked."""
+        return [Path(os.fsdecode(root.folder)) for root in self._roots if root.named is None]
+
+    def __iter__(self) -> Iterator[ImageRef]:
+        """Each picture once, folder by folder in byte order; `skipped` is filled on the way."""
+        self.skipped.clear()
+        for root in self._roots:
+            keys: set[str] = set()
+            paths = self._walk(root) if root.named is None else root.named
+            for path in paths:
+                key = _key(root, path)
+                if not self._wanted(key):
+                    continue
+                ref = self._look_at(path, _unique(key, keys) if root.named else key)
+                if ref:
+                    yield ref
+
+    def _walk(self, root: _Root) -> Iterator[bytes]:
+        visited: set[tuple[int, int]] = set()
+        linked: list[bytes] = []  # walked last, so that a folder goes by its own name first
+        yield from self._walk_folder(root.folder, visited, linked)
+        while linked:
+            yield from self._walk_folder(linked.pop(0), visited, linked)
+
+    def _walk_folder(
+        self, folder: bytes, visited: set[tuple[int, int]], linked: list[bytes]
+    ) -> Iterator[bytes]:
+        pending = [folder]
+        while pending:
+            folder = pending.pop()
+            try:
+                status = os.stat(folder)
+                if (status.st_dev, status.st_ino) in visited:
+                    continue
+                visited.add((status.st_dev, status.st_ino))
+                with os.scandir(folder) as entries:
+                    ordered = sorted(entries, key=lambda entry: entry.name)
+            except OSError as error:
+                self._skip(folder, f"folder can't be read: {error.strerror}")
+                continue
+            subfolders: list[bytes] = []
+            for entry in ordered:
+                looks_like_picture = self._is_picture_name(entry.name)
+                if entry.name.startswith(b"."):
+                    if looks_like_picture:
+                        self._skip(entry.path, "hidden file")
+                elif entry.is_dir(follow_symlinks=False):
+                    subfolders.append(entry.path)
+                elif _is_dir(entry):
+                    linked.append(entry.path)
+                elif looks_like_picture:
+                    yield entry.path
+            pending += reversed(subfolders)
+
+    def _is_picture_name(self, name: bytes) -> bool:
+        return os.path.splitext(name)[1].lower().decode("ascii", "replace") in self.suffixes
+
+    def _wanted(self, key: str) -> bool:
+        if self.include and not _matches(key, self.include):
+            return False
+        return not _matches(key, self.exclude)
+
+    def _look_at(self, path: bytes, key: str) -> ImageRef | None:
+        try:
+            status = os.stat(path)
+        except OSError as error:
+            is_link = os.path.islink(path)
+            reason = "link that leads nowhere" if is_link else (error.strerror or str(error))
+            self._skip(path, reason)
+            return None
+        if not stat.S_ISREG(status.st_mode):
+            self._skip(path, f"no regular file but {_kind(status.st_mode)}")
+            return None
+        return ImageRef(key, path, status.st_size, status.st_mtime_ns)
+
+    def _skip(self, path: bytes, reason: str) -> None:
+        self.skipped.append(Skipped(printable(path), reason))
+
+
+def printable(path: bytes) -> str:
+    """A path as printable text, one text for one path.
+
+    Valid UTF-8 stays as it is; bytes that are none become `\\xNN`, control and other unprintable
+    characters `\\uNNNN`, and a backslash is doubled, so that no two paths become equal.
+    """
+    text = os.fsdecode(path) if os.name == "nt" else path.decode("utf-8", "surrogateescape")
+    return "".join(_escape(character) for character in text)
+
+
+def _escape(character: str) -> str:
+    code = ord(character)
+    if character == "\\" and os.name != "nt":
+        return "\\\\"
+    if 0xDC80 <= code <= 0xDCFF:  # how surrogateescape carries a byte that is no UTF-8
+        return f"\\x{code - 0xDC00:02x}"
+    if character.isprintable():
+        return character
+    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
+
+
+def _resolve(source: str) -> list[_Root]:
+    if source.startswith("@"):
+        return [_read_list(Path(source[1:]))]
+    path = os.fsencode(source)
+    if os.path.isdir(path):
+        return [_Root(os.path.abspath(path))]
+    if os.path.lexists(path):
+        return [_named(path)]
+    if glob.has_magic(source):
+        return _expand(source)
+    raise SourceError(f"the source {source!r} is not there: check the spelling")
+
+
+def _named(path: bytes) -> _Root:
+    absolute = os.path.abspath(path)
+    return _Root(os.path.dirname(absolute), named=[absolute])
+
+
+def _expand(pattern: str) -> list[_Root]:
+    fixed = []
+    for part in Path(pattern).parts:
+        if glob.has_magic(part):
+            break
+        fixed.append(part)
+    base = os.path.abspath(os.fsencode(os.path.join("", *fixed)))
+    matches = sorted(os.path.abspath(m) for m in glob.glob(os.fsencode(pattern), recursive=True))
+    if not matches:
+        raise SourceError(f"the pattern {pattern!r} matches nothing: check it, and quote it")
+    files = [match for match in matches if not os.path.isdir(match)]
+    roots = [_Root(base, named=files)] if files else []
+    if not files:  # a pattern of folders: walk each of them
+        roots = [_Root(match) for match in matches]
+    return roots
+
+
+def _read_list(path: Path) -> _Root:
+    try:
+        lines = path.read_bytes().splitlines()
+    except OSError as error:
+        raise SourceError(f"can't read the list {path}: {error.strerror}") from error
+    folder = os.path.abspath(os.fsencode(path.parent))
+    named = [
+        os.path.abspath(os.path.join(folder, line.strip()))
+        for line in lines
+        if line.strip() and not line.startswith(b"#")
+    ]
+    if not named:
+        raise UsageError(f"the list {path} names no file: put one path on each line")
+    return _Root(folder, named=list(dict.fromkeys(named)))
+
+
+def _merge_named(roots: list[_Root]) -> None:
+    """Files of one folder that were named one by one share one root."""
+    by_folder: dict[bytes, _Root] = {}
+    for root in list(roots):
+        if root.named is None:
+            continue
+        first = by_folder.setdefault(root.folder, root)
+        if first is not root and first.named is not None:
+            first.named = list(dict.fromkeys([*first.named, *root.named]))
+            roots.remove(root)
+
+
+def _set_prefixes(roots: list[_Root]) -> None:
+    """Where there are several roots, each key starts with its root's name, made unique."""
+    if len(roots) < 2:
+        return
+    taken: set[str] = set()
+    for root in roots:
+        root.prefix = _unique(printable(os.path.basename(root.folder)) or "root", taken) + "/"
+
+
+def _unique(name: str, taken: set[str]) -> str:
+    stem, suffix = os.path.splitext(name)
+    number, candidate = 2, name
+    while candidate in taken:
+        candidate = f"{stem}-{number}{suffix}"
+        number += 1
+    taken.add(candidate)
+    return candidate
+
+
+def _key(root: _Root, path: bytes) -> str:
+    folder = root.folder.rstrip(b"/") + b"/"
+    inside = path[len(folder) :] if path.startswith(folder) else path.lstrip(b"/")
+    return root.prefix + printable(inside).replace(os.sep, "/")
+
+
+def _matches(key: str, patterns: Iterable[str]) -> bool:
+    name = key.rsplit("/", 1)[-1]
+    return any(fnmatchcase(key, pattern) or fnmatchcase(name, pattern) for pattern in patterns)
+
+
+def _is_dir(entry: os.DirEntry[bytes]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False  # a loop of links; looked at as a file, it is skipped by name
+
+
+_KINDS: tuple[tuple[Callable[[int], bool], str], ...] = (
+    (stat.S_ISDIR, "a folder"),
+    (stat.S_ISFIFO, "a fifo"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+)
+
+
+def _kind(mode: int) -> str:
+    return next((name for test, name in _KINDS if test(mode)), "something else")

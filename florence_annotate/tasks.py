@@ -1,0 +1,169 @@
+"""The 15 tasks of Florence-2 as one table.
+
+The prompts are those the model was trained with; source: the processor of the original
+checkpoints, the same in transformers' `Florence2Processor`.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from florence_annotate.errors import UsageError
+from florence_annotate.types import Question
+
+
+class Takes(StrEnum):
+    """What a task needs besides the picture."""
+
+    NOTHING = "nothing"
+    TEXT = "text"
+    REGION = "a region"
+
+
+class Gives(StrEnum):
+    """What kind of answer a task gives."""
+
+    TEXT = "text"
+    BOXES = "labels and boxes"
+    PLAIN_BOXES = "boxes"
+    QUADS = "text and quadrilaterals"
+    POLYGONS = "polygons"
+    BOXES_OR_POLYGONS = "labels and boxes or polygons"
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    name: str
+    token: str
+    prompt: str
+    """With `{input}` where the text or the region goes."""
+    takes: Takes
+    gives: Gives
+    annotates: bool = False
+    """`run --task` writes datasets from it."""
+
+
+OD = "<OD>"
+OPEN_VOCABULARY = "<OPEN_VOCABULARY_DETECTION>"
+GROUNDING = "<CAPTION_TO_PHRASE_GROUNDING>"
+
+TASKS: tuple[Task, ...] = (
+    Task(
+        "detection",
+        OD,
+        "Locate the objects with category name in the image.",
+        Takes.NOTHING,
+        Gives.BOXES,
+        annotates=True,
+    ),
+    Task(
+        "open-vocabulary",
+        OPEN_VOCABULARY,
+        "Locate {input} in the image.",
+        Takes.TEXT,
+        Gives.BOXES_OR_POLYGONS,
+        annotates=True,
+    ),
+    Task(
+        "grounding",
+        GROUNDING,
+        "Locate the phrases in the caption: {input}",
+        Takes.TEXT,
+        Gives.BOXES,
+        annotates=True,
+    ),
+    Task(
+        "dense-captions",
+        "<DENSE_REGION_CAPTION>",
+        "Locate the objects in the image, with their descriptions.",
+        Takes.NOTHING,
+        Gives.BOXES,
+    ),
+    Task(
+        "region-proposals",
+        "<REGION_PROPOSAL>",
+        "Locate the region proposals in the image.",
+        Takes.NOTHING,
+        Gives.PLAIN_BOXES,
+    ),
+    Task("caption", "<CAPTION>", "What does the image describe?", Takes.NOTHING, Gives.TEXT),
+    Task(
+        "detailed-caption",
+        "<DETAILED_CAPTION>",
+        "Describe in detail what is shown in the image.",
+        Takes.NOTHING,
+        Gives.TEXT,
+    ),
+    Task(
+        "more-detailed-caption",
+        "<MORE_DETAILED_CAPTION>",
+        "Describe with a paragraph what is shown in the image.",
+        Takes.NOTHING,
+        Gives.TEXT,
+    ),
+    Task("ocr", "<OCR>", "What is the text in the image?", Takes.NOTHING, Gives.TEXT),
+    Task(
+        "ocr-regions",
+        "<OCR_WITH_REGION>",
+        "What is the text in the image, with regions?",
+        Takes.NOTHING,
+        Gives.QUADS,
+    ),
+    Task(
+        "segmentation",
+        "<REFERRING_EXPRESSION_SEGMENTATION>",
+        "Locate {input} in the image with mask",
+        Takes.TEXT,
+        Gives.POLYGONS,
+    ),
+    Task(
+        "region-to-segmentation",
+        "<REGION_TO_SEGMENTATION>",
+        "What is the polygon mask of region {input}",
+        Takes.REGION,
+        Gives.POLYGONS,
+    ),
+    Task(
+        "region-to-category",
+        "<REGION_TO_CATEGORY>",
+        "What is the region {input}?",
+        Takes.REGION,
+        Gives.TEXT,
+    ),
+    Task(
+        "region-to-description",
+        "<REGION_TO_DESCRIPTION>",
+        "What does the region {input} describe?",
+        Takes.REGION,
+        Gives.TEXT,
+    ),
+    Task(
+        "region-to-ocr",
+        "<REGION_TO_OCR>",
+        "What text is in the region {input}?",
+        Takes.REGION,
+        Gives.TEXT,
+    ),
+)
+
+_BY_TOKEN = {task.token: task for task in TASKS}
+_BY_NAME = {task.name: task for task in TASKS}
+
+
+def find(name_or_token: str) -> Task:
+    """The task of a name (`detection`) or of a token (`<OD>`); case does not matter.
+
+    Raises UsageError for a task that does not exist.
+    """
+    written = name_or_token.strip()
+    task = _BY_TOKEN.get(written.upper()) or _BY_NAME.get(written.lower())
+    if task is None:
+        raise UsageError(
+            f"there is no task {name_or_token!r}: choose one of "
+            f"{', '.join(_BY_NAME)}, or a token such as <OD> ('florence-annotate tasks' lists them)"
+        )
+    return task
+
+
+def prompt(question: Question) -> str:
+    """The sentence that stands for the question, without the `<s>` and `</s>` around it."""
+    return _BY_TOKEN[question.task].prompt.replace("{input}", question.text or "")

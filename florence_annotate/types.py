@@ -1,0 +1,163 @@
+"""The values that travel between the rooms. Standard library only."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any, Protocol
+
+Box = tuple[float, float, float, float]
+"""x1, y1, x2, y2 in pixels of the upright picture; x to the right, y down."""
+
+Polygon = tuple[tuple[float, float], ...]
+"""At least three x, y points, in pixels of the upright picture."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImageRef:
+    """A picture that a source named, not yet read."""
+
+    key: str
+    """Unique in the job: the path relative to its source, with `/`, in printable characters."""
+    path: bytes
+    """The true path, absolute, as the file system spells it."""
+    size_bytes: int
+    mtime_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A picture that was read, turned upright and resized for the model."""
+
+    ref: ImageRef
+    sha: str
+    """SHA-256 of the file's bytes, in hexadecimal."""
+    pixels: Any
+    """numpy uint8, shape (3, S, S), RGB; S is the side of the model's square input."""
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One prompt: a task's token, and the text that the task takes, if it takes one."""
+
+    task: str
+    text: str | None = None
+
+
+class TokenKind(IntEnum):
+    """What a generated token is, so that nobody has to guess it from its spelling."""
+
+    TEXT = 0
+    LOCATION = 1
+    CONTROL = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the model wrote, whole. Reading it needs no tokenizer.
+
+    Token i is `data[ends[i - 1]:ends[i]]`. The start token and the forced `<s>` are left out,
+    since the model never chose them; the closing `</s>` is there where the model wrote one.
+    """
+
+    question: Question
+    data: bytes
+    ends: tuple[int, ...]
+    kinds: tuple[TokenKind, ...]
+    logprobs: tuple[float, ...]
+    """Natural logarithm of the probability that the model gave to each token."""
+    truncated: bool
+    """The token limit cut the answer short."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """All that the model said about one picture."""
+
+    ref: ImageRef
+    sha: str
+    width: int
+    height: int
+    answers: tuple[Answer, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A picture that could not be annotated, and why."""
+
+    ref: ImageRef
+    stage: str
+    """Where it happened: `read`, `decode` or `annotate`."""
+    kind: str
+    """A short stable name, such as `truncated` or `out-of-memory`."""
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """One object that the model pointed at."""
+
+    label: str
+    """As the model wrote it, or the phrase that was asked for."""
+    score: float
+    """Geometric mean of the probabilities of its label and location tokens, in [0, 1]."""
+    box: Box
+    task: str
+    """The token of the task whose answer it comes from."""
+    polygons: tuple[Polygon, ...] = ()
+    class_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """Something that the model said and the dataset leaves out."""
+
+    label: str
+    score: float
+    box: Box | None
+    reason: str
+    """A short stable name, such as `no-class` or `nms`."""
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """The settings of text generation that change the answers."""
+
+    max_new_tokens: int
+    num_beams: int
+    no_repeat_ngram: int
+    retry_truncated: bool
+
+
+class Model(Protocol):
+    """What the annotator needs of a checkpoint."""
+
+    image_size: int
+
+    def encode(self, pictures: Sequence[Picture]) -> Any:
+        """Image features of the pictures, in their order; what they are is the model's affair."""
+
+    def answer(
+        self, features: Any, asked: Sequence[tuple[int, Question]], generation: Generation
+    ) -> list[Answer]:
+        """Answers to (index of the picture, question) pairs, in their order."""
+
+
+class Recipe(Protocol):
+    """Which questions a job asks, and how the answers read."""
+
+    @property
+    def questions(self) -> tuple[Question, ...]:
+        """Asked about every picture."""
+
+    def read(self, record: Record) -> tuple[list[Instance], list[Dropped]]:
+        """Instances in pixels, unfiltered, and what could not be read as one."""
+
+
+class Engine(Protocol):
+    """Where annotators run."""
+
+    def run(self, refs: Iterable[ImageRef]) -> Iterator[list[Record | Failure]]:
+        """Annotate the pictures, a batch at a time; every ref comes back exactly once."""
