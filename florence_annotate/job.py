@@ -126,6 +126,13 @@ class Job:
         resolved = resolve_dtype(self.spec.dtype, self.device, is_embedded=is_embedded)
         return str(resolved).removeprefix("torch.")
 
+    def _attention(self, dtype: str) -> str:
+        import torch
+
+        from florence_annotate.model.device import resolve_attention
+
+        return resolve_attention(self.spec.attention, self.device, getattr(torch, dtype))
+
     def _fingerprint(self, dtype: str) -> Fingerprint:
         is_folder = self.checkpoint.name == str(self.checkpoint.folder)
         return {
@@ -152,7 +159,7 @@ class Job:
         Raises FingerprintError, LockedError, ExportError and OutputError; failures of single
         pictures are counted, not raised.
         """
-        _ = self.device  # an absent device is told before anything is written
+        self._attention(self._dtype_name(None))  # an absent device or kernel is told first
         with lock.held(self.out), Journal.create(self.out) as journal:
             if restart:
                 journal.restart()
@@ -209,18 +216,17 @@ class Job:
         with RunProgress(total, sys.stderr, quiet=quiet, memory=memory) as progress:
             return runner.run(engine, pending, journal, run_id, progress)
 
-    def _engine(self, dtype_name: str) -> "tuple[LocalEngine, Callable[[], str]]":
+    def _engine(self, dtype: str) -> "tuple[LocalEngine, Callable[[], str]]":
         import torch
 
         from florence_annotate.annotator import Annotator
         from florence_annotate.engines.local import LocalEngine
         from florence_annotate.loading import LoadingOptions, default_workers
-        from florence_annotate.model.device import memory_in_use, resolve_attention
+        from florence_annotate.model.device import memory_in_use
         from florence_annotate.model.florence import Florence
 
-        dtype = getattr(torch, dtype_name)
-        attention = resolve_attention(self.spec.attention, self.device, dtype)
-        model = Florence(self.checkpoint, self.device, dtype, attention)
+        attention = self._attention(dtype)
+        model = Florence(self.checkpoint, self.device, getattr(torch, dtype), attention)
         annotator = Annotator(model, self.plan.recipe, self.generation, self.spec.batch_size)
         workers = default_workers() if self.spec.workers is None else self.spec.workers
         options = LoadingOptions(

@@ -61,8 +61,6 @@ def _look_for(name: str) -> str:
         found = checkpoint.find(name, download=False)
     except CheckpointError as error:
         if checkpoint.hub_id(name) in checkpoint.PUBLIC.values():
-            return (
-                f"not on this machine: {checkpoint.hub_id(name)} is fetched when it is first used"
-            )
+            return f"not here yet: {checkpoint.hub_id(name)} is fetched when first used"
         return str(error)
     return f"found in {found.folder}"

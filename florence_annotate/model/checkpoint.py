@@ -208,7 +208,9 @@ def load_weights(checkpoint: Checkpoint, dtype: "torch.dtype", attention: str) -
     answers without a sign that anything is wrong.
     """
     from transformers import Florence2ForConditionalGeneration
+    from transformers.utils import logging
 
+    logging.disable_progress_bar()
     try:
         model, report = Florence2ForConditionalGeneration.from_pretrained(
             checkpoint.folder,

@@ -1,0 +1,63 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import annotate as run
+from PIL import Image
+
+import florence_annotate
+from florence_annotate.dataset import AnnotatedImage
+from florence_annotate.errors import JobError, UsageError
+from florence_annotate.types import Failure
+
+
+def test_paths_images_and_arrays_give_the_same_instances(scenes: Path) -> None:
+    paths = sorted(scenes.glob("*.jpg"))[:3]
+    opened = [Image.open(path).convert("RGB") for path in paths]
+    arrays = [np.asarray(image) for image in opened]
+    by_kind = [
+        [image.instances for image in florence_annotate.annotate(kind, model="shapes")]  # type: ignore[union-attr]
+        for kind in (paths, opened, arrays)
+    ]
+    assert by_kind[0] == by_kind[1] == by_kind[2]
+    assert any(by_kind[0])
+
+
+def test_the_api_says_what_the_command_says(scenes: Path, dataset: Path) -> None:
+    from_job = {Path(i.ref.key).name: i for i in florence_annotate.open_dataset(dataset)}
+    names = florence_annotate.open_dataset(dataset).class_names
+    for image in florence_annotate.annotate(
+        sorted(scenes.glob("*.jpg")), classes=names, model="shapes"
+    ):
+        assert isinstance(image, AnnotatedImage)
+        wanted = from_job[Path(image.ref.key).name]
+        assert [(i.label, i.box, i.class_id) for i in image.instances] == [
+            (i.label, i.box, i.class_id) for i in wanted.instances
+        ]
+        assert image.class_names == names
+        assert len(image.to_supervision()) == len(image.instances)
+
+
+def test_what_cannot_be_read_comes_as_a_failure_in_its_place(tmp_path: Path, scenes: Path) -> None:
+    (tmp_path / "bad.jpg").write_bytes(b"x")
+    good = next(scenes.glob("*.jpg"))
+    pictures = [tmp_path / "bad.jpg", good, tmp_path / "gone.jpg", np.zeros((2, 2)), good]
+    outcomes = list(florence_annotate.annotate(pictures, model="shapes", batch_size=2))
+    kinds = [outcome.kind if isinstance(outcome, Failure) else "ok" for outcome in outcomes]
+    assert kinds == ["not-an-image", "ok", "missing", "not-an-image", "ok"]
+
+
+def test_a_request_that_makes_no_sense_is_refused_at_once() -> None:
+    with pytest.raises(UsageError, match="strategy"):
+        florence_annotate.annotate([], strategy="best", model="shapes")
+    with pytest.raises(UsageError, match="twice"):
+        florence_annotate.annotate([], classes=["a", "a"], model="shapes")
+
+
+def test_an_unfinished_job_opens_too(scenes: Path, tmp_path: Path) -> None:
+    assert run(scenes, tmp_path / "out", "--limit", 2).code == 0
+    dataset = florence_annotate.open_dataset(tmp_path / "out")
+    assert len(list(dataset)) == len(list(dataset)) == 2
+    assert {dataset.split_of(image.ref.key) for image in dataset} <= {"train", "val"}
+    with pytest.raises(JobError, match="no job"):
+        florence_annotate.open_dataset(tmp_path)

@@ -1,0 +1,127 @@
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from florence_annotate import parsing
+from florence_annotate.tasks import OD, OPEN_VOCABULARY
+from florence_annotate.types import Answer, Question, TokenKind
+
+WIDTH, HEIGHT = 640, 480
+
+
+def answer(*tokens: str | int, task: str = OD, logprobs: list[float] | None = None) -> Answer:
+    """Text as one token, numbers as location tokens, `<…>` as control tokens."""
+    pieces, kinds = [], []
+    for token in tokens:
+        if isinstance(token, int):
+            pieces.append(f"<loc_{token}>".encode())
+            kinds.append(TokenKind.LOCATION)
+        else:
+            pieces.append(token.encode())
+            is_control = token in ("<poly>", "</poly>", "<sep>", "</s>", "<and>")
+            kinds.append(TokenKind.CONTROL if is_control else TokenKind.TEXT)
+    ends = [sum(map(len, pieces[: place + 1])) for place in range(len(pieces))]
+    return Answer(
+        Question(task), b"".join(pieces), tuple(ends), tuple(kinds),
+        tuple(logprobs or [0.0] * len(pieces)), False,
+    )  # fmt: skip
+
+
+def test_the_car_of_the_model_card_is_where_it_was_published() -> None:
+    instances, dropped = parsing.read(answer("car", 52, 332, 932, 774), WIDTH, HEIGHT)
+    assert [instance.label for instance in instances] == ["car"]
+    assert instances[0].box == pytest.approx((33.6, 159.6, 596.8, 371.76))
+    assert dropped == []
+
+
+@given(st.integers(0, 999), st.integers(1, 20_000))
+def test_a_bin_survives_the_way_to_pixels_and_back(bin_index: int, size: int) -> None:
+    assert parsing.to_bin(parsing.to_pixels(bin_index, size), size) == bin_index
+
+
+@given(st.data(), st.integers(1, 20_000))
+def test_a_position_is_off_by_at_most_half_a_bin(data: st.DataObject, size: int) -> None:
+    position = data.draw(st.floats(0, size))
+    back = parsing.to_pixels(parsing.to_bin(position, size), size)
+    assert abs(back - position) <= size / 1000 / 2 * (1 + 1e-9)
+
+
+def test_one_phrase_may_have_several_boxes_and_several_tokens() -> None:
+    spoken = answer("door", " handle", 1, 2, 3, 4, 5, 6, 7, 8, "car", 9, 10, 11, 12, "</s>")
+    instances, dropped = parsing.read(spoken, 1000, 1000)
+    assert [instance.label for instance in instances] == ["door handle", "door handle", "car"]
+    assert instances[1].box == (5.5, 6.5, 7.5, 8.5)
+    assert dropped == []
+
+
+def test_the_score_is_the_geometric_mean_of_label_and_own_location_tokens() -> None:
+    logprobs = [math.log(p) for p in (0.5, 0.9, 0.9, 0.9, 0.9, 0.2, 0.2, 0.2, 0.2)]
+    spoken = answer("car", 1, 2, 3, 4, 5, 6, 7, 8, logprobs=logprobs)
+    first, second = parsing.read(spoken, 1000, 1000)[0]
+    assert first.score == pytest.approx((0.5 * 0.9**4) ** (1 / 5))
+    assert second.score == pytest.approx((0.5 * 0.2**4) ** (1 / 5))
+
+
+def test_bins_that_make_no_box_are_dropped_with_a_reason() -> None:
+    instances, dropped = parsing.read(answer("car", 1, 2, 3, 4, 5, 6), 1000, 1000)
+    assert len(instances) == 1
+    assert [(drop.label, drop.reason) for drop in dropped] == [("car", "torn-box")]
+
+
+def test_a_phrase_without_a_location_is_dropped_with_a_reason() -> None:
+    instances, dropped = parsing.read(answer("car", "</s>"), 1000, 1000)
+    assert instances == []
+    assert [(drop.label, drop.reason) for drop in dropped] == [("car", "no-box")]
+
+
+def test_labels_keep_every_character() -> None:
+    instances, _ = parsing.read(answer("自動車", 1, 2, 3, 4), 1000, 1000)
+    assert instances[0].label == "自動車"
+
+
+def test_printed_location_tokens_are_text() -> None:
+    spoken = answer("sign", 1, 2, 3, 4)
+    printed = Answer(
+        spoken.question, b"sign<loc_7>" + spoken.data[4:],
+        (4, 11, *(end + 7 for end in spoken.ends[1:])),
+        (TokenKind.TEXT, TokenKind.TEXT, *spoken.kinds[1:]), (0.0,) * 6, False,
+    )  # fmt: skip
+    assert parsing.read(printed, 1000, 1000)[0][0].label == "sign<loc_7>"
+
+
+def test_polygons_become_instances_with_their_bounds_as_box() -> None:
+    spoken = answer(
+        "cat", "<poly>", 10, 10, 20, 10, 20, 30, "<sep>", 50, 50, 60, 50, 60, 70, "</poly>",
+        "<poly>", 100, 100, 200, 100, 150, 300, "</poly>", task=OPEN_VOCABULARY,
+    )  # fmt: skip
+    instances, dropped = parsing.read(spoken, 1000, 1000)
+    assert [len(instance.polygons) for instance in instances] == [2, 1]
+    assert instances[0].box == (10.5, 10.5, 60.5, 70.5)
+    assert instances[1].box == (100.5, 100.5, 200.5, 300.5)
+    assert dropped == []
+
+
+def test_polygons_of_under_three_points_are_dropped_with_a_reason() -> None:
+    instances, dropped = parsing.read(answer("cat", "<poly>", 1, 2, 3, 4, 5), 1000, 1000)
+    assert instances == []
+    assert [drop.reason for drop in dropped] == ["torn-polygon"]
+
+
+TOKENS = st.one_of(
+    st.integers(0, 999), st.sampled_from(["car", " door", "<poly>", "</poly>", "<sep>", "</s>"])
+)
+
+
+@given(st.lists(TOKENS, max_size=40), st.integers(1, 5000), st.integers(1, 5000))
+def test_any_sequence_of_tokens_reads_and_stays_in_the_picture(
+    tokens: list[str | int], width: int, height: int
+) -> None:
+    instances, dropped = parsing.read(answer(*tokens), width, height)
+    for instance in instances:
+        assert all(0 < x < width for x in instance.box[0::2])
+        assert all(0 < y < height for y in instance.box[1::2])
+        assert all(len(polygon) >= 3 for polygon in instance.polygons)
+    has_label = any(token in ("car", " door") for token in tokens)
+    assert bool(instances or dropped) >= has_label
