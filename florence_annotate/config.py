@@ -152,6 +152,10 @@ class JobSpec(BaseModel):
         return None if self.classes is None else ClassList(self.classes)
 
 
+FLAGS = frozenset({*JobSpec.model_fields, "classes_file"})
+"""What `build` and `change` take."""
+
+
 def build(flags: Mapping[str, Any], preset: str | None = None) -> JobSpec:
     """A specification from a preset (a name in `configs/`, or a file) and flags that beat it.
 

@@ -156,12 +156,6 @@ class Dataset:
     def split_of(self, key: str) -> str:
         return self._split_of(key)
 
-    def statistics(self) -> Statistics:
-        statistics = Statistics()
-        for image in self:
-            statistics.add(image)
-        return statistics
-
 
 def splitter(shares: Mapping[str, float], seed: int) -> Callable[[str], str]:
     """A function from a key to its split, by a hash of key and seed: it depends on no other

@@ -64,8 +64,8 @@ def export(journal: Journal, out: Path, spec: JobSpec, *, overwrite: bool) -> Ex
     dataset = open_dataset(journal, spec)
     with Staging(out, journal, overwrite) as staging:
         job = Export(dataset, staging, export_names(journal), spec.images, spec.visuals_limit)
-        if spec.images != "none" or spec.visuals:
-            job.check_originals()
+        needs_originals = spec.images != "none" or spec.visuals
+        statistics = job.survey(check_originals=needs_originals)
         if spec.images != "none":
             pictures.write(job)
         for name in spec.formats:
@@ -75,7 +75,7 @@ def export(journal: Journal, out: Path, spec: JobSpec, *, overwrite: bool) -> Ex
 
             visuals.write(job)
         files = staging.commit()
-    return Exported(dataset.class_names, dataset.statistics(), job.notes, files)
+    return Exported(dataset.class_names, statistics, job.notes, files)
 
 
 def summarise(

@@ -40,7 +40,7 @@ def default_output(sources: tuple[str, ...]) -> Path:
     """`<source>-dataset` beside a single folder. Raises UsageError where there is none."""
     if len(sources) == 1:
         folder = Path(sources[0])
-        if folder.is_dir() and folder.absolute() != Path.cwd():
+        if folder.is_dir() and folder.name and folder.absolute() != Path.cwd():
             return folder.with_name(f"{folder.name}-dataset")
     raise UsageError("say with -o where the dataset goes: only a single folder has a default")
 

@@ -11,7 +11,7 @@ import sqlite3
 import sys
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -125,24 +125,27 @@ class Journal:
     def create(cls, folder: Path) -> "Journal":
         """The journal of a folder, made where there is none. Raises OutputError, JobError."""
         path = folder / FILE_NAME
-        if path.exists() and path.stat().st_size > 0:
-            return cls.open_existing(folder)
         with _explained(path):
             folder.mkdir(parents=True, exist_ok=True)
-            journal = cls(path, sqlite3.connect(path, isolation_level=None))
+            connection = sqlite3.connect(path, isolation_level=None)
+            is_new = not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+            if not is_new:  # else it is fresh, or was killed before its first commit
+                connection.close()
+                return cls.open_existing(folder)
+            journal = cls(path, connection)
             with journal._transaction():
                 for statement in _SCHEMA.split(";\n"):
-                    journal._connection.execute(statement)
-                journal._connection.execute(f"PRAGMA user_version={_VERSION}")
+                    connection.execute(statement)
+                connection.execute(f"PRAGMA user_version={_VERSION}")
         return journal
 
     @classmethod
     def open_existing(cls, folder: Path) -> "Journal":
         """Raises JobError where the folder holds no journal that this version reads."""
         path = folder / FILE_NAME
-        if not path.is_file():
+        if not path.is_file() or path.stat().st_size == 0:
             raise JobError(
-                f"{folder} holds no job: there is no {FILE_NAME} in it. "
+                f"{folder} holds no job: there is no {FILE_NAME} in it, or nothing in that. "
                 "Begin one with 'florence-annotate run'"
             )
         with _explained(path):
@@ -163,6 +166,8 @@ class Journal:
                 raise
 
     def close(self) -> None:
+        with suppress(sqlite3.OperationalError):  # a reader, or a folder that is read-only
+            self._connection.execute("PRAGMA journal_mode=DELETE")  # leaves no empty file behind
         self._connection.close()
 
     def __enter__(self) -> "Journal":

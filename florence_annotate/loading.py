@@ -168,6 +168,7 @@ def _load_one_by_one(refs: list[ImageRef], options: LoadingOptions) -> Iterator[
 def _prepare_worker(worker_id: int) -> None:
     torch.set_num_threads(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the job decides
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # the job's own handler was inherited
 
 
 def _in_main_thread() -> bool:

@@ -31,13 +31,15 @@ def held(folder: Path) -> Iterator[None]:
         raise OutputError.at(path, error) from error
     try:
         _acquire(descriptor, path)
-        holder = {"pid": os.getpid(), "host": socket.gethostname()}
-        with suppress(OSError):  # on a full disk the lock holds without a name in it
-            os.ftruncate(descriptor, 0)
-            os.write(descriptor, json.dumps(holder).encode())
-        yield
-        with suppress(OSError):
-            path.unlink()
+        try:
+            holder = {"pid": os.getpid(), "host": socket.gethostname()}
+            with suppress(OSError):  # on a full disk the lock holds without a name in it
+                os.ftruncate(descriptor, 0)
+                os.write(descriptor, json.dumps(holder).encode())
+            yield
+        finally:
+            with suppress(OSError):
+                path.unlink()
     finally:
         os.close(descriptor)
 

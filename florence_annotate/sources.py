@@ -53,7 +53,7 @@ class Sources:
 
     def __post_init__(self) -> None:
         for source in self.named:
-            self._roots += _resolve(source)
+            self._roots += _resolve(source, self.suffixes)
         _merge_named(self._roots)
         _set_prefixes(self._roots)
 
@@ -101,7 +101,7 @@ class Sources:
                 continue
             subfolders: list[bytes] = []
             for entry in ordered:
-                looks_like_picture = self._is_picture_name(entry.name)
+                looks_like_picture = _has_suffix(entry.name, self.suffixes)
                 if entry.name.startswith(b"."):
                     if looks_like_picture:
                         self._skip(entry.path, "hidden file")
@@ -112,9 +112,6 @@ class Sources:
                 elif looks_like_picture:
                     yield entry.path
             pending += reversed(subfolders)
-
-    def _is_picture_name(self, name: bytes) -> bool:
-        return os.path.splitext(name)[1].lower().decode("ascii", "replace") in self.suffixes
 
     def _wanted(self, key: str) -> bool:
         if self.include and not _matches(key, self.include):
@@ -159,7 +156,7 @@ def _escape(character: str) -> str:
     return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
 
 
-def _resolve(source: str) -> list[_Root]:
+def _resolve(source: str, suffixes: frozenset[str]) -> list[_Root]:
     if source.startswith("@"):
         return [_read_list(Path(source[1:]))]
     path = os.fsencode(source)
@@ -168,7 +165,7 @@ def _resolve(source: str) -> list[_Root]:
     if os.path.lexists(path):
         return [_named(path)]
     if glob.has_magic(source):
-        return _expand(source)
+        return _expand(source, suffixes)
     raise SourceError(f"the source {source!r} is not there: check the spelling")
 
 
@@ -177,21 +174,22 @@ def _named(path: bytes) -> _Root:
     return _Root(os.path.dirname(absolute), named=[absolute])
 
 
-def _expand(pattern: str) -> list[_Root]:
-    fixed = []
-    for part in Path(pattern).parts:
-        if glob.has_magic(part):
-            break
-        fixed.append(part)
-    base = os.path.abspath(os.fsencode(os.path.join("", *fixed)))
+def _expand(pattern: str, suffixes: frozenset[str]) -> list[_Root]:
+    """What a pattern matches: its files, of these the pictures; or else its folders, to be walked.
+
+    Where none of its files has a picture's ending, the user means them all.
+    """
+    parts = Path(pattern).parts
+    fixed = next(place for place, part in enumerate(parts) if glob.has_magic(part))
+    base = os.path.abspath(os.fsencode(os.path.join("", *parts[:fixed])))
     matches = sorted(os.path.abspath(m) for m in glob.glob(os.fsencode(pattern), recursive=True))
+    files = [match for match in matches if not os.path.isdir(match)]
+    pictures = [file for file in files if _has_suffix(file, suffixes)]
+    if files:
+        return [_Root(base, named=pictures or files)]
     if not matches:
         raise SourceError(f"the pattern {pattern!r} matches nothing: check it, and quote it")
-    files = [match for match in matches if not os.path.isdir(match)]
-    roots = [_Root(base, named=files)] if files else []
-    if not files:  # a pattern of folders: walk each of them
-        roots = [_Root(match) for match in matches]
-    return roots
+    return [_Root(match) for match in matches]
 
 
 def _read_list(path: Path) -> _Root:
@@ -245,6 +243,10 @@ def _key(root: _Root, path: bytes) -> str:
     folder = root.folder.rstrip(b"/") + b"/"
     inside = path[len(folder) :] if path.startswith(folder) else path.lstrip(b"/")
     return root.prefix + printable(inside).replace(os.sep, "/")
+
+
+def _has_suffix(name: bytes, suffixes: frozenset[str]) -> bool:
+    return os.path.splitext(name)[1].lower().decode("ascii", "replace") in suffixes
 
 
 def _matches(key: str, patterns: Iterable[str]) -> bool:

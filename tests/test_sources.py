@@ -53,6 +53,12 @@ def test_a_pattern_is_expanded_under_its_fixed_part(tmp_path: Path) -> None:
     assert keys(f"{tmp_path}/**/*.png") == ["b/2.png"]
 
 
+def test_a_pattern_takes_pictures_before_other_files(tmp_path: Path) -> None:
+    make(tmp_path, "1.jpg", "notes.txt", "2.dat")
+    assert keys(f"{tmp_path}/*") == ["1.jpg"]
+    assert keys(f"{tmp_path}/*.dat") == ["2.dat"]
+
+
 def test_a_pattern_of_folders_walks_them(tmp_path: Path) -> None:
     make(tmp_path, "day1/1.jpg", "day2/1.jpg", "night/1.jpg")
     assert keys(f"{tmp_path}/day*") == ["day1/1.jpg", "day2/1.jpg"]

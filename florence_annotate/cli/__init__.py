@@ -1,6 +1,7 @@
 """The command line: one thin module a command. Nothing here loads torch before it is needed."""
 
 import os
+import signal
 import sys
 
 import typer
@@ -65,6 +66,8 @@ def main() -> None:
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    # a pipeline that ends the job is Ctrl-C by another name
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         app()
     except FlorenceAnnotateError as error:

@@ -1,7 +1,5 @@
 """`florence-annotate export`."""
 
-from typing import Any
-
 from florence_annotate.cli import options, screen
 
 
@@ -26,15 +24,12 @@ def export(
     What is not given stays as in the last run. A job that is not finished is exported as far as it
     is done.
     """
-    settings: dict[str, Any] = {
-        name: value
-        for name, value in locals().items()
-        if name not in ("out", "overwrite", "as_json", "quiet")
-    }
+    given = locals()
     from florence_annotate import config, exporting, lock
     from florence_annotate.journal import Journal
 
     with Journal.open_existing(out) as journal, lock.held(out):
+        settings = {name: given[name] for name in config.FLAGS & given.keys()}
         spec = config.change(exporting.last_spec(journal), settings)
         exported = exporting.export(journal, out.absolute(), spec, overwrite=overwrite)
         summary = exporting.summarise(journal, out.absolute(), spec, exported)

@@ -32,11 +32,4 @@ def resume(
         spec = exporting.last_spec(journal)
     spec = config.change(spec, {"device": device, "batch_size": batch_size})
     job = Job(spec, out.absolute())
-    screen.show_routes(job, quiet=quiet or as_json)
-    finished = job.run(
-        note=screen.quiet_note if quiet else screen.note,
-        quiet=quiet,
-        retry_failed=retry_failed,
-        overwrite=overwrite,
-    )
-    screen.finish(finished, out, as_json=as_json, quiet=quiet)
+    screen.run(job, as_json=as_json, quiet=quiet, retry_failed=retry_failed, overwrite=overwrite)

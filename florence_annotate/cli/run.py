@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -212,30 +212,22 @@ def run(
 
     - florence-annotate run ./images --model large-ft --device cuda:0 --batch-size 32 -o ./out
     """
-    settings: dict[str, Any] = {
-        name: value
-        for name, value in locals().items()
-        if name
-        not in (
-            "source", "output", "preset", "retry_failed", "restart", "overwrite", "dry_run",
-            "as_json", "quiet",
-        )
-    }  # fmt: skip
+    given = locals()
     from florence_annotate import config
     from florence_annotate.job import Job, default_output
 
+    settings = {name: given[name] for name in config.FLAGS & given.keys()}
     spec = config.build({**settings, "sources": tuple(source)}, preset)
     out = Path(os.path.abspath(output)) if output else default_output(spec.sources)
     job = Job(spec, out)
     if dry_run:
         screen.show_plan(job, as_json=as_json)
         return
-    screen.show_routes(job, quiet=quiet or as_json)
-    finished = job.run(
-        note=screen.quiet_note if quiet else screen.note,
+    screen.run(
+        job,
+        as_json=as_json,
         quiet=quiet,
         restart=restart,
         retry_failed=retry_failed,
         overwrite=overwrite,
     )
-    screen.finish(finished, out, as_json=as_json, quiet=quiet)

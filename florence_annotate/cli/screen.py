@@ -13,14 +13,14 @@ from rich.table import Table
 from florence_annotate.journal import FILE_NAME, Journal
 
 if TYPE_CHECKING:
-    from florence_annotate.job import Finished, Job
+    from florence_annotate.job import Job
 
 
 def note(text: str) -> None:
     typer.echo(text, err=True)
 
 
-def quiet_note(text: str) -> None:
+def _quiet_note(text: str) -> None:
     """For --quiet."""
 
 
@@ -78,20 +78,25 @@ def _plain(value: object) -> str:
     return "none" if value is None else str(value)
 
 
-def finish(finished: "Finished", out: Path, *, as_json: bool, quiet: bool) -> None:
-    """The last screen of a run, and its exit code."""
+def run(job: "Job", *, as_json: bool, quiet: bool, **how: bool) -> None:
+    """Run a job to its last screen and its exit code; `how` goes to `Job.run`."""
+    show_routes(job, quiet=quiet or as_json)
+    try:
+        finished = job.run(note=_quiet_note if quiet else note, quiet=quiet, **how)
+    except KeyboardInterrupt as error:
+        note(f"\nstopped at once; what was committed is safe. Go on: {_command('resume', job.out)}")
+        raise typer.Exit(130) from error
     if as_json:
         print_json(finished.summary)
-    elif finished.interrupted:
-        _show_interrupted(finished.summary, out)
-    elif not quiet:
-        show_summary(finished.summary, out)
     if finished.interrupted:
+        _show_interrupted(finished.summary, job.out)
         raise typer.Exit(130)
+    if not (quiet or as_json):
+        show_summary(finished.summary, job.out)
     if not finished.within_failures:
         if quiet or as_json:
             failed = finished.summary["images"]["failed"]
-            note(f"{failed} pictures failed: {_command('failures', out)}")
+            note(f"{failed} pictures failed: {_command('failures', job.out)}")
         raise typer.Exit(3)
 
 

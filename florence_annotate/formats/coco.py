@@ -6,7 +6,10 @@ images, annotations and categories count from 1. Beyond the format, an annotatio
 """
 
 import os
+import shutil
 import tempfile
+from collections.abc import Sequence
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from typing import IO, Any
 
@@ -16,38 +19,48 @@ from florence_annotate.types import Instance, Polygon
 
 
 def write(export: Export) -> None:
-    for split in export.dataset.split_names:
-        with (
-            export.staging.file(f"annotations/instances_{split}.json") as path,
-            path.open("w", encoding="utf-8", newline="\n") as file,
-        ):
-            _write_split(export, split, file)
-
-
-def _write_split(export: Export, split: str, file: IO[str]) -> None:
-    """Images are written as they are read; annotations wait in a temporary file, not in memory."""
-    file.write(f'{{"info": {dump_json(_info())},\n"licenses": [],\n"categories": ')
-    categories = [
-        {"id": class_id, "name": name, "supercategory": ""}
-        for class_id, name in enumerate(export.dataset.class_names, start=1)
-    ]
-    file.write(dump_json(categories) + ',\n"images": [')
-    with tempfile.TemporaryFile("w+", encoding="utf-8", newline="\n") as annotations:
-        image_id = annotation_id = 0
+    with ExitStack() as stack:
+        writers: dict[str, _SplitWriter] = {}
+        for split in export.dataset.split_names:
+            path = stack.enter_context(export.staging.file(f"annotations/instances_{split}.json"))
+            file = stack.enter_context(path.open("w", encoding="utf-8", newline="\n"))
+            spool = stack.enter_context(tempfile.TemporaryFile("w+", encoding="utf-8", newline=""))
+            writers[split] = _SplitWriter(file, spool, export.dataset.class_names)
         for entry in export:
-            if entry.split != split:
-                continue
-            image_id += 1
-            file.write(("" if image_id == 1 else ",") + "\n" + dump_json(_image(entry, image_id)))
-            for instance in entry.image.instances:
-                annotation_id += 1
-                row = dump_json(_annotation(instance, annotation_id, image_id))
-                annotations.write(("" if annotation_id == 1 else ",") + "\n" + row)
-        file.write('\n],\n"annotations": [')
-        annotations.seek(0)
-        while block := annotations.read(1 << 20):
-            file.write(block)
-    file.write("\n]}\n")
+            writers[entry.split].add(entry)
+        for writer in writers.values():
+            writer.finish()
+
+
+class _SplitWriter:
+    """One file. Images are written as they come; annotations wait in `spool`, not in memory."""
+
+    def __init__(self, file: IO[str], spool: IO[str], class_names: Sequence[str]) -> None:
+        self._file = file
+        self._spool = spool
+        self._images = 0
+        self._annotations = 0
+        categories = [
+            {"id": class_id, "name": name, "supercategory": ""}
+            for class_id, name in enumerate(class_names, start=1)
+        ]
+        file.write(f'{{"info": {dump_json(_info())},\n"licenses": [],\n')
+        file.write(f'"categories": {dump_json(categories)},\n"images": [')
+
+    def add(self, entry: Entry) -> None:
+        self._images += 1
+        row = dump_json(_image(entry, self._images))
+        self._file.write(("" if self._images == 1 else ",") + "\n" + row)
+        for instance in entry.image.instances:
+            self._annotations += 1
+            row = dump_json(_annotation(instance, self._annotations, self._images))
+            self._spool.write(("" if self._annotations == 1 else ",") + "\n" + row)
+
+    def finish(self) -> None:
+        self._file.write('\n],\n"annotations": [')
+        self._spool.seek(0)
+        shutil.copyfileobj(self._spool, self._file)
+        self._file.write("\n]}\n")
 
 
 def _info() -> dict[str, Any]:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from florence_annotate import images
-from florence_annotate.dataset import AnnotatedImage, Dataset, original_path
+from florence_annotate.dataset import AnnotatedImage, Dataset, Statistics, original_path
 from florence_annotate.formats.staging import Staging
 
 
@@ -52,24 +52,33 @@ class Export:
                 key = image.ref.key
                 yield Entry(image, self.export_name(key), self.dataset.split_of(key))
 
-    def check_originals(self) -> None:
-        """Leave out pictures whose file is gone or another one now: its boxes would be wrong."""
+    def survey(self, *, check_originals: bool) -> Statistics:
+        """Count what the dataset holds, and leave out pictures whose boxes would be wrong.
+
+        Those are the pictures whose file is gone, or another one now.
+        """
+        statistics = Statistics()
         for image in self.dataset:
-            try:
-                status = original_path(image).stat()
-            except OSError as error:
-                self.notes.left_out[image.ref.key] = f"its file is gone ({error.strerror})"
-                continue
-            if (status.st_size, status.st_mtime_ns) == (image.ref.size_bytes, image.ref.mtime_ns):
-                continue
-            try:
-                is_same = images.digest(images.read_bytes(image.ref.path)) == image.sha
-            except images.UnreadableImageError as error:
-                self.notes.left_out[image.ref.key] = str(error)
-                continue
-            if not is_same:
-                reason = "its file was changed since it was annotated: run the job again"
-                self.notes.left_out[image.ref.key] = reason
+            problem = _check_original(image) if check_originals else None
+            if problem:
+                self.notes.left_out[image.ref.key] = problem
+            else:
+                statistics.add(image)
+        return statistics
+
+
+def _check_original(image: AnnotatedImage) -> str | None:
+    try:
+        status = original_path(image).stat()
+    except OSError as error:
+        return f"its file is gone ({error.strerror})"
+    if (status.st_size, status.st_mtime_ns) == (image.ref.size_bytes, image.ref.mtime_ns):
+        return None
+    try:
+        is_same = images.digest(images.read_bytes(image.ref.path)) == image.sha
+    except images.UnreadableImageError as error:
+        return str(error)
+    return None if is_same else "its file was changed since it was annotated: run the job again"
 
 
 def dump_json(value: object) -> str:
