@@ -17,6 +17,10 @@ from florence_annotate.types import (
 )
 
 
+_SIGNS = ("can't allocate memory", "not enough memory", "could not create a primitive")
+"""How the CPU's allocator and oneDNN, which have no exception of their own, say it."""
+
+
 @dataclass(slots=True)
 class Annotator:
     """Encodes each picture once and asks all questions of the recipe about it.
@@ -38,9 +42,10 @@ class Annotator:
             batch = pending[: self.batch_size]
             try:
                 outcomes += self._ask_all(batch)
-            except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+            except (MemoryError, RuntimeError) as error:  # CUDA's own is a RuntimeError too
                 if not _is_out_of_memory(error):
                     raise
+                reason = (str(error) or "out of memory").strip().splitlines()[0]
             else:
                 del pending[: len(batch)]
                 continue
@@ -51,7 +56,7 @@ class Annotator:
                 self.batch_size = max(1, min(self.batch_size, len(batch)) // 2)
                 continue
             ref = pending.pop(0).ref
-            message = "not enough memory on the device for this picture alone"
+            message = f"not enough memory on the device for this picture alone: {reason}"
             outcomes.append(Failure(ref, "annotate", "out-of-memory", message))
         return outcomes
 
@@ -80,7 +85,6 @@ class Annotator:
 
 
 def _is_out_of_memory(error: BaseException) -> bool:
-    """CUDA has an exception of its own; the CPU's allocator raises a plain RuntimeError."""
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
-    return "can't allocate memory" in str(error) or "not enough memory" in str(error)
+    return any(sign in str(error) for sign in _SIGNS)

@@ -15,7 +15,7 @@ from florence_annotate.recipes import DetectionRecipe
 from florence_annotate.types import Failure, Generation, ImageRef, Picture, Question
 
 torch.set_num_threads(1)
-batch, spare = int(sys.argv[1]), int(sys.argv[2])
+batch, spare, beams = map(int, sys.argv[1:])
 found = checkpoint.find("shapes")
 model = Florence(found, torch.device("cpu"), torch.float32, "sdpa")
 recipe = DetectionRecipe((Question("<OD>"),))
@@ -25,6 +25,7 @@ pictures = [
     Picture(ImageRef(str(i), b"", 0, 0), "", pixels, 96, 96) for i in range(batch)
 ]
 annotator.annotate(pictures[:1])  # whatever is allocated once
+annotator.generation = Generation(16, beams, 0, False)
 used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (used + (spare << 20),) * 2)
 outcomes = annotator.annotate(pictures)
@@ -32,10 +33,10 @@ print(json.dumps([annotator.batch_size, [getattr(o, "kind", "ok") for o in outco
 """
 
 
-def run_out(batch: int, spare_mib: int) -> tuple[int, list[str]]:
+def run_out(batch: int, spare_mib: int, beams: int = 1) -> tuple[int, list[str]]:
     """Annotate `batch` pictures with so much memory left; final batch size and outcomes."""
     done = subprocess.run(
-        [sys.executable, "-c", CHILD, str(batch), str(spare_mib)],
+        [sys.executable, "-c", CHILD, str(batch), str(spare_mib), str(beams)],
         capture_output=True, text=True, timeout=200, cwd=Path(__file__).parent,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -50,5 +51,5 @@ def test_out_of_memory_halves_the_batch_and_goes_on() -> None:
 
 
 def test_a_picture_that_does_not_fit_alone_is_a_failure() -> None:
-    _, kinds = run_out(batch=2, spare_mib=0)
+    _, kinds = run_out(batch=2, spare_mib=8, beams=2000)
     assert kinds == ["out-of-memory"] * 2

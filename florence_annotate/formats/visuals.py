@@ -26,7 +26,7 @@ def _render(entry: Entry) -> bytes:
         size = (image.width, image.height)
         thickness = sv.calculate_optimal_line_thickness(resolution_wh=size)
         boxes = sv.BoxAnnotator(thickness=thickness)
-        # this annotator draws with a TrueType font, so that labels of any alphabet are legible
+        # unlike LabelAnnotator, this one has letters beyond ASCII (Pillow's own font: no CJK)
         labels = sv.RichLabelAnnotator(
             font_size=_font_size(image.height), text_color=sv.Color.BLACK, smart_position=True
         )
