@@ -16,7 +16,6 @@ from florence_annotate.types import (
     Record,
 )
 
-
 _SIGNS = ("can't allocate memory", "not enough memory", "could not create a primitive")
 """How the CPU's allocator and oneDNN, which have no exception of their own, say it."""
 

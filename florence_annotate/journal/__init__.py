@@ -1,0 +1,11 @@
+"""The journal: what the model said about each picture, append-only, in one SQLite file.
+
+`job.db` alone is always complete, also when it is copied while a job runs: the rollback journal is
+truncated at each commit and every commit is flushed to the disk. Only what is committed is done.
+Attempts are never changed; of several attempts at one picture the latest counts.
+"""
+
+from florence_annotate.journal.database import FILE_NAME
+from florence_annotate.journal.journal import Counts, Exported, Journal
+
+__all__ = ["FILE_NAME", "Counts", "Exported", "Journal"]
