@@ -109,7 +109,7 @@ class JobSpec(BaseModel):
     formats: Names = ("yolo", "coco")
     visuals: bool = False
     visuals_limit: int | None = Field(default=None, ge=1)
-    images: Literal["symlink", "hardlink", "copy", "none"] = "symlink"
+    images: Literal["hardlink", "symlink", "copy", "none"] = "hardlink"
     split: Split = Field(default_factory=lambda: {"train": 0.8, "val": 0.2})
     seed: int = 0
     min_score: float = Field(default=0.0, ge=0, le=1)

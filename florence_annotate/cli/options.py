@@ -62,8 +62,9 @@ Images = Annotated[
     str | None,
     typer.Option(
         "--images",
-        metavar="symlink|hardlink|copy|none",
-        help="How the dataset holds the pictures; originals are never changed. [default: symlink]",
+        metavar="hardlink|symlink|copy|none",
+        help="How the dataset holds the pictures; originals are never changed. [default: "
+        "hardlink, or copy where there are no links]",
         rich_help_panel=DATASET,
     ),
 ]

@@ -41,7 +41,7 @@ class Export:
     staging: Staging
     export_name: Callable[[str], str]
     image_mode: str
-    """symlink, hardlink, copy or none."""
+    """hardlink, symlink, copy or none."""
     visuals_limit: int | None = None
     notes: Notes = field(default_factory=Notes)
 

@@ -2,7 +2,8 @@
 
 Originals are never touched. A link would hand a reader the original itself, so a picture gets a
 file of its own where a reader would read it turned (EXIF orientation), rewrite it in place (a JPEG
-without its end marker, which ultralytics repairs) or not list it (a GIF).
+without its end marker, which ultralytics repairs) or not list it (a GIF). Hard links are the
+default: supervision's COCO reader refuses symbolic links that lead out of the dataset.
 """
 
 import shutil
@@ -34,9 +35,16 @@ def _write_one(export: Export, entry: Entry, path: str) -> None:
         export.staging.write_bytes(path, images.encode(upright, suffix))
     elif export.image_mode == "copy" or not check.is_whole:
         _copy(export, original, path)
-    elif not export.staging.link(path, original, hard=export.image_mode == "hardlink"):
+    elif not _link(export, entry, path):
         _copy(export, original, path)
         export.notes.copied += 1
+
+
+def _link(export: Export, entry: Entry, path: str) -> bool:
+    original = original_path(entry.image)
+    if export.image_mode == "hardlink":
+        return export.staging.hard_link(path, original, entry.image.sha)
+    return export.staging.symbolic_link(path, original)
 
 
 def _copy(export: Export, original: Path, path: str) -> None:

@@ -63,15 +63,23 @@ class Staging:
             yield staged
         self._files[path] = _content(staged)
 
-    def link(self, path: str, original: Path, *, hard: bool) -> bool:
-        """A link to an original at `path`; False where the file system has none to give."""
+    def hard_link(self, path: str, original: Path, content: str) -> bool:
+        """A hard link at `path` to an original whose SHA-256 is known; False where there is none
+        to be had: on another file system, for example."""
         staged = self._reserve(path)
         try:
-            if hard:
-                os.link(original, staged)
-            else:
-                place = os.path.realpath((self.out / path).parent)
-                staged.symlink_to(os.path.relpath(os.path.realpath(original), place))
+            os.link(os.path.realpath(original), staged)
+        except OSError:
+            return False
+        self._files[path] = content
+        return True
+
+    def symbolic_link(self, path: str, original: Path) -> bool:
+        """A relative symbolic link at `path`, or False."""
+        staged = self._reserve(path)
+        place = os.path.realpath((self.out / path).parent)
+        try:
+            staged.symlink_to(os.path.relpath(os.path.realpath(original), place))
         except OSError:
             return False
         self._files[path] = _content(staged)
@@ -116,23 +124,25 @@ class Staging:
         return dict(sorted(self._files.items()))
 
     def _compare(self, known: dict[str, list[Exported]]) -> tuple[list[str], list[str], list[str]]:
-        """Paths to write, to remove, and those among them that hold something unknown."""
-        replaced, removed, foreign = [], [], []
-        for path, content in self._files.items():
+        """Paths to write, to remove, and those among them whose content would be lost."""
+        replaced: list[str] = []
+        removed: list[str] = []
+        foreign: list[str] = []
+        for path in self._files.keys() | known.keys():
             present = _present(self.out / path, known.get(path, []))
-            if present == content:
+            wanted = self._files.get(path)
+            if present == wanted:
                 continue
-            replaced.append(path)
-            if present and present not in {file.content for file in known.get(path, [])}:
-                foreign.append(path)
-        for path in known.keys() - self._files.keys():
-            present = _present(self.out / path, known[path])
-            if present is None:
-                continue
-            removed.append(path)
-            if present not in {file.content for file in known[path]}:
+            (replaced if wanted else removed).append(path)
+            is_ours = present in {file.content for file in known.get(path, [])}
+            if present and not is_ours and not _has_another_name(self.out / path):
                 foreign.append(path)
         return replaced, removed, foreign
+
+
+def _has_another_name(path: Path) -> bool:
+    """A hard link whose content stays where it also is: an original that was edited in place."""
+    return not path.is_symlink() and path.stat().st_nlink > 1
 
 
 def _content(path: Path) -> str:
