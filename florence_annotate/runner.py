@@ -73,17 +73,28 @@ def _stoppable(note: Callable[[str], None]) -> Iterator[Callable[[], bool]]:
         yield lambda: False
         return
     stopped = threading.Event()
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    previous = {number: signal.getsignal(number) for number in numbers}
 
     def handle(number: int, frame: FrameType | None) -> None:
         if stopped.is_set():
+            _ignore(numbers)
             raise KeyboardInterrupt
         stopped.set()
         note("stopping after the batch in flight; once more to stop at once")
 
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    previous = {number: signal.signal(number, handle) for number in numbers}
+    for number in numbers:
+        signal.signal(number, handle)
     try:
         yield stopped.is_set
     finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
+        if stopped.is_set():
+            _ignore(numbers)  # one more must not disturb the closing of the journal
+        else:
+            for number, handler in previous.items():
+                signal.signal(number, handler)
+
+
+def _ignore(numbers: Iterable[int]) -> None:
+    for number in numbers:
+        signal.signal(number, signal.SIG_IGN)
