@@ -85,7 +85,6 @@ def read_picture(
 class Statistics:
     """Counts over a dataset; filled while it is read."""
 
-    images: int = 0
     instances: Counter[str] = field(default_factory=Counter)
     """Kept instances, by class name."""
     dropped: Counter[str] = field(default_factory=Counter)
@@ -96,7 +95,6 @@ class Statistics:
     """Keys of pictures with an answer that was cut at the token limit."""
 
     def add(self, image: AnnotatedImage) -> None:
-        self.images += 1
         for instance in image.instances:
             if instance.class_id is not None:
                 self.instances[image.class_names[instance.class_id]] += 1

@@ -46,7 +46,7 @@ def default_output(sources: tuple[str, ...]) -> Path:
 
 
 class Job:
-    """One run of a job: `prepare` what is asked for, look at it, then `run` it."""
+    """One run of a job: checked when it is made, to be looked at, then to be `run`."""
 
     def __init__(self, spec: JobSpec, out: Path) -> None:
         """Raises SourceError, UsageError, CheckpointError and DeviceError."""
@@ -83,6 +83,12 @@ class Job:
                 raise UsageError(
                     f"the source {folder} lies in the output {self.out}: choose another output "
                     "with -o"
+                )
+        for picture in self.sources.pictures:
+            if out in picture.resolve().parents:
+                raise UsageError(
+                    f"the source picture {picture} lies in the output {self.out}: leave it out, or "
+                    "choose another output with -o"
                 )
         if self.out.exists() and not self.out.is_dir():
             raise UsageError(f"the output {self.out} is a file: choose another output with -o")

@@ -5,9 +5,9 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import FrameType
-from typing import Any, Protocol
+from typing import Protocol
 
 from florence_annotate.journal import Journal
 from florence_annotate.types import Engine, Failure, ImageRef, Record
@@ -30,7 +30,6 @@ class RunReport:
     interrupted: bool = False
     seconds: float = 0.0
     """From the first picture asked for to the last one committed."""
-    notes: dict[str, Any] = field(default_factory=dict)
 
     @property
     def images_per_second(self) -> float:

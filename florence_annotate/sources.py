@@ -62,6 +62,11 @@ class Sources:
         """The folders that are walked."""
         return [Path(os.fsdecode(root.folder)) for root in self._roots if root.named is None]
 
+    @property
+    def pictures(self) -> list[Path]:
+        """The pictures that were named one by one, also by a pattern or a list."""
+        return [Path(os.fsdecode(path)) for root in self._roots for path in root.named or ()]
+
     def __iter__(self) -> Iterator[ImageRef]:
         """Each picture once, folder by folder in byte order; `skipped` is filled on the way."""
         self.skipped.clear()

@@ -260,6 +260,7 @@ def test_failed_pictures_are_tried_again_only_when_asked(scenes: Path, tmp_path:
         (("nowhere",), 1, "is not there"),
         (("in", "--output", "in/out"), 2, "lies in the source"),
         (("in/deep", "--output", "in"), 2, "lies in the output"),
+        (("in/*/1.png", "--output", "in/deep"), 2, "in/deep/1.png lies in the output"),
         (("in", "--output", "other/notes.txt"), 2, "is a file"),
         (("in", "--output", "other"), 2, "holds other files"),
         (("in", "--classes", ""), 2, "empty name"),
