@@ -11,9 +11,9 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from florence_annotate import exporting, images, recipes, tasks
+from florence_annotate import config, exporting, images, recipes, tasks
 from florence_annotate.annotator import Annotator
-from florence_annotate.classes import ClassList, ClassSpec
+from florence_annotate.classes import ClassList
 from florence_annotate.dataset import AnnotatedImage, Dataset, read_picture
 from florence_annotate.errors import UsageError
 from florence_annotate.journal import Journal
@@ -22,7 +22,6 @@ from florence_annotate.model import checkpoint as checkpoints
 from florence_annotate.model.device import resolve_attention, resolve_device, resolve_dtype
 from florence_annotate.model.florence import Florence
 from florence_annotate.policy import Policy
-from florence_annotate.recipes import Strategy
 from florence_annotate.types import Failure, Generation, ImageRef, Picture
 
 Pictorial: TypeAlias = str | os.PathLike[str] | Image.Image | np.ndarray[Any, Any]
@@ -50,14 +49,24 @@ def annotate(
     checkpoint's labels in the order in which they first appear. Raises UsageError, CheckpointError
     and DeviceError before the first picture.
     """
-    class_list = None if classes is None else ClassList(ClassSpec(name) for name in classes)
-    try:
-        chosen = Strategy(strategy)
-    except ValueError as error:
-        names = ", ".join(Strategy)
-        raise UsageError(f"there is no strategy {strategy!r}: choose from {names}") from error
+    if isinstance(pictures, str | bytes | os.PathLike) or isinstance(classes, str):
+        raise UsageError("annotate takes lists: annotate([picture, …], classes=[name, …])")
+    spec = config.build(
+        {
+            "classes": None if classes is None else list(classes),
+            "model": model,
+            "revision": revision,
+            "strategy": strategy,
+            "device": device,
+            "dtype": dtype,
+            "batch_size": batch_size,
+            "min_score": min_score,
+            "nms": nms,
+        }
+    )
+    class_list = spec.class_list()
     checkpoint = checkpoints.find(model, revision)
-    plan = recipes.plan(tasks.find(tasks.OD), chosen, class_list, checkpoint.known_labels)
+    plan = recipes.plan(tasks.find(spec.task), spec.strategy, class_list, checkpoint.known_labels)
     generation = Generation(
         min(512, checkpoint.max_new_tokens), checkpoint.num_beams, checkpoint.no_repeat_ngram, True
     )
@@ -67,6 +76,7 @@ def annotate(
     )
     attention = resolve_attention("auto", torch_device, torch_dtype)
     network = Florence(checkpoint, torch_device, torch_dtype, attention)
+    network.refuse_long_prompts(plan.recipe.questions)
     annotator = Annotator(network, plan.recipe, generation, batch_size)
     reader = _Reader(plan.recipe, class_list, min_score, nms)
     total = len(pictures) if isinstance(pictures, Sequence) else None
@@ -139,20 +149,25 @@ def _load(pictorial: Pictorial, place: int, options: LoadingOptions) -> Picture 
         return load(ref, options)
     ref = ImageRef(f"picture {place}", b"", 0, 0)
     try:
-        image = pictorial if isinstance(pictorial, Image.Image) else _from_array(pictorial)
-        image = images.as_rgb(image)
-    except (TypeError, images.UnreadableImageError) as error:
-        return Failure(ref, "decode", "not-an-image", str(error))
+        if isinstance(pictorial, Image.Image):
+            image = images.upright_rgb(pictorial)
+        else:
+            image = _from_array(pictorial)
+    except images.UnreadableImageError as error:
+        return Failure(ref, error.stage, error.kind, str(error))
     pixels = images.model_pixels(image, options.image_size)
     sha = hashlib.sha256(image.tobytes()).hexdigest()
     return Picture(ref, sha, pixels, image.width, image.height)
 
 
-def _from_array(array: np.ndarray[Any, Any]) -> Image.Image:
-    if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3 or not array.size:
-        raise TypeError(
-            f"expected an RGB array of uint8, shape (height, width, 3), not {array.dtype} "
-            f"{array.shape}"
+def _from_array(array: Any) -> Image.Image:
+    is_rgb = isinstance(array, np.ndarray) and array.dtype == np.uint8 and array.ndim == 3
+    if not is_rgb or array.shape[2] != 3 or not array.size:
+        what = f"{array.dtype} {array.shape}" if isinstance(array, np.ndarray) else repr(array)
+        raise images.UnreadableImageError(
+            "decode",
+            "not-an-image",
+            f"expected an RGB array of uint8, shape (height, width, 3), not {what}",
         )
     return Image.fromarray(array)
 

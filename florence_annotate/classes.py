@@ -113,7 +113,7 @@ class ClassList:
 
 
 def _refuse_bad_name(spec: ClassSpec) -> None:
-    for text in (spec.name, *spec.synonyms):
+    for text in (spec.name, *spec.synonyms, *([] if spec.prompt is None else [spec.prompt])):
         if not text.strip():
             raise UsageError("the class list holds an empty name: remove it")
         if any(unicodedata.category(character) in ("Cc", "Cs") for character in text):

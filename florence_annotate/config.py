@@ -4,8 +4,10 @@ A setting is *bound* where another value would change what the model says; a res
 value is refused. Everything else is *free* and may differ from one run of a job to the next.
 """
 
+import glob
 import json
 import os
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -102,7 +104,7 @@ class JobSpec(BaseModel):
     sources: tuple[str, ...] = ()
     include: Names = ()
     exclude: Names = ()
-    limit: int | None = Field(default=None, ge=1)
+    limit: int | None = Field(default=None, ge=1, le=sys.maxsize)
     max_pixels: int = Field(default=178_956_970, ge=1)
 
     # the dataset
@@ -134,7 +136,7 @@ class JobSpec(BaseModel):
     def _split_is_whole(cls, value: dict[str, float]) -> dict[str, float]:
         if "train" not in value or not set(value) <= set(SPLITS):
             raise ValueError(f"it needs train, and may have {', '.join(SPLITS[1:])}")
-        if any(share <= 0 for share in value.values()):
+        if not all(share > 0 for share in value.values()):  # in these words, nan is refused too
             raise ValueError("every share must be above 0")
         if abs(sum(value.values()) - 1) > 1e-6:
             raise ValueError(f"the shares add up to {sum(value.values()):g}, not to 1")
@@ -143,13 +145,18 @@ class JobSpec(BaseModel):
     @field_validator("sources")
     @classmethod
     def _sources_are_absolute(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(
-            f"@{os.path.abspath(source[1:])}" if source.startswith("@") else os.path.abspath(source)
-            for source in value
-        )
+        return tuple(map(_absolute, value))
 
     def class_list(self) -> ClassList | None:
         return None if self.classes is None else ClassList(self.classes)
+
+
+def _absolute(source: str) -> str:
+    if source.startswith("@"):
+        return f"@{os.path.abspath(source[1:])}"
+    if glob.has_magic(source) and not os.path.lexists(source) and not os.path.isabs(source):
+        return os.path.join(glob.escape(os.getcwd()), source)
+    return os.path.abspath(source)
 
 
 FLAGS = frozenset({*JobSpec.model_fields, "classes_file"})
@@ -164,29 +171,31 @@ def build(flags: Mapping[str, Any], preset: str | None = None) -> JobSpec:
     """
     settings = _read_preset(preset) if preset else {}
     given = {name: value for name, value in flags.items() if value is not None}
-    if "classes" in given and "classes_file" in given:
-        raise UsageError("give --classes or --classes-file, not both")
     if "classes" in given or "classes_file" in given:
         settings.pop("classes", None)
         settings.pop("classes_file", None)
-    settings |= given
-    return _validate(_read_classes(settings))
+    return _validate(_settle(settings | given))
 
 
 def change(spec: JobSpec, flags: Mapping[str, Any]) -> JobSpec:
     """The specification with the flags that were given, in the forms that `build` takes."""
     given = {name: value for name, value in flags.items() if value is not None}
-    return _validate(spec.model_dump() | _read_classes(given))
+    return _validate(spec.model_dump() | _settle(given))
 
 
-def _read_classes(settings: dict[str, Any]) -> dict[str, Any]:
+def _settle(settings: dict[str, Any]) -> dict[str, Any]:
+    """Read the classes from where they are, and let --visuals-limit mean --visuals."""
+    if settings.get("visuals_limit") and "visuals" not in settings:
+        settings["visuals"] = True
     file = settings.pop("classes_file", None)
     named = settings.get("classes")
+    if file is not None and named is not None:
+        raise UsageError("give --classes or --classes-file, not both")
     if file is not None:
         class_list = class_lists.read_file(Path(file))
     elif isinstance(named, str):
         class_list = class_lists.parse_names(named)
-    elif named is not None:
+    elif named is not None and not isinstance(named, tuple):
         class_list = class_lists.from_data(named, "classes")
     else:
         return settings
@@ -199,6 +208,7 @@ def _validate(settings: Mapping[str, Any]) -> JobSpec:
     except ValidationError as error:
         first = error.errors()[0]
         name = str(first["loc"][0]) if first["loc"] else "settings"
+        name = {"formats": "format", "sources": "SOURCE"}.get(name, name)
         if first["type"] == "extra_forbidden":
             raise UsageError(
                 f"there is no setting {name!r}: 'florence-annotate run --help' lists them"
@@ -229,8 +239,8 @@ def _read_preset(name_or_file: str) -> dict[str, Any]:
     settings = {key.replace("-", "_"): value for key, value in content.items()}
     if "format" in settings:
         settings["formats"] = settings.pop("format")
-    if isinstance(settings.get("classes_file"), str):
-        settings["classes_file"] = path.parent / settings["classes_file"]
+    if "classes_file" in settings:
+        settings["classes_file"] = path.parent / str(settings["classes_file"])
     return settings
 
 
@@ -246,7 +256,7 @@ def _preset_folders() -> list[Path]:
 
 def dump(spec: JobSpec) -> str:
     """The specification as JSON text; `load` reads it."""
-    return spec.model_dump_json()
+    return json.dumps(spec.model_dump())  # not pydantic's own, which refuses names without UTF-8
 
 
 def load(text: str) -> JobSpec:

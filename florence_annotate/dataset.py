@@ -5,7 +5,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import PurePosixPath
 from typing import Any
 
 from florence_annotate import recipes
@@ -186,13 +186,20 @@ def export_names(journal: Journal) -> Callable[[str], str]:
     - another ending, `.png`, for kinds that YOLO readers do not list (a GIF, say);
     - `_` for characters that are escaped in the key, for the dot of a hidden name and in a folder
       named `images` (readers look for the *last* `/images/` of a path), a shorter name for one that
-      is too long; and for a second picture with the same stem in one folder, whose label file
-      would be the same. Then a part of the key's hash is added, so that no two names meet.
+      is too long; for a second picture with the same stem in one folder, whose label file would
+      be the same; and for one whose files would be named as a folder is (`1.txt/`). Then a part of
+      the key's hash is added, so that no two names meet.
     """
     first_of_stem: dict[str, str] = {}
     doubled: set[str] = set()
+    folders: set[str] = set()
     for key, stem in journal.annotated_keys():
         if first_of_stem.setdefault(stem, key) != key:
+            doubled.add(key)
+        folders.update(str(parent) for parent in PurePosixPath(key.casefold()).parents)
+    for stem, key in first_of_stem.items():
+        endings = {".txt", ".jpg", ".png", PurePosixPath(key).suffix.casefold()}
+        if any(stem + ending in folders for ending in endings):
             doubled.add(key)
 
     def export_name(key: str) -> str:
@@ -218,8 +225,3 @@ def _safe(part: str) -> str:
     if len(part.encode()) > room:
         part = part.encode()[:room].decode("utf-8", "ignore")
     return part
-
-
-def original_path(image: AnnotatedImage) -> Path:
-    """Where the picture's own file is."""
-    return Path(os.fsdecode(image.ref.path))

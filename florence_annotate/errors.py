@@ -60,5 +60,6 @@ class OutputError(FlorenceAnnotateError):
     def at(cls, path: Path, error: OSError) -> "OutputError":
         return cls(
             f"can't write {path}: {error.strerror or error}. Nothing that was committed is lost: "
-            "free space or make the folder writable, then give the same command again"
+            "free space, make the folder writable or move what is in the way, then give the same "
+            "command again"
         )

@@ -103,7 +103,7 @@ def summarise(
         ],
         "run": journal.last_report(),
         "fingerprint": journal.value("fingerprint"),
-        "settings": spec.model_dump(mode="json"),
+        "settings": json.loads(config.dump(spec)),
         "versions": versions(),
         "files": {} if exported is None else exported.files,
     }
@@ -130,7 +130,8 @@ def write_summary(out: Path, summary: dict[str, Any]) -> None:
     temporary = path.with_suffix(".json.part")
     try:
         text = json.dumps(summary, indent=2, ensure_ascii=False)
-        temporary.write_text(text + "\n", encoding="utf-8")
+        # a path that is no UTF-8 is written as JSON's own escapes
+        temporary.write_bytes((text + "\n").encode("utf-8", "backslashreplace"))
         temporary.replace(path)
     except OSError as error:
         raise OutputError.at(path, error) from error

@@ -73,29 +73,40 @@ def decode(data: bytes, max_pixels: int = DEFAULT_MAX_PIXELS) -> Image.Image:
 
     Raises UnreadableImageError.
     """
-    with _no_limit_of_pillow():
-        try:
-            image: Image.Image = Image.open(io.BytesIO(data))
-            if image.width * image.height > max_pixels:
-                raise UnreadableImageError(
-                    "decode",
-                    "too-large",
-                    f"{image.width}x{image.height} pixels are more than --max-pixels {max_pixels}",
-                )
-            image.load()
-            return as_rgb(_upright(image))
-        except UnidentifiedImageError as error:
-            message = "it is no picture in a format that Pillow reads"
-            raise UnreadableImageError("decode", "not-an-image", message) from error
-        except UnreadableImageError:
-            raise
-        except MemoryError as error:
-            message = "not enough memory to decode it"
-            raise UnreadableImageError("decode", "out-of-memory", message) from error
-        except Exception as error:  # decoders raise nearly anything on broken files
-            kind = "truncated" if "truncated" in str(error) else "corrupt"
-            message = f"{type(error).__name__}: {error}"
-            raise UnreadableImageError("decode", kind, message) from error
+    with _no_limit_of_pillow(), _explained():
+        image: Image.Image = Image.open(io.BytesIO(data))
+        if image.width * image.height > max_pixels:
+            raise UnreadableImageError(
+                "decode",
+                "too-large",
+                f"{image.width}x{image.height} pixels are more than --max-pixels {max_pixels}",
+            )
+        return _as_rgb(_upright(image))
+
+
+def upright_rgb(image: Image.Image) -> Image.Image:
+    """A picture that Pillow has opened, upright, as 8-bit RGB. Raises UnreadableImageError."""
+    with _explained():
+        return _as_rgb(_upright(image))
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """Decoders raise nearly anything on broken files; here it becomes UnreadableImageError."""
+    try:
+        yield
+    except UnreadableImageError:
+        raise
+    except UnidentifiedImageError as error:
+        message = "it is no picture in a format that Pillow reads"
+        raise UnreadableImageError("decode", "not-an-image", message) from error
+    except MemoryError as error:
+        message = "not enough memory to decode it"
+        raise UnreadableImageError("decode", "out-of-memory", message) from error
+    except Exception as error:
+        kind = "truncated" if "truncated" in str(error) else "corrupt"
+        message = f"{type(error).__name__}: {error}"
+        raise UnreadableImageError("decode", kind, message) from error
 
 
 @contextmanager
@@ -112,6 +123,7 @@ def _no_limit_of_pillow() -> Iterator[None]:
 
 
 def _upright(image: Image.Image) -> Image.Image:
+    image.load()
     return image if orientation(image) == 1 else ImageOps.exif_transpose(image)
 
 
@@ -124,7 +136,7 @@ def orientation(image: Image.Image) -> int:
     return value if value in range(1, 9) else 1
 
 
-def as_rgb(image: Image.Image) -> Image.Image:
+def _as_rgb(image: Image.Image) -> Image.Image:
     """8-bit RGB by value.
 
     Raises UnreadableImageError for pixels without a fixed range (float, or over 16 bits).

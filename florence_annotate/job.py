@@ -42,7 +42,10 @@ def default_output(sources: tuple[str, ...]) -> Path:
         folder = Path(sources[0])
         if folder.is_dir() and folder.name and folder.absolute() != Path.cwd():
             return folder.with_name(f"{folder.name}-dataset")
-    raise UsageError("say with -o where the dataset goes: only a single folder has a default")
+    raise UsageError(
+        "say with -o where the dataset goes: only a single folder, other than the one you are in, "
+        "has a default"
+    )
 
 
 class Job:
@@ -53,7 +56,7 @@ class Job:
         formats.refuse_unknown(spec.formats)
         self.spec = spec
         self.out = out
-        self.sources = Sources(spec.sources, images.SUFFIXES, spec.include, spec.exclude)
+        self.sources = Sources(spec.sources, images.SUFFIXES, spec.include, spec.exclude, out)
         self._refuse_overlap()
         if next(self.refs(), None) is None:
             raise SourceError(
@@ -132,13 +135,6 @@ class Job:
         resolved = resolve_dtype(self.spec.dtype, self.device, is_embedded=is_embedded)
         return str(resolved).removeprefix("torch.")
 
-    def _attention(self, dtype: str) -> str:
-        import torch
-
-        from florence_annotate.model.device import resolve_attention
-
-        return resolve_attention(self.spec.attention, self.device, getattr(torch, dtype))
-
     def _fingerprint(self, dtype: str) -> Fingerprint:
         is_folder = self.checkpoint.name == str(self.checkpoint.folder)
         return {
@@ -165,21 +161,28 @@ class Job:
         Raises FingerprintError, LockedError, ExportError and OutputError; failures of single
         pictures are counted, not raised.
         """
-        self._attention(self._dtype_name(None))  # an absent device or kernel is told first
+        loaded = None
+        if restart or not (self.out / FILE_NAME).exists():
+            # whatever is wrong with the checkpoint is found before anything is written
+            loaded = self._load(self._dtype_name(None), note)
         with lock.held(self.out), Journal.create(self.out) as journal:
             if restart:
                 journal.restart()
-            bound = journal.value("fingerprint")
-            dtype = self._dtype_name(bound)
-            asked = self._fingerprint(dtype)
-            if bound is None:
-                journal.set_value("fingerprint", asked)
-            else:
-                config.refuse_other(bound, asked, self.out)
+            dtype = self._bind(journal)
             journal.select(self.refs())
             self._take_over_touched(journal)
             run_id = journal.begin_run(config.dump(self.spec))
-            report = self._annotate(journal, run_id, dtype, retry_failed, quiet, note)
+            total = journal.count_pending(retry_failed=retry_failed)
+            report = runner.RunReport()
+            if total:
+                counts = journal.counts()
+                if counts.annotated or counts.failed:
+                    done = f"{counts.annotated} annotated, {counts.failed} failed"
+                    note(f"going on: {done}, {total} to do")
+                engine, memory = loaded or self._load(dtype, note)
+                pending = journal.pending(retry_failed=retry_failed)
+                with RunProgress(total, sys.stderr, quiet=quiet, memory=memory) as progress:
+                    report = runner.run(engine, pending, journal, run_id, progress)
             journal.end_run(run_id, self._report(report))
             exported = None
             if not report.interrupted:
@@ -191,6 +194,28 @@ class Job:
         allowed = self.spec.max_failures.allows(counts.failed, counts.images)
         return Finished(summary, report.interrupted, allowed)
 
+    def count_pending(self, *, restart: bool, retry_failed: bool) -> int:
+        """How many pictures a run would read. Raises FingerprintError where it would be refused."""
+        if restart or not (self.out / FILE_NAME).exists():
+            return sum(1 for _ in self.refs())
+        with Journal.open_existing(self.out) as journal:
+            bound = journal.value("fingerprint")
+            if bound is not None:
+                asked = self._fingerprint(self._dtype_name(bound))
+                config.refuse_other(bound, asked, self.out)
+            return sum(journal.is_pending(r, retry_failed=retry_failed) for r in self.refs())
+
+    def _bind(self, journal: Journal) -> str:
+        """Bind the job by its fingerprint, or hold this run to it; returns the dtype's name."""
+        bound = journal.value("fingerprint")
+        dtype = self._dtype_name(bound)
+        asked = self._fingerprint(dtype)
+        if bound is None:
+            journal.set_value("fingerprint", asked)
+        else:
+            config.refuse_other(bound, asked, self.out)
+        return dtype
+
     def _take_over_touched(self, journal: Journal) -> None:
         """A picture with a new time but the same bytes is not asked again."""
         for ref, sha in list(journal.changed_stamps()):
@@ -201,38 +226,22 @@ class Job:
             if is_same:
                 journal.same_content(ref)
 
-    def _annotate(
-        self,
-        journal: Journal,
-        run_id: int,
-        dtype: str,
-        retry_failed: bool,
-        quiet: bool,
-        note: Callable[[str], None],
-    ) -> runner.RunReport:
-        total = journal.count_pending(retry_failed=retry_failed)
-        counts = journal.counts()
-        if counts.annotated or counts.failed:
-            note(f"going on: {counts.annotated} annotated, {counts.failed} failed, {total} to do")
-        if not total:
-            return runner.RunReport()
-        note(f"loading {self.checkpoint.name} on {self.device} in {dtype} …")
-        engine, memory = self._engine(dtype)
-        pending = journal.pending(retry_failed=retry_failed)
-        with RunProgress(total, sys.stderr, quiet=quiet, memory=memory) as progress:
-            return runner.run(engine, pending, journal, run_id, progress)
-
-    def _engine(self, dtype: str) -> "tuple[LocalEngine, Callable[[], str]]":
+    def _load(
+        self, dtype: str, note: Callable[[str], None]
+    ) -> "tuple[LocalEngine, Callable[[], str]]":
+        """The engine, and what tells the device's memory in use."""
         import torch
 
         from florence_annotate.annotator import Annotator
         from florence_annotate.engines.local import LocalEngine
         from florence_annotate.loading import LoadingOptions, default_workers
-        from florence_annotate.model.device import memory_in_use
+        from florence_annotate.model.device import memory_in_use, resolve_attention
         from florence_annotate.model.florence import Florence
 
-        attention = self._attention(dtype)
+        attention = resolve_attention(self.spec.attention, self.device, getattr(torch, dtype))
+        note(f"loading {self.checkpoint.name} on {self.device} in {dtype} …")
         model = Florence(self.checkpoint, self.device, getattr(torch, dtype), attention)
+        model.refuse_long_prompts(self.plan.recipe.questions)
         annotator = Annotator(model, self.plan.recipe, self.generation, self.spec.batch_size)
         workers = default_workers() if self.spec.workers is None else self.spec.workers
         options = LoadingOptions(

@@ -39,7 +39,7 @@ class LoadingOptions:
     """Processes that decode; 0 decodes in this one, without protection against hanging decoders."""
     max_pixels: int = images.DEFAULT_MAX_PIXELS
     time_limit: float = 60.0
-    """Seconds for one picture, before its decoder is taken for hung."""
+    """Seconds for a batch, before its pictures are taken one by one, and then for each alone."""
 
 
 class PictureDataset(Dataset[Loaded]):
@@ -122,7 +122,7 @@ def _load(batches: _Batches, options: LoadingOptions) -> Iterator[list[Loaded]]:
         signal.signal(signal.SIGCHLD, previous)
     while True:
         try:
-            loaded = _next(iterator, options.time_limit * options.batch_size)
+            loaded = _next(iterator, options.time_limit)
         except StopIteration:
             return
         batches.came_back()

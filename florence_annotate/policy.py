@@ -36,20 +36,20 @@ class Policy:
         candidates: list[Instance] = []
         for instance in instances:
             upright = replace(instance, box=_inside(instance.box, width, height))
-            class_id = self.find(upright.label)
-            if reason := self._refuse(upright, class_id):
-                dropped.append(_drop(upright, reason))
-            else:
+            # unlabelled and empty boxes never ask for a class: where every label is one, they
+            # would make one
+            reason, class_id = _refuse(upright), None
+            if reason is None:
+                class_id = self.find(upright.label)
+                reason = self._refuse_class(upright, class_id)
+            if reason is None:
                 candidates.append(replace(upright, class_id=class_id))
+            else:
+                dropped.append(_drop(upright, reason))
         kept = self._best_first(candidates, dropped)
         return [instance for instance in candidates if id(instance) in kept], dropped
 
-    def _refuse(self, instance: Instance, class_id: int | None) -> str | None:
-        x1, y1, x2, y2 = instance.box
-        if x1 >= x2 or y1 >= y2:
-            return "zero-area"
-        if not instance.label:
-            return "no-label"
+    def _refuse_class(self, instance: Instance, class_id: int | None) -> str | None:
         if class_id is None:
             return "no-class"
         if instance.task == OD and class_id in self.prompted:
@@ -80,6 +80,13 @@ class Policy:
             if better.class_id == instance.class_id and iou(better.box, instance.box) > self.nms:
                 return better
         return None
+
+
+def _refuse(instance: Instance) -> str | None:
+    x1, y1, x2, y2 = instance.box
+    if x1 >= x2 or y1 >= y2:
+        return "zero-area"
+    return None if instance.label else "no-label"
 
 
 def iou(first: Box, second: Box) -> float:

@@ -53,8 +53,8 @@ def run(
             report.seconds = time.monotonic() - begun
             progress.advance(outcomes)
             if is_stopped():
-                report.interrupted = True
                 break
+        report.interrupted = is_stopped()
     return report
 
 

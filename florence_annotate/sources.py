@@ -5,8 +5,10 @@ to a folder is followed, but each folder is walked once, so loops end. What look
 its name and is none (a broken link, a fifo, a folder named `x.jpg`) is reported as skipped.
 """
 
+import codecs
 import glob
 import os
+import re
 import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -48,14 +50,22 @@ class Sources:
     suffixes: frozenset[str]
     include: Sequence[str] = ()
     exclude: Sequence[str] = ()
+    output: Path | None = None
+    """Left out where a link or a pattern leads to it: its pictures are the dataset's."""
     skipped: list[Skipped] = field(default_factory=list)
     _roots: list[_Root] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         for source in self.named:
-            self._roots += _resolve(source, self.suffixes)
-        _merge_named(self._roots)
+            self._roots += _resolve(source, self.suffixes, self._is_in_output)
+        _merge_roots(self._roots)
         _set_prefixes(self._roots)
+
+    def _is_in_output(self, path: bytes) -> bool:
+        if self.output is None:
+            return False
+        output, real = os.path.realpath(os.fsencode(self.output)), os.path.realpath(path)
+        return real == output or real.startswith(output + os.fsencode(os.sep))
 
     @property
     def folders(self) -> list[Path]:
@@ -99,6 +109,9 @@ class Sources:
                 if (status.st_dev, status.st_ino) in visited:
                     continue
                 visited.add((status.st_dev, status.st_ino))
+                if self._is_in_output(folder):
+                    self._skip(folder, "it is the output")
+                    continue
                 with os.scandir(folder) as entries:
                     ordered = sorted(entries, key=lambda entry: entry.name)
             except OSError as error:
@@ -108,8 +121,8 @@ class Sources:
             for entry in ordered:
                 looks_like_picture = _has_suffix(entry.name, self.suffixes)
                 if entry.name.startswith(b"."):
-                    if looks_like_picture:
-                        self._skip(entry.path, "hidden file")
+                    if looks_like_picture or _is_dir(entry):
+                        self._skip(entry.path, "hidden")
                 elif entry.is_dir(follow_symlinks=False):
                     subfolders.append(entry.path)
                 elif _is_dir(entry):
@@ -161,7 +174,9 @@ def _escape(character: str) -> str:
     return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
 
 
-def _resolve(source: str, suffixes: frozenset[str]) -> list[_Root]:
+def _resolve(
+    source: str, suffixes: frozenset[str], is_in_output: Callable[[bytes], bool]
+) -> list[_Root]:
     if source.startswith("@"):
         return [_read_list(Path(source[1:]))]
     path = os.fsencode(source)
@@ -170,7 +185,7 @@ def _resolve(source: str, suffixes: frozenset[str]) -> list[_Root]:
     if os.path.lexists(path):
         return [_named(path)]
     if glob.has_magic(source):
-        return _expand(source, suffixes)
+        return _expand(source, suffixes, is_in_output)
     raise SourceError(f"the source {source!r} is not there: check the spelling")
 
 
@@ -179,15 +194,16 @@ def _named(path: bytes) -> _Root:
     return _Root(os.path.dirname(absolute), named=[absolute])
 
 
-def _expand(pattern: str, suffixes: frozenset[str]) -> list[_Root]:
+def _expand(
+    pattern: str, suffixes: frozenset[str], is_in_output: Callable[[bytes], bool]
+) -> list[_Root]:
     """What a pattern matches: its files, of these the pictures; or else its folders, to be walked.
 
     Where none of its files has a picture's ending, the user means them all.
     """
-    parts = Path(pattern).parts
-    fixed = next(place for place, part in enumerate(parts) if glob.has_magic(part))
-    base = os.path.abspath(os.fsencode(os.path.join("", *parts[:fixed])))
-    matches = sorted(os.path.abspath(m) for m in glob.glob(os.fsencode(pattern), recursive=True))
+    base = os.path.abspath(os.fsencode(os.path.join("", *_fixed_parts(pattern))))
+    found = (os.path.abspath(match) for match in glob.glob(os.fsencode(pattern), recursive=True))
+    matches = sorted(match for match in found if not is_in_output(match))
     files = [match for match in matches if not os.path.isdir(match)]
     pictures = [file for file in files if _has_suffix(file, suffixes)]
     if files:
@@ -197,32 +213,41 @@ def _expand(pattern: str, suffixes: frozenset[str]) -> list[_Root]:
     return [_Root(match) for match in matches]
 
 
+def _fixed_parts(pattern: str) -> Iterator[str]:
+    """The folders before the first wild card; `[[]` and its like stand for themselves."""
+    for part in Path(pattern).parts:
+        plain = re.sub(r"\[([*?[])\]", r"\1", part)
+        if glob.escape(plain) != part:
+            return
+        yield plain
+
+
 def _read_list(path: Path) -> _Root:
     try:
-        lines = path.read_bytes().splitlines()
+        lines = path.read_bytes().removeprefix(codecs.BOM_UTF8).splitlines()
     except OSError as error:
         raise SourceError(f"can't read the list {path}: {error.strerror}") from error
     folder = os.path.abspath(os.fsencode(path.parent))
     named = [
         os.path.abspath(os.path.join(folder, line.strip()))
         for line in lines
-        if line.strip() and not line.startswith(b"#")
+        if line.strip() and not line.strip().startswith(b"#")
     ]
     if not named:
         raise UsageError(f"the list {path} names no file: put one path on each line")
     return _Root(folder, named=list(dict.fromkeys(named)))
 
 
-def _merge_named(roots: list[_Root]) -> None:
-    """Files of one folder that were named one by one share one root."""
-    by_folder: dict[bytes, _Root] = {}
+def _merge_roots(roots: list[_Root]) -> None:
+    """A folder that is given twice is walked once; files named one by one in it share one root."""
+    by_folder: dict[tuple[bytes, bool], _Root] = {}
     for root in list(roots):
-        if root.named is None:
+        first = by_folder.setdefault((os.path.realpath(root.folder), root.named is None), root)
+        if first is root:
             continue
-        first = by_folder.setdefault(root.folder, root)
-        if first is not root and first.named is not None:
+        if first.named is not None and root.named is not None:
             first.named = list(dict.fromkeys([*first.named, *root.named]))
-            roots.remove(root)
+        roots[:] = [other for other in roots if other is not root]
 
 
 def _set_prefixes(roots: list[_Root]) -> None:

@@ -27,7 +27,7 @@ def test_the_api_says_what_the_command_says(scenes: Path, dataset: Path) -> None
     from_job = {Path(i.ref.key).name: i for i in florence_annotate.open_dataset(dataset)}
     names = florence_annotate.open_dataset(dataset).class_names
     for image in florence_annotate.annotate(
-        sorted(scenes.glob("*.jpg")), classes=names, model="shapes"
+        sorted(scenes.glob("*.jpg")), classes=names, strategy="od", model="shapes"
     ):
         assert isinstance(image, AnnotatedImage)
         wanted = from_job[Path(image.ref.key).name]
@@ -47,7 +47,28 @@ def test_what_cannot_be_read_comes_as_a_failure_in_its_place(tmp_path: Path, sce
     assert kinds == ["not-an-image", "ok", "missing", "not-an-image", "ok"]
 
 
+def test_opened_pictures_are_turned_and_broken_ones_are_failures(
+    tmp_path: Path, scenes: Path
+) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (60, 40)).save(tmp_path / "turned.png", exif=exif)
+    whole = next(scenes.glob("*.jpg")).read_bytes()
+    (tmp_path / "cut.jpg").write_bytes(whole[: len(whole) // 2])
+    with Image.open(tmp_path / "turned.png") as turned, Image.open(tmp_path / "cut.jpg") as cut:
+        upright, broken = florence_annotate.annotate([turned, cut], model="shapes")
+    assert isinstance(upright, AnnotatedImage)
+    assert (upright.width, upright.height) == (40, 60)
+    assert isinstance(broken, Failure)
+    assert broken.kind == "truncated"
+
+
 def test_a_request_that_makes_no_sense_is_refused_at_once() -> None:
+    for wrong in ({"classes": "cat"}, {"batch_size": 0}, {"dtype": "int8"}, {"min_score": 5.0}):
+        with pytest.raises(UsageError):
+            florence_annotate.annotate([], model="shapes", **wrong)  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="lists"):
+        florence_annotate.annotate("a.jpg", model="shapes")
     with pytest.raises(UsageError, match="strategy"):
         florence_annotate.annotate([], strategy="best", model="shapes")
     with pytest.raises(UsageError, match="twice"):

@@ -46,6 +46,9 @@ def test_a_class_file_in_a_preset_lies_beside_it(tmp_path: Path) -> None:
         ({"split": "train=0.5,dev=0.5"}, "val, test"),
         ({"split": "train=0.5,train=0.5"}, "named twice"),
         ({"split": "train=1.5,val=-0.5"}, "above 0"),
+        ({"split": "train=nan"}, "above 0"),
+        ({"limit": 10**20}, "--limit"),
+        ({"formats": 3}, "--format: 3"),
         ({"max_failures": "some"}, "2%"),
         ({"max_failures": "-1"}, "--max-failures"),
         ({"min_score": 2.0}, "--min-score"),
@@ -83,6 +86,11 @@ def test_a_specification_survives_the_journal() -> None:
         {"classes": "a,b", "split": "train=0.7,test=0.3", "max_failures": "2%", "sources": ("x",)}
     )
     assert config.load(config.dump(spec)) == spec
+
+
+def test_a_visuals_limit_means_visuals() -> None:
+    assert config.build({"visuals_limit": 2}).visuals
+    assert not config.build({"visuals_limit": 2, "visuals": False}).visuals
 
 
 def test_changes_take_the_forms_of_flags() -> None:

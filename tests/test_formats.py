@@ -212,6 +212,78 @@ def test_a_corrected_file_is_not_removed_either(dataset: Path, tmp_path: Path) -
     assert (out / "data.yaml").read_text() == "mine"
 
 
+def test_a_corrected_file_that_was_backed_up_by_a_link_is_protected_too(
+    dataset: Path, tmp_path: Path
+) -> None:
+    out = Path(shutil.copytree(dataset, tmp_path / "out", symlinks=True))
+    label = next((out / "labels").rglob("*.txt"))
+    label.write_text("0 0.5 0.5 0.1 0.1\n")
+    os.link(label, tmp_path / "backup.txt")
+    assert command("export", out, "--min-score", 0.5).code == 1
+
+
+def test_copies_replace_links_and_the_reverse(scenes: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert annotate(scenes, out, "--limit", 2, "--split", "train=1").code == 0
+    path = next((out / "images").rglob("*.jpg"))
+    assert path.samefile(scenes / path.name)
+    assert command("export", out, "--images", "copy").code == 0
+    assert not path.samefile(scenes / path.name)
+    assert command("export", out, "--images", "hardlink").code == 0
+    assert path.samefile(scenes / path.name)
+
+
+def pictures_of(out: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in (out / "images").rglob("*.png")}
+
+
+def test_the_datasets_copies_stay_when_the_originals_are_gone(tmp_path: Path) -> None:
+    for number in range(4):
+        picture(tmp_path / "in" / f"{number}.png", (40 + number, 40))
+    out = tmp_path / "out"
+    assert annotate(tmp_path / "in", out).code == 0
+    before = pictures_of(out)
+    shutil.rmtree(tmp_path / "in")
+    result = command("export", out, "--split", "train=0.5,val=0.5", "--seed", 3, "--json")
+    assert result.code == 0, result.err
+    assert pictures_of(out) == before
+    assert result.json["left_out"] == {}
+
+
+def test_an_export_that_would_leave_nothing_is_refused(tmp_path: Path) -> None:
+    picture(tmp_path / "in" / "1.png")
+    out = tmp_path / "out"
+    assert annotate(tmp_path / "in", out, "--images", "symlink").code == 0
+    before = tree(out)
+    (tmp_path / "in").rename(tmp_path / "moved")
+    refused = command("export", out)
+    assert refused.code == 1
+    assert "put them back" in refused.err
+    assert tree(out) == before
+
+
+def test_the_last_copy_of_a_picture_is_never_deleted(tmp_path: Path) -> None:
+    for number in range(2):
+        picture(tmp_path / "in" / f"{number}.png", (40 + number, 40))
+    out = tmp_path / "out"
+    assert annotate(tmp_path / "in", out).code == 0
+    bytes_of_it = (tmp_path / "in" / "1.png").read_bytes()
+    (tmp_path / "in" / "1.png").unlink()
+    assert annotate(tmp_path / "in", out).code == 0
+    assert exported_names(out) == ["0.png"]
+    (orphan,) = (out / "orphans").iterdir()
+    assert orphan.read_bytes() == bytes_of_it
+
+
+def test_a_folder_that_is_named_like_a_label_file_is_in_nobodys_way(tmp_path: Path) -> None:
+    for name in ("1.jpg", "1.txt/a.jpg", "2.gif", "2.png/b.jpg"):
+        picture(tmp_path / "in" / name)
+    out = tmp_path / "out"
+    result = annotate(tmp_path / "in", out, "--visuals", "--split", "train=1")
+    assert result.code == 0, result.err
+    assert len(exported_names(out)) == len(set(exported_names(out))) == 4
+
+
 def class_files(tmp_path: Path, names: list[str]) -> Path:
     file = tmp_path / "classes.yaml"
     file.write_text(yaml.safe_dump(names, allow_unicode=True))
@@ -328,10 +400,10 @@ def test_a_split_without_pictures_points_at_train(tmp_path: Path) -> None:
 
 
 def test_a_picture_that_changed_or_left_since_is_left_out_by_name(tmp_path: Path) -> None:
-    for name in ("kept.png", "changed.png", "gone.png", "touched.png"):
-        picture(tmp_path / "in" / name)
+    for number, name in enumerate(("kept.png", "changed.png", "gone.png", "touched.png")):
+        picture(tmp_path / "in" / name, (40 + number, 40))
     out = tmp_path / "out"
-    assert annotate(tmp_path / "in", out).code == 0
+    assert annotate(tmp_path / "in", out, "--images", "symlink").code == 0
     picture(tmp_path / "in" / "changed.png", (80, 80))
     (tmp_path / "in" / "gone.png").unlink()
     os.utime(tmp_path / "in" / "touched.png", (1, 1))

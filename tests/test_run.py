@@ -108,7 +108,7 @@ def test_classes_keep_their_order_and_unmapped_labels_are_counted(
     }  # fmt: skip
     others = {name: n for name, n in everything.items() if name not in ("star", "cross")}
     assert result.json["unmapped_labels"] == others
-    assert result.json["dropped"] == {"no-class": sum(others.values())}
+    assert result.json["dropped"]["no-class"] == sum(others.values())
 
 
 @pytest.mark.parametrize("strategy", ["od", "open-vocabulary", "grounding"])
@@ -260,7 +260,7 @@ def test_failed_pictures_are_tried_again_only_when_asked(scenes: Path, tmp_path:
         (("nowhere",), 1, "is not there"),
         (("in", "--output", "in/out"), 2, "lies in the source"),
         (("in/deep", "--output", "in"), 2, "lies in the output"),
-        (("in/*/1.png", "--output", "in/deep"), 2, "in/deep/1.png lies in the output"),
+        (("in/deep/1.png", "--output", "in/deep"), 2, "in/deep/1.png lies in the output"),
         (("in", "--output", "other/notes.txt"), 2, "is a file"),
         (("in", "--output", "other"), 2, "holds other files"),
         (("in", "--classes", ""), 2, "empty name"),
@@ -330,6 +330,68 @@ def test_two_runs_into_one_output_are_refused(scenes: Path, tmp_path: Path) -> N
     assert f"process {holder.pid} on " in result.err
     holder.communicate()
     assert lock.FILE_NAME not in os.listdir(tmp_path / "out")
+
+
+def test_a_broken_checkpoint_costs_neither_the_job_nor_its_place(
+    scenes: Path, tmp_path: Path
+) -> None:
+    from florence_annotate.shapes import CHECKPOINT
+
+    broken = Path(shutil.copytree(CHECKPOINT, tmp_path / "broken"))
+    (broken / "tokenizer.json").unlink()
+    source, out = some(scenes, tmp_path / "in", 2), tmp_path / "out"
+    assert annotate(source, out, "--model", broken).code == 1
+    assert not out.exists()
+    assert annotate(source, out).code == 0
+    assert annotate(source, out, "--model", broken, "--restart").code == 1
+    assert command("status", out, "--json").json["annotated"] == 2
+
+
+def test_another_source_with_the_same_names_sizes_and_times_is_asked_anew(tmp_path: Path) -> None:
+    for folder, colour in (("x/in", "red"), ("y/in", "blue")):
+        (tmp_path / folder).mkdir(parents=True)
+        Image.new("RGB", (40, 40), colour).save(tmp_path / folder / "1.bmp")
+        os.utime(tmp_path / folder / "1.bmp", (1, 1))
+    out = tmp_path / "out"
+    assert annotate(tmp_path / "x/in", out, "-q").code == 0
+    result = annotate(tmp_path / "y/in", out, "--split", "train=1", "--json")
+    assert result.json["run"]["annotated"] == 1
+    assert (out / "images/train/1.bmp").samefile(tmp_path / "y/in/1.bmp")
+
+
+def test_a_moved_source_goes_on_without_asking_again(scenes: Path, tmp_path: Path) -> None:
+    source, out = some(scenes, tmp_path / "in", 2), tmp_path / "out"
+    assert annotate(source, out, "-q").code == 0
+    moved = source.rename(tmp_path / "elsewhere")
+    result = annotate(moved, out, "--json")
+    assert (result.json["run"]["annotated"], result.json["images"]["annotated"]) == (0, 2)
+
+
+def test_more_classes_than_one_prompt_holds_are_refused(scenes: Path, tmp_path: Path) -> None:
+    names = ",".join(f"class number {i} of very many" for i in range(300))
+    result = annotate(scenes, tmp_path / "out", "--classes", names, "--strategy", "grounding")
+    assert result.code == 2
+    assert "tokens long" in result.err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_dry_run_counts_what_a_run_would_read(scenes: Path, tmp_path: Path) -> None:
+    source, out = some(scenes, tmp_path / "in", 3), tmp_path / "out"
+    (source / "broken.jpg").write_bytes(b"nothing")
+    annotate(source, out, "--limit", 2)
+
+    def pending(*options: object) -> int:
+        return int(annotate(source, out, "--dry-run", "--json", *options).json["pending"])
+
+    assert (pending(), pending("--retry-failed"), pending("--restart")) == (2, 3, 4)
+    assert annotate(source, out, "--dry-run", "--num-beams", 2).code == 1
+
+
+def test_a_folder_whose_own_name_is_no_utf8_is_annotated(scenes: Path, tmp_path: Path) -> None:
+    name = os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9")
+    some(scenes, Path(name), 2)
+    assert annotate(name, name + "-out", "-q").code == 0
+    assert command("resume", name + "-out", "-q").code == 0
 
 
 def test_tasks_and_doctor_say_what_there_is() -> None:

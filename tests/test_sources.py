@@ -64,6 +64,26 @@ def test_a_pattern_of_folders_walks_them(tmp_path: Path) -> None:
     assert keys(f"{tmp_path}/day*") == ["day1/1.jpg", "day2/1.jpg"]
 
 
+def test_the_output_is_left_out_of_patterns_and_links(tmp_path: Path) -> None:
+    make(tmp_path, "1.jpg", "out/images/2.jpg", "in/3.jpg")
+    (tmp_path / "in" / "link").symlink_to(tmp_path / "out")
+    sources = Sources([f"{tmp_path}/**/*.jpg"], SUFFIXES, output=tmp_path / "out")
+    assert [ref.key for ref in sources] == ["1.jpg", "in/3.jpg"]
+    walked = Sources([str(tmp_path / "in")], SUFFIXES, output=tmp_path / "out")
+    assert [ref.key for ref in walked] == ["3.jpg"]
+    assert [s.reason for s in walked.skipped] == ["it is the output"]
+
+
+def test_brackets_in_a_folders_name_are_no_pattern(tmp_path: Path) -> None:
+    make(tmp_path, "[a] b/1.jpg")
+    assert keys(f"{tmp_path}/[[]a] b/*.jpg") == ["1.jpg"]
+
+
+def test_a_folder_that_is_given_twice_is_walked_once(tmp_path: Path) -> None:
+    make(tmp_path, "in/1.jpg")
+    assert keys(tmp_path / "in", f"{tmp_path}/in/") == ["1.jpg"]
+
+
 def test_a_list_is_read_as_the_users_own(tmp_path: Path) -> None:
     make(tmp_path, "lists/1.jpg", "other/2.jpg", "3.bin")
     (tmp_path / "lists" / "all.txt").write_text(
@@ -140,7 +160,7 @@ def test_what_only_looks_like_a_picture_is_skipped_with_a_reason(tmp_path: Path)
         sources = Sources([str(tmp_path)], SUFFIXES)
         assert [ref.key for ref in sources] == ["1.jpg", "folder.jpg/2.jpg"]
     assert {Path(s.name).name: s.reason for s in sources.skipped} == {
-        ".hidden.jpg": "hidden file",
+        ".hidden.jpg": "hidden",
         "broken.jpg": "link that leads nowhere",
         "fifo.jpg": "no regular file but a fifo",
         "null.jpg": "no regular file but a device",

@@ -1,5 +1,6 @@
 """The command line: one thin module a command. Nothing here loads torch before it is needed."""
 
+import io
 import os
 import signal
 import sys
@@ -66,6 +67,9 @@ def main() -> None:
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # paths need not be text in the terminal's coding
+            stream.reconfigure(errors="backslashreplace")
     # a pipeline that ends the job is Ctrl-C by another name
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:

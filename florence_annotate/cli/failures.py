@@ -21,4 +21,5 @@ def failures(out: options.Out, as_json: options.AsJson = False) -> None:
         return
     for failure in failed:
         typer.echo(f"{failure.ref.key}: {failure.kind} ({failure.stage}): {failure.message}")
-    typer.echo(f"{len(failed)} failed; 'resume --retry-failed' tries them again", err=True)
+    again = f": 'florence-annotate resume --retry-failed {out}' tries them again" if failed else ""
+    typer.echo(f"{len(failed)} failed{again}", err=True)

@@ -14,7 +14,7 @@ def run(
     source: Annotated[
         list[str],
         typer.Argument(
-            help="Folders, pictures, quoted patterns such as 'in/*.jpg', or @list.txt with one "
+            help="Folders, pictures, quoted patterns such as `'in/*.jpg'`, or @list.txt with one "
             "path a line.",
             metavar="SOURCE...",
         ),
@@ -42,7 +42,7 @@ def run(
         str | None,
         typer.Option(
             help="What to ask: detection, open-vocabulary or grounding, or a token such as "
-            "'<OD>'. [default: detection]",
+            "`<OD>`. [default: detection]",
             rich_help_panel=MODEL,
         ),
     ] = None,
@@ -50,8 +50,8 @@ def run(
         str | None,
         typer.Option(
             metavar="auto|od|open-vocabulary|grounding",
-            help="How classes are found: by the labels of <OD>, by one prompt a class, or by one "
-            "prompt for all. auto takes <OD> for classes that it is known to say, a prompt for "
+            help="How classes are found: by the labels of `<OD>`, by one prompt a class, or by one "
+            "prompt for all. auto takes `<OD>` for classes that it is known to say, a prompt for "
             "others. [default: auto]",
             rich_help_panel=MODEL,
         ),
@@ -146,7 +146,7 @@ def run(
         str | None,
         typer.Option(
             metavar="PATTERN,…",
-            help="Only pictures whose name or path matches, as in 'day/*,*.jpg'.",
+            help="Only pictures whose name or path matches, as in `day/*,*.jpg`.",
             rich_help_panel=PICTURES,
         ),
     ] = None,
@@ -191,7 +191,9 @@ def run(
     restart: Annotated[
         bool,
         typer.Option(
-            help="Forget the job in the output folder and begin again.", rich_help_panel=BEHAVIOUR
+            "--restart",
+            help="Forget the job in the output folder and begin again.",
+            rich_help_panel=BEHAVIOUR,
         ),
     ] = False,
     overwrite: options.Overwrite = False,
@@ -221,7 +223,8 @@ def run(
     out = Path(os.path.abspath(output)) if output else default_output(spec.sources)
     job = Job(spec, out)
     if dry_run:
-        screen.show_plan(job, as_json=as_json)
+        pending = job.count_pending(restart=restart, retry_failed=retry_failed)
+        screen.show_plan(job, pending, as_json=as_json)
         return
     screen.run(
         job,

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from florence_annotate.journal import FILE_NAME, Journal
+from florence_annotate.journal import FILE_NAME
 
 if TYPE_CHECKING:
     from florence_annotate.job import Job
@@ -39,19 +39,13 @@ def show_routes(job: "Job", *, quiet: bool) -> None:
         note(f"asked by {token}: {names}")
 
 
-def show_plan(job: "Job", *, as_json: bool) -> None:
+def show_plan(job: "Job", pending: int, *, as_json: bool) -> None:
     """`--dry-run`."""
-    images = sum(1 for _ in job.refs())
-    pending = images
-    if (job.out / FILE_NAME).exists():
-        with Journal.open_existing(job.out) as journal:
-            counts = journal.counts()
-            pending = max(images - counts.annotated - counts.failed, 0)
     plan = {
         "output": str(job.out),
-        "images": images,
+        "images": sum(1 for _ in job.refs()),
         "pending": pending,
-        "skipped": [{"name": s.name, "reason": s.reason} for s in job.sources.skipped],
+        "skipped": [f"{skipped.name}: {skipped.reason}" for skipped in job.sources.skipped],
         "model": job.checkpoint.name,
         "revision": job.checkpoint.revision,
         "device": str(job.device),
@@ -84,7 +78,9 @@ def run(job: "Job", *, as_json: bool, quiet: bool, **how: bool) -> None:
     try:
         finished = job.run(note=_quiet_note if quiet else note, quiet=quiet, **how)
     except KeyboardInterrupt as error:
-        note(f"\nstopped at once; what was committed is safe. Go on: {_command('resume', job.out)}")
+        has_job = (job.out / FILE_NAME).exists()
+        safe = f"; what was committed is safe. Go on: {_command('resume', job.out)}"
+        note(f"\nstopped at once{safe if has_job else ''}")
         raise typer.Exit(130) from error
     if as_json:
         print_json(finished.summary)
@@ -145,8 +141,11 @@ def _remarks(summary: dict[str, Any]) -> list[str]:
     if summary["truncated"]:
         count = len(summary["truncated"])
         remarks.append(f"{count} pictures have an answer cut at the token limit: see summary.json")
-    for key, reason in [*summary["left_out"].items(), *summary["yolo_left_out"].items()][:5]:
-        remarks.append(f"not in the dataset: {key}: {reason}")
+    for where, name in (("the dataset", "left_out"), ("YOLO", "yolo_left_out")):
+        if left_out := summary[name]:
+            some = "; ".join(f"{key}: {reason}" for key, reason in list(left_out.items())[:3])
+            more = " …" if len(left_out) > 3 else ""
+            remarks.append(f"{len(left_out)} pictures are not in {where}: {some}{more}")
     for split in summary["splits_without_images"]:
         remarks.append(f"the split {split} has no picture: in data.yaml it points at train")
     if copied := summary["images_copied_instead_of_linked"]:

@@ -1,8 +1,6 @@
 """`florence-annotate tasks`."""
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from florence_annotate import tasks
 from florence_annotate.cli import options, screen
@@ -25,11 +23,9 @@ def list_tasks(as_json: options.AsJson = False) -> None:
             ]
         )
         return
-    table = Table(box=None, pad_edge=False)
-    for heading in ("task", "token", "takes", "gives", "run --task"):
-        table.add_column(heading, no_wrap=True)
+    line = "{:23} {:36} {:9} {:29} {}"
+    typer.echo(line.format("task", "token", "takes", "gives", "run --task"))
     for task in tasks.TASKS:
         usable = "yes" if task.annotates else "not yet"
-        table.add_row(task.name, task.token, str(task.takes), str(task.gives), usable)
-    Console(soft_wrap=True, highlight=False, markup=False).print(table)
+        typer.echo(line.format(task.name, task.token, task.takes, task.gives, usable))
     typer.echo("A task can be named by its name or its token: --task detection, --task '<OD>'")

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import IO, Any
 
 import florence_annotate
+from florence_annotate.errors import UsageError
 from florence_annotate.formats.export import Entry, Export, dump_json
 from florence_annotate.types import Instance, Polygon
 
@@ -69,7 +70,10 @@ def _info() -> dict[str, Any]:
         "version": florence_annotate.__version__,
     }
     if epoch := os.environ.get("SOURCE_DATE_EPOCH"):
-        info["date_created"] = datetime.fromtimestamp(int(epoch), UTC).isoformat()
+        try:
+            info["date_created"] = datetime.fromtimestamp(int(epoch), UTC).isoformat()
+        except (ValueError, OverflowError, OSError) as error:
+            raise UsageError(f"SOURCE_DATE_EPOCH={epoch!r} is no number of seconds") from error
     return info
 
 

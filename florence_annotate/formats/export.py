@@ -1,11 +1,14 @@
 """One export: which pictures it holds under which names, and what it could not hold."""
 
 import json
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from florence_annotate import images
-from florence_annotate.dataset import AnnotatedImage, Dataset, Statistics, original_path
+from florence_annotate.dataset import AnnotatedImage, Dataset, Statistics
+from florence_annotate.errors import ExportError
 from florence_annotate.formats.staging import Staging
 
 
@@ -17,6 +20,10 @@ class Entry:
     name: str
     """Relative to the split's folder of pictures, with `/`."""
     split: str
+    original: Path
+    """The picture's own file; where that is gone, the copy of it that the dataset holds."""
+    is_kept: bool
+    """The original is gone."""
 
 
 @dataclass(slots=True)
@@ -44,32 +51,50 @@ class Export:
     """hardlink, symlink, copy or none."""
     visuals_limit: int | None = None
     notes: Notes = field(default_factory=Notes)
+    _kept: dict[str, Path] = field(default_factory=dict)
+    """Key → the dataset's own copy of a picture whose original is gone."""
 
     def __iter__(self) -> Iterator[Entry]:
         """All pictures of the export, read afresh from the journal."""
         for image in self.dataset:
             if image.ref.key not in self.notes.left_out:
                 key = image.ref.key
-                yield Entry(image, self.export_name(key), self.dataset.split_of(key))
+                kept = self._kept.get(key)
+                original = kept or Path(os.fsdecode(image.ref.path))
+                name, split = self.export_name(key), self.dataset.split_of(key)
+                yield Entry(image, name, split, original, kept is not None)
 
     def survey(self, *, check_originals: bool) -> Statistics:
         """Count what the dataset holds, and leave out pictures whose boxes would be wrong.
 
-        Those are the pictures whose file is gone, or another one now.
+        Those are the pictures whose file is gone, or another one now, and of which the dataset
+        holds no copy. Raises ExportError where that would leave nothing.
         """
         statistics = Statistics()
+        has_pictures = False
         for image in self.dataset:
             problem = _check_original(image) if check_originals else None
+            if problem and (kept := self.staging.own_copy(image.sha)):
+                self._kept[image.ref.key] = kept
+                problem = None
             if problem:
                 self.notes.left_out[image.ref.key] = problem
             else:
                 statistics.add(image)
+                has_pictures = True
+        if self.notes.left_out and not has_pictures:
+            key, reason = next(iter(self.notes.left_out.items()))
+            raise ExportError(
+                f"no picture of the job is where it was ({key}: {reason}), so nothing was "
+                "exported: put them back, run the job on their new folder, or export with "
+                "--images none --no-visuals"
+            )
         return statistics
 
 
 def _check_original(image: AnnotatedImage) -> str | None:
     try:
-        status = original_path(image).stat()
+        status = os.stat(image.ref.path)
     except OSError as error:
         return f"its file is gone ({error.strerror})"
     if (status.st_size, status.st_mtime_ns) == (image.ref.size_bytes, image.ref.mtime_ns):

@@ -6,11 +6,11 @@ without its end marker, which ultralytics repairs) or not list it (a GIF). Hard 
 default: supervision's COCO reader refuses symbolic links that lead out of the dataset.
 """
 
+import os
 import shutil
 from pathlib import Path, PurePosixPath
 
 from florence_annotate import images
-from florence_annotate.dataset import original_path
 from florence_annotate.formats.export import Entry, Export
 
 
@@ -25,26 +25,25 @@ def write(export: Export) -> None:
 
 
 def _write_one(export: Export, entry: Entry, path: str) -> None:
-    original = original_path(entry.image)
-    check = images.check_for_link(entry.image.ref.path)
+    original = os.fsencode(entry.original)
+    check = images.check_for_link(original)
     suffix = PurePosixPath(entry.name).suffix
-    if not check.is_upright or suffix.lower() != original.suffix.lower():
+    if not check.is_upright or suffix.lower() != PurePosixPath(entry.image.ref.key).suffix.lower():
         # sized by the journal: what was annotated has been decoded under the limit of its run
         max_pixels = entry.image.width * entry.image.height
-        upright = images.decode(images.read_bytes(entry.image.ref.path), max_pixels)
+        upright = images.decode(images.read_bytes(original), max_pixels)
         export.staging.write_bytes(path, images.encode(upright, suffix))
     elif export.image_mode == "copy" or not check.is_whole:
-        _copy(export, original, path)
+        _copy(export, entry.original, path)
     elif not _link(export, entry, path):
-        _copy(export, original, path)
+        _copy(export, entry.original, path)
         export.notes.copied += 1
 
 
 def _link(export: Export, entry: Entry, path: str) -> bool:
-    original = original_path(entry.image)
-    if export.image_mode == "hardlink":
-        return export.staging.hard_link(path, original, entry.image.sha)
-    return export.staging.symbolic_link(path, original)
+    if export.image_mode == "hardlink" or entry.is_kept:
+        return export.staging.hard_link(path, entry.original, entry.image.sha)
+    return export.staging.symbolic_link(path, entry.original)
 
 
 def _copy(export: Export, original: Path, path: str) -> None:

@@ -12,16 +12,18 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 
 from florence_annotate.errors import ExportError, OutputError
 from florence_annotate.journal import Exported, Journal
 
+PICTURES = "images/"
 _FOLDER = ".export"
 
 
-@dataclass(slots=True)
+@dataclass
 class Staging:
     """Files of one export. Use it as a context, write with its methods, then `commit`."""
 
@@ -98,8 +100,7 @@ class Staging:
 
         Raises ExportError, before anything is moved, for files that were changed by hand.
         """
-        known = self.journal.exported()
-        replaced, removed, foreign = self._compare(known)
+        replaced, removed, foreign = self._compare(self._known)
         if foreign and not self.overwrite:
             raise ExportError(
                 f"{len(foreign)} files in {self.out} are not as they were written: "
@@ -116,7 +117,7 @@ class Staging:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 (self.out / _FOLDER / path).replace(target)
             for path in removed:
-                (self.out / path).unlink(missing_ok=True)
+                self._remove(path)
                 _remove_empty_parents(self.out / path, self.out)
             self.journal.settle_exports(
                 (path, _stamp(self.out / path, content)) for path, content in self._files.items()
@@ -129,20 +130,73 @@ class Staging:
         removed: list[str] = []
         foreign: list[str] = []
         for path in self._files.keys() | known.keys():
-            present = _present(self.out / path, known.get(path, []))
+            target = self.out / path
+            present = _present(target, known.get(path, []))
             wanted = self._files.get(path)
-            if present == wanted:
+            if present == wanted and not (wanted and self._is_other_kind(path)):
                 continue
             (replaced if wanted else removed).append(path)
             is_ours = present in {file.content for file in known.get(path, [])}
-            if present and not is_ours and not _has_another_name(self.out / path):
+            if present is None or is_ours or present == wanted:
+                continue
+            # an original that was edited in place is seen through the dataset's link to it, too
+            if not (path.startswith(PICTURES) and _has_another_name(target)):
                 foreign.append(path)
         return replaced, removed, foreign
 
+    def _is_other_kind(self, path: str) -> bool:
+        """A picture that has the right bytes, but as a link instead of a copy or the reverse."""
+        staged, target = self.out / _FOLDER / path, self.out / path
+        if not path.startswith(PICTURES) or staged.is_symlink():
+            return False
+        if _has_another_name(staged):
+            return not staged.samefile(target)
+        return _has_another_name(target)
+
+    def own_copy(self, sha: str) -> Path | None:
+        """A picture of an earlier export with these bytes, in the output folder."""
+        for path in self._exported_pictures.get(sha, ()):
+            if _present(self.out / path, self._known.get(path, [])) == sha:
+                return self.out / path
+        return None
+
+    @cached_property
+    def _known(self) -> dict[str, list[Exported]]:
+        return self.journal.exported()
+
+    @cached_property
+    def _exported_pictures(self) -> dict[str, list[str]]:
+        """Content → paths of the pictures that an earlier export wrote."""
+        found: dict[str, list[str]] = {}
+        for path, files in self._known.items():
+            if path.startswith(PICTURES):
+                for file in files:
+                    found.setdefault(file.content, []).append(path)
+        return found
+
+    def _remove(self, path: str) -> None:
+        """Remove a file of an earlier export; the last copy of a picture moves to `orphans/`."""
+        target = self.out / path
+        if path.startswith(PICTURES) and not target.is_symlink() and not _has_another_name(target):
+            content = _content(target)
+            originals = self.journal.originals_of(content)
+            if originals and not any(_has_content(original, content) for original in originals):
+                orphan = self.out / "orphans" / f"{content[:10]}-{target.name}"
+                orphan.parent.mkdir(exist_ok=True)
+                target.replace(orphan)
+                return
+        target.unlink(missing_ok=True)
+
 
 def _has_another_name(path: Path) -> bool:
-    """A hard link whose content stays where it also is: an original that was edited in place."""
     return not path.is_symlink() and path.stat().st_nlink > 1
+
+
+def _has_content(path: bytes, content: str) -> bool:
+    try:
+        return _content(Path(os.fsdecode(path))) == content
+    except OSError:
+        return False
 
 
 def _content(path: Path) -> str:

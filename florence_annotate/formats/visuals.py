@@ -1,5 +1,6 @@
 """Rendered pictures under `visuals/`: boxes, class names and scores, drawn by supervision."""
 
+import os
 from itertools import islice
 from pathlib import PurePosixPath
 
@@ -20,7 +21,9 @@ def write(export: Export) -> None:
 
 def _render(entry: Entry) -> bytes:
     image = entry.image
-    picture = images.decode(images.read_bytes(image.ref.path), image.width * image.height)
+    picture = images.decode(
+        images.read_bytes(os.fsencode(entry.original)), image.width * image.height
+    )
     detections = image.to_supervision()
     if len(detections):
         size = (image.width, image.height)

@@ -33,6 +33,7 @@ CREATE TABLE attempts (
     seq INTEGER PRIMARY KEY AUTOINCREMENT,
     image INTEGER NOT NULL REFERENCES images (id),
     run INTEGER NOT NULL REFERENCES runs (id),
+    path BLOB NOT NULL,
     size_bytes INTEGER NOT NULL,
     mtime_ns INTEGER NOT NULL,
     sha TEXT, width INTEGER, height INTEGER,   -- of a record
@@ -162,8 +163,8 @@ def _explained(path: Path) -> Iterator[None]:
         text = str(error)
         if "not a database" in text or "malformed" in text:
             raise JobError(
-                f"{path} is damaged or no journal ({text}): put a copy of it back, or move it away "
-                "to begin again"
+                f"{path} is damaged or no journal ({text}): put a copy of it back, or choose "
+                "another output with -o"
             ) from error
         if isinstance(error, sqlite3.OperationalError):
             raise OutputError.at(path, OSError(text)) from error

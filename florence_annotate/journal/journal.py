@@ -11,8 +11,8 @@ from florence_annotate.journal.database import Database
 from florence_annotate.types import Failure, ImageRef, Record
 
 _LATEST = """
-SELECT images.key, images.path, images.size_bytes AS listed_size, images.mtime_ns AS listed_mtime,
-       attempts.*
+SELECT images.key, images.path AS listed_path, images.size_bytes AS listed_size,
+       images.mtime_ns AS listed_mtime, attempts.*
 FROM images JOIN attempts ON attempts.seq = (
     SELECT max(seq) FROM attempts WHERE attempts.image = images.id)
 WHERE images.selected
@@ -23,6 +23,7 @@ FROM images LEFT JOIN attempts ON attempts.seq = (
     SELECT max(seq) FROM attempts WHERE attempts.image = images.id)
 WHERE images.selected AND (
     attempts.seq IS NULL
+    OR attempts.path != images.path
     OR attempts.size_bytes != images.size_bytes OR attempts.mtime_ns != images.mtime_ns
     OR (:retry_failed AND attempts.sha IS NULL))
 """
@@ -113,8 +114,9 @@ class Journal(Database):
     def changed_stamps(self) -> Iterator[tuple[ImageRef, str]]:
         """Annotated pictures whose size or time differs now, with the hash they had."""
         for row in self.each(
-            _LATEST + " AND attempts.sha IS NOT NULL AND (attempts.size_bytes != "
-            "images.size_bytes OR attempts.mtime_ns != images.mtime_ns) ORDER BY images.key"
+            _LATEST + " AND attempts.sha IS NOT NULL AND (attempts.path != images.path OR "
+            "attempts.size_bytes != images.size_bytes OR attempts.mtime_ns != images.mtime_ns) "
+            "ORDER BY images.key"
         ):
             yield _listed_ref(row), row["sha"]
 
@@ -123,9 +125,9 @@ class Journal(Database):
         with self.transaction():
             old = self.connection.execute(_LATEST + " AND images.key = ?", (ref.key,)).fetchone()
             cursor = self.connection.execute(
-                "INSERT INTO attempts (image, run, size_bytes, mtime_ns, sha, width, height) "
-                "SELECT image, run, ?, ?, sha, width, height FROM attempts WHERE seq = ?",
-                (ref.size_bytes, ref.mtime_ns, old["seq"]),
+                "INSERT INTO attempts (image, run, path, size_bytes, mtime_ns, sha, width, height) "
+                "SELECT image, run, ?, ?, ?, sha, width, height FROM attempts WHERE seq = ?",
+                (ref.path, ref.size_bytes, ref.mtime_ns, old["seq"]),
             )
             self.connection.execute(
                 "INSERT INTO answers SELECT ?, place, task, text, data, ends, kinds, logprobs, "
@@ -197,9 +199,9 @@ class Journal(Database):
     def _append_attempt(self, run: int, ref: ImageRef, **values: object) -> int | None:
         columns = ("sha", "width", "height", "stage", "kind", "message")
         return self.connection.execute(
-            f"INSERT INTO attempts (image, run, size_bytes, mtime_ns, {', '.join(columns)}) "
-            "SELECT id, ?, ?, ?, ?, ?, ?, ?, ?, ? FROM images WHERE key = ?",
-            (run, ref.size_bytes, ref.mtime_ns, *map(values.get, columns), ref.key),
+            f"INSERT INTO attempts (image, run, path, size_bytes, mtime_ns, {', '.join(columns)}) "
+            "SELECT id, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? FROM images WHERE key = ?",
+            (run, ref.path, ref.size_bytes, ref.mtime_ns, *map(values.get, columns), ref.key),
         ).lastrowid
 
     def records(self) -> Iterator[Record]:
@@ -224,10 +226,31 @@ class Journal(Database):
     def annotated_keys(self) -> Iterator[tuple[str, str]]:
         """(key, case-folded stem) of each selected picture with a record, in key order."""
         for row in self.each(
-            "SELECT key, stem FROM images WHERE selected AND id IN "
-            "(SELECT image FROM attempts WHERE sha IS NOT NULL) ORDER BY key"
+            "SELECT key, stem FROM images JOIN attempts ON attempts.seq = (SELECT max(seq) FROM "
+            "attempts WHERE attempts.image = images.id) WHERE selected AND sha IS NOT NULL "
+            "ORDER BY key"
         ):
             yield row["key"], row["stem"]
+
+    def is_pending(self, ref: ImageRef, *, retry_failed: bool) -> bool:
+        """Whether a run over this picture would read it."""
+        row = self.one(
+            "SELECT attempts.* FROM images JOIN attempts ON attempts.image = images.id "
+            "WHERE images.key = ? ORDER BY seq DESC LIMIT 1",
+            (ref.key,),
+        )
+        if row is None or (retry_failed and row["sha"] is None):
+            return True
+        return (row["path"], row["size_bytes"], row["mtime_ns"]) != (
+            ref.path,
+            ref.size_bytes,
+            ref.mtime_ns,
+        )
+
+    def originals_of(self, sha: str) -> list[bytes]:
+        """Where pictures with these bytes were read."""
+        rows = self.all("SELECT DISTINCT path FROM attempts WHERE sha = ?", (sha,))
+        return [row["path"] for row in rows]
 
     # exports
 
@@ -264,7 +287,7 @@ def _stem(key: str) -> str:
 
 
 def _listed_ref(row: sqlite3.Row) -> ImageRef:
-    return ImageRef(row["key"], row["path"], row["listed_size"], row["listed_mtime"])
+    return ImageRef(row["key"], row["listed_path"], row["listed_size"], row["listed_mtime"])
 
 
 def _attempt_ref(row: sqlite3.Row) -> ImageRef:

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from florence_annotate import tasks
+from florence_annotate.errors import UsageError
 from florence_annotate.model import checkpoint as checkpoints
 from florence_annotate.model.checkpoint import Checkpoint
 from florence_annotate.model.decoding import Decoded, decode
@@ -33,6 +34,27 @@ class Florence:
         self.max_new_tokens = checkpoint.max_new_tokens
         self._mean = torch.tensor(checkpoint.image_mean, device=device).view(3, 1, 1)
         self._std = torch.tensor(checkpoint.image_std, device=device).view(3, 1, 1)
+
+    def refuse_long_prompts(self, questions: Sequence[Question]) -> None:
+        """Raise UsageError for a question that the encoder has too few positions for."""
+        room = int(self.network.config.text_config.max_position_embeddings) - self._image_tokens()
+        for question in questions:
+            length = len(self.vocabulary.prompt_ids(tasks.prompt(question)))
+            if length > room:
+                raise UsageError(
+                    f"the prompt {(question.text or '')[:40]!r}… is {length} tokens long, and the "
+                    f"model reads {room} beside a picture: shorten it, or ask for fewer classes at "
+                    "once (--strategy open-vocabulary asks for each alone)"
+                )
+
+    def _image_tokens(self) -> int:
+        """One pooled token and one a cell of the vision tower's last stage."""
+        config, side = self.network.config.vision_config, self.image_size
+        for size, stride, padding in zip(
+            config.patch_size, config.patch_stride, config.patch_padding, strict=True
+        ):
+            side = (side + 2 * padding - size) // stride + 1
+        return 1 + int(side) ** 2
 
     @torch.inference_mode()
     def encode(self, pictures: Sequence[Picture]) -> torch.Tensor:

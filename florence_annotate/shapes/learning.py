@@ -1,0 +1,255 @@
+"""One training run: what it draws, a step, and its state on disk.
+
+Which scenes and questions a step sees follows from seed and step alone, so a resumed run goes on
+as if it had never stopped.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from tokenizers import Tokenizer
+from torch import Tensor
+
+from . import INPUT_SIZE, MAX_OBJECTS, corpus, tokenizer
+from .cells import CellHead
+from .initialisation import initialise, sequence_loss, soft_bins
+from .targets import Exchange, Target, questions
+from .validation import normalise
+
+HELPER_WEIGHT = 0.4
+CROWD = 5
+"""Objects that make a scene crowded."""
+
+EMPTY_RATE = 0.02
+"""The part of the training scenes that has no object: the answer there is empty."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Everything that decides the result of a run."""
+
+    out: Path
+    steps: int = 8800
+    seed: int = 0
+    batch: int = 32
+    rate: float = 1.2e-3
+    warm_up: int = 100
+    easy_scenes: int = 20_000
+    scenes: int = 60_000
+    threads: int = 2
+    save_seconds: float = 300.0
+    validate_scenes: int = 100
+
+
+def paint_pools(options: Options) -> tuple[corpus.Corpus, corpus.Corpus]:
+    """The easy scenes, with three objects at most, and the others."""
+    folder, easy = options.out / "scenes", options.easy_scenes
+    return (
+        corpus.prepare(
+            folder,
+            first_seed=0,
+            count=easy,
+            max_objects=3,
+            empty_rate=EMPTY_RATE,
+            processes=options.threads,
+        ),
+        corpus.prepare(
+            folder,
+            first_seed=easy,
+            count=options.scenes,
+            empty_rate=EMPTY_RATE,
+            processes=options.threads,
+        ),
+    )
+
+
+def blank_picture() -> Tensor:
+    """One empty picture at the model's input size, ``(1, 3, S, S)``."""
+    return torch.zeros(1, 3, INPUT_SIZE, INPUT_SIZE)
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """The images of one step, what is on them, and what is asked about them."""
+
+    pixels: Tensor
+    targets: list[list[Target]]
+    exchanges: list[list[Exchange]]
+
+
+@dataclass(slots=True)
+class Run:
+    """A model in training."""
+
+    options: Options
+    words: Tokenizer
+    model: Any
+    cells: CellHead
+    optimiser: torch.optim.AdamW
+    step: int = 0
+    location_targets: Tensor | None = None
+
+    @classmethod
+    def start(cls, options: Options, model: Any, words: Tokenizer) -> Run:
+        """A fresh run: weights drawn from the seed.
+
+        Args:
+            options: Of the run.
+            model: A ``Florence2ForConditionalGeneration``; its weights are overwritten.
+            words: The tokenizer.
+        """
+        generator = torch.Generator().manual_seed(options.seed)
+        initialise(model, tokenizer.first_location_id(words), generator)
+        model.train()
+        side = math.isqrt(model.get_image_features(blank_picture()).pooler_output.shape[1] - 1)
+        cells = CellHead(model.config.text_config.d_model, side)
+        optimiser = torch.optim.AdamW(
+            [*model.parameters(), *cells.parameters()],
+            lr=options.rate,
+            betas=(0.9, 0.98),
+            weight_decay=0.01,
+        )
+        return cls(options, words, model, cells, optimiser)
+
+    def rate(self) -> float:
+        """The learning rate of the next step: warm-up, then half a cosine."""
+        warm = min(1.0, (self.step + 1) / self.options.warm_up)
+        return (
+            self.options.rate
+            * warm
+            * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * self.progress())))
+        )
+
+    def progress(self) -> float:
+        """The part of the run that is done, 0 to 1."""
+        return min(1.0, self.step / max(1, self.options.steps))
+
+    def train_step(self, batch: Batch) -> tuple[float, float, float]:
+        """One step; returns the text loss, the location loss and the helper loss."""
+        exchanges = batch.exchanges
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.rate()
+        images = self.model.get_image_features(normalise(batch.pixels)).pooler_output
+        hidden, labels = [], []
+        # Questions of one kind have answers of one length: batched together, little is padding.
+        for kind in range(max(len(row) for row in exchanges)):
+            rows = [i for i, row in enumerate(exchanges) if kind < len(row)]
+            states, ids, seen = self._decode(images[rows], [exchanges[i][kind] for i in rows])
+            hidden.append(states)
+            labels.append(ids)
+            if kind == 0:
+                helper = self.cells.loss(seen, batch.targets)
+        logits = self.model.lm_head(torch.cat(hidden))
+        first = tokenizer.first_location_id(self.words)
+        text, location = sequence_loss(logits, torch.cat(labels), first, self._soft_bins())
+        # The help is for the start; in the end only the answers count.
+        total = text + location + HELPER_WEIGHT * (1 - self.progress()) * helper
+        self.optimiser.zero_grad(set_to_none=True)
+        torch.autograd.backward(total)
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        self.optimiser.step()
+        self.step += 1
+        return text.item(), location.item(), helper.item()
+
+    def _decode(
+        self, images: Tensor, exchanges: Sequence[Exchange]
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Decoder states where answers' tokens are to be said, those tokens, encoded images."""
+        prompts = _padded([e.ids for e in self.words.encode_batch([x.prompt for x in exchanges])])
+        answers = _padded([e.ids for e in self.words.encode_batch([x.answer for x in exchanges])])
+        language = self.model.model.language_model
+        embeddings = torch.cat([images, language.shared(prompts)], dim=1)
+        there = torch.ones(images.shape[:2], dtype=torch.long)
+        mask = torch.cat([there, (prompts != tokenizer.PAD_ID).long()], dim=1)
+        encoded = language.encoder(inputs_embeds=embeddings, attention_mask=mask)
+        start = torch.full((len(exchanges), 1), tokenizer.EOS_ID)
+        decoded = language.decoder(
+            input_ids=torch.cat([start, answers[:, :-1]], dim=1),
+            encoder_hidden_states=encoded.last_hidden_state,
+            encoder_attention_mask=mask,
+            use_cache=False,
+        )
+        counts = answers != tokenizer.PAD_ID
+        seen = encoded.last_hidden_state[:, : images.shape[1]]
+        return decoded.last_hidden_state[counts], answers[counts], seen
+
+    def _soft_bins(self) -> Tensor:
+        """The location targets: wide at first, so that near misses already teach."""
+        if self.step % 25 == 0 or self.location_targets is None:
+            sigma = 34.0 * (3.0 / 34.0) ** min(1.0, self.progress() / 0.9)
+            self.location_targets = soft_bins(sigma)
+        return self.location_targets
+
+    def save_state(self, file: Path) -> None:
+        """Keep all that a resumed run needs; the choice of scenes follows from the step."""
+        # Named parameters come once each; the state dict would repeat the tied embeddings.
+        tensors = {f"model.{k}": v.detach() for k, v in self.model.named_parameters()}
+        tensors |= {f"cells.{k}": v.detach() for k, v in self.cells.named_parameters()}
+        for index, state in self.optimiser.state_dict()["state"].items():
+            tensors |= {f"optimiser.{index}.{k}": v for k, v in state.items()}
+        partial = file.with_suffix(".partial")
+        save_file(tensors, partial, {"step": str(self.step)})
+        partial.replace(file)
+
+    def load_state(self, file: Path) -> None:
+        """Go on from what :meth:`save_state` kept."""
+        with safe_open(file, "pt") as opened:
+            self.step = int(opened.metadata()["step"])
+            tensors = {key: opened.get_tensor(key) for key in opened.keys()}  # noqa: SIM118
+        with torch.no_grad():
+            for name, parameter in self.model.named_parameters():
+                parameter.copy_(tensors[f"model.{name}"])
+            for name, parameter in self.cells.named_parameters():
+                parameter.copy_(tensors[f"cells.{name}"])
+        packed = self.optimiser.state_dict()
+        for key, value in tensors.items():
+            if key.startswith("optimiser."):
+                _, index, name = key.split(".")
+                packed["state"].setdefault(int(index), {})[name] = value
+        self.optimiser.load_state_dict(packed)
+
+
+def _padded(rows: Sequence[Sequence[int]]) -> Tensor:
+    width = max(len(row) for row in rows)
+    return torch.tensor([[*row, *[tokenizer.PAD_ID] * (width - len(row))] for row in rows])
+
+
+def draw(options: Options, step: int, progress: float, pools: Sequence[corpus.Corpus]) -> Batch:
+    """The images and questions of one step: a function of seed and step only.
+
+    Args:
+        options: Of the run.
+        step: Number of the step.
+        progress: The part of the run that is done; few objects come first, then more.
+        pools: The easy scenes and the others.
+    """
+    rng = random.Random(options.seed * 1_000_003 + step)
+    share = min(0.9, max(0.0, (progress - 0.12) / 0.1))
+    # One or two objects first: where many are to be told apart at once, little is learnt for long.
+    limit = 1 if progress < 0.06 else 2 if progress < 0.1 else MAX_OBJECTS
+    # Finding objects at all comes first; telling phrases apart needs it.
+    groundings = 0 if progress < 0.12 else 1
+    phrases = 0 if progress < 0.2 else 1 if progress < 0.75 else 2
+    squares, everything, exchanges = [], [], []
+    for _ in range(options.batch):
+        pool = pools[1] if rng.random() < share else pools[0]
+        # Crowded scenes are where objects are missed, so later half of all scenes are such.
+        is_crowded = pool is pools[1] and progress > 0.4 and rng.random() < 0.5
+        fitting = pool.with_objects(CROWD if is_crowded else 0, limit)
+        index, mirrored = rng.choice(fitting), rng.random() < 0.5
+        square = pool.pixels[index]
+        squares.append(square[:, ::-1] if mirrored else square)
+        targets = pool.targets(index, mirrored=mirrored)
+        everything.append(targets)
+        exchanges.append(questions(rng, targets, phrases=phrases, groundings=groundings))
+    return Batch(torch.from_numpy(np.stack(squares)), everything, exchanges)
