@@ -99,7 +99,8 @@ class _Batches:
         return refs
 
 
-def _load(batches: _Batches, options: LoadingOptions) -> Iterator[list[Loaded]]:
+def _load(batches: _Batches, options: LoadingOptions, prefetch: int = 2) -> Iterator[list[Loaded]]:
+    """`prefetch` is the number of batches that a worker is given ahead of those that came back."""
     if options.workers == 0:
         for batch in batches:
             loaded = [load(ref, options) for ref in batch]
@@ -112,6 +113,7 @@ def _load(batches: _Batches, options: LoadingOptions) -> Iterator[list[Loaded]]:
         num_workers=options.workers,
         collate_fn=list,
         timeout=_POLL_SECONDS,
+        prefetch_factor=prefetch,
         worker_init_fn=_prepare_worker,
     )
     previous = signal.getsignal(signal.SIGCHLD) if hasattr(signal, "SIGCHLD") else None
@@ -147,10 +149,11 @@ def _load_one_by_one(refs: list[ImageRef], options: LoadingOptions) -> Iterator[
     )
     pending = list(refs)
     while pending:
-        batches = _Batches(iter(pending), 1)
+        batches = _Batches(iter(tuple(pending)), 1)  # a copy: pending shrinks while it is read
         begun = time.monotonic()
         try:
-            for loaded in _load(batches, alone):
+            # a picture is handed out when the one before has come back: what dies is its own
+            for loaded in _load(batches, alone, prefetch=1):
                 del pending[0]
                 begun = time.monotonic()
                 yield loaded
