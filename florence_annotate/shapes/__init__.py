@@ -8,7 +8,7 @@ program can be tried, tested and measured without a download and without an acce
 * :mod:`.score` holds a finished dataset against such a ground truth (AP by pycocotools);
 * :mod:`.train` is the command that made the checkpoint in :data:`CHECKPOINT`, with its parts
   :mod:`.corpus` (scenes kept at the model's input size), :mod:`.targets` (questions and answers),
-  :mod:`.tokenizer`, :mod:`.initialisation` and :mod:`.validation`.
+  :mod:`.tokenizer`, :mod:`.initialisation`, :mod:`.growth` and :mod:`.validation`.
 
 Importing this package loads neither torch, nor transformers, nor Pillow.
 """

@@ -33,7 +33,7 @@ class CellHead(nn.Module):
         """The helper loss of a batch.
 
         Args:
-            tokens: Encoded image tokens, ``(N, 1 + side², D)``; the first, pooled one is left out.
+            tokens: Image tokens, ``(N, 1 + side², D)``; the first, pooled one is left out.
             targets: The objects of each picture.
         """
         said = self.read(tokens[:, 1:])

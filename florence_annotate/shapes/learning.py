@@ -20,8 +20,9 @@ from safetensors.torch import save_file
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from . import INPUT_SIZE, MAX_OBJECTS, corpus, tokenizer
+from . import MAX_OBJECTS, corpus, tokenizer
 from .cells import CellHead
+from .growth import begin_with, cells_in_a_row
 from .initialisation import initialise, sequence_loss, soft_bins
 from .targets import Exchange, Target, questions
 from .validation import normalise
@@ -29,6 +30,9 @@ from .validation import normalise
 HELPER_WEIGHT = 0.4
 CROWD = 5
 """Objects that make a scene crowded."""
+
+TRAINED_MATURITY = 0.4
+"""Where a run stands that begins with a trained checkpoint."""
 
 EMPTY_RATE = 0.02
 """The part of the training scenes that has no object: the answer there is empty."""
@@ -49,6 +53,8 @@ class Options:
     threads: int = 2
     save_seconds: float = 300.0
     validate_scenes: int = 100
+    start: Path | None = None
+    """A trained checkpoint to begin with, in the place of random weights."""
 
 
 def paint_pools(options: Options) -> tuple[corpus.Corpus, corpus.Corpus]:
@@ -71,11 +77,6 @@ def paint_pools(options: Options) -> tuple[corpus.Corpus, corpus.Corpus]:
             processes=options.threads,
         ),
     )
-
-
-def blank_picture() -> Tensor:
-    """One empty picture at the model's input size, ``(1, 3, S, S)``."""
-    return torch.zeros(1, 3, INPUT_SIZE, INPUT_SIZE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +112,9 @@ class Run:
         generator = torch.Generator().manual_seed(options.seed)
         initialise(model, tokenizer.first_location_id(words), generator)
         model.train()
-        side = math.isqrt(model.get_image_features(blank_picture()).pooler_output.shape[1] - 1)
+        if options.start:
+            begin_with(model, options.start)
+        side = cells_in_a_row(model.config.vision_config.to_dict())
         cells = CellHead(model.config.text_config.d_model, side)
         optimiser = torch.optim.AdamW(
             [*model.parameters(), *cells.parameters()],
@@ -134,26 +137,30 @@ class Run:
         """The part of the run that is done, 0 to 1."""
         return min(1.0, self.step / max(1, self.options.steps))
 
+    def maturity(self) -> float:
+        """What the model is ready for, 0 to 1: it decides what the scenes and targets are like."""
+        begin = TRAINED_MATURITY if self.options.start else 0.0
+        return begin + (1 - begin) * self.progress()
+
     def train_step(self, batch: Batch) -> tuple[float, float, float]:
         """One step; returns the text loss, the location loss and the helper loss."""
         exchanges = batch.exchanges
         for group in self.optimiser.param_groups:
             group["lr"] = self.rate()
         images = self.model.get_image_features(normalise(batch.pixels)).pooler_output
+        helper = self.cells.loss(images, batch.targets)
         hidden, labels = [], []
         # Questions of one kind have answers of one length: batched together, little is padding.
         for kind in range(max(len(row) for row in exchanges)):
             rows = [i for i, row in enumerate(exchanges) if kind < len(row)]
-            states, ids, seen = self._decode(images[rows], [exchanges[i][kind] for i in rows])
+            states, ids = self._decode(images[rows], [exchanges[i][kind] for i in rows])
             hidden.append(states)
             labels.append(ids)
-            if kind == 0:
-                helper = self.cells.loss(seen, batch.targets)
         logits = self.model.lm_head(torch.cat(hidden))
         first = tokenizer.first_location_id(self.words)
         text, location = sequence_loss(logits, torch.cat(labels), first, self._soft_bins())
         # The help is for the start; in the end only the answers count.
-        total = text + location + HELPER_WEIGHT * (1 - self.progress()) * helper
+        total = text + location + HELPER_WEIGHT * (1 - self.maturity()) * helper
         self.optimiser.zero_grad(set_to_none=True)
         torch.autograd.backward(total)
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
@@ -161,10 +168,8 @@ class Run:
         self.step += 1
         return text.item(), location.item(), helper.item()
 
-    def _decode(
-        self, images: Tensor, exchanges: Sequence[Exchange]
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Decoder states where answers' tokens are to be said, those tokens, encoded images."""
+    def _decode(self, images: Tensor, exchanges: Sequence[Exchange]) -> tuple[Tensor, Tensor]:
+        """The decoder's states where the answers' tokens are to be said, and those tokens."""
         prompts = _padded([e.ids for e in self.words.encode_batch([x.prompt for x in exchanges])])
         answers = _padded([e.ids for e in self.words.encode_batch([x.answer for x in exchanges])])
         language = self.model.model.language_model
@@ -180,13 +185,12 @@ class Run:
             use_cache=False,
         )
         counts = answers != tokenizer.PAD_ID
-        seen = encoded.last_hidden_state[:, : images.shape[1]]
-        return decoded.last_hidden_state[counts], answers[counts], seen
+        return decoded.last_hidden_state[counts], answers[counts]
 
     def _soft_bins(self) -> Tensor:
         """The location targets: wide at first, so that near misses already teach."""
         if self.step % 25 == 0 or self.location_targets is None:
-            sigma = 34.0 * (3.0 / 34.0) ** min(1.0, self.progress() / 0.9)
+            sigma = 34.0 * (3.0 / 34.0) ** min(1.0, self.maturity() / 0.9)
             self.location_targets = soft_bins(sigma)
         return self.location_targets
 
@@ -224,32 +228,32 @@ def _padded(rows: Sequence[Sequence[int]]) -> Tensor:
     return torch.tensor([[*row, *[tokenizer.PAD_ID] * (width - len(row))] for row in rows])
 
 
-def draw(options: Options, step: int, progress: float, pools: Sequence[corpus.Corpus]) -> Batch:
+def draw(options: Options, step: int, maturity: float, pools: Sequence[corpus.Corpus]) -> Batch:
     """The images and questions of one step: a function of seed and step only.
 
     Args:
         options: Of the run.
         step: Number of the step.
-        progress: The part of the run that is done; few objects come first, then more.
+        maturity: Of the model, 0 to 1; few objects come first, then more.
         pools: The easy scenes and the others.
     """
     rng = random.Random(options.seed * 1_000_003 + step)
-    share = min(0.9, max(0.0, (progress - 0.12) / 0.1))
+    share = min(0.9, max(0.0, (maturity - 0.12) / 0.1))
     # One or two objects first: where many are to be told apart at once, little is learnt for long.
-    limit = 1 if progress < 0.06 else 2 if progress < 0.1 else MAX_OBJECTS
-    # Finding objects at all comes first; telling phrases apart needs it.
-    groundings = 0 if progress < 0.12 else 1
-    phrases = 0 if progress < 0.2 else 1 if progress < 0.75 else 2
+    limit = 1 if maturity < 0.06 else 2 if maturity < 0.1 else MAX_OBJECTS
     squares, everything, exchanges = [], [], []
     for _ in range(options.batch):
         pool = pools[1] if rng.random() < share else pools[0]
         # Crowded scenes are where objects are missed, so later half of all scenes are such.
-        is_crowded = pool is pools[1] and progress > 0.4 and rng.random() < 0.5
+        is_crowded = pool is pools[1] and maturity > 0.4 and rng.random() < 0.5
         fitting = pool.with_objects(CROWD if is_crowded else 0, limit)
         index, mirrored = rng.choice(fitting), rng.random() < 0.5
         square = pool.pixels[index]
         squares.append(square[:, ::-1] if mirrored else square)
         targets = pool.targets(index, mirrored=mirrored)
         everything.append(targets)
+        # Finding objects at all comes first; telling phrases apart needs it.
+        phrases = 1 if maturity > 0.2 and rng.random() < 0.5 else 0
+        groundings = 1 if maturity > 0.12 and rng.random() < 0.2 else 0
         exchanges.append(questions(rng, targets, phrases=phrases, groundings=groundings))
     return Batch(torch.from_numpy(np.stack(squares)), everything, exchanges)

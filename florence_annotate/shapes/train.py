@@ -32,7 +32,7 @@ from . import INPUT_SIZE, SHAPES, tokenizer
 from .learning import Options, Run, draw, paint_pools
 from .validation import MEAN, STD, Parts, validate
 
-IMAGE_TOKENS = 37  # 6 x 6 cells and their mean
+IMAGE_TOKENS = 65  # 8 x 8 cells and their mean
 
 
 def build_config(vocabulary: int, image_token_id: int) -> Florence2Config:
@@ -40,20 +40,20 @@ def build_config(vocabulary: int, image_token_id: int) -> Florence2Config:
     vision = Florence2VisionConfig(
         depths=(1, 1, 1, 1),
         patch_size=(7, 3, 3, 3),
-        patch_stride=(4, 2, 2, 1),
+        patch_stride=(3, 2, 2, 1),
         patch_padding=(3, 1, 1, 1),
         embed_dim=(32, 64, 128, 128),
         num_heads=(1, 2, 4, 4),
         num_groups=(1, 2, 4, 4),
-        window_size=3,
+        window_size=4,
         drop_path_rate=0.0,
         projection_dim=128,
     )
     text = BartConfig(
         vocab_size=vocabulary,
         d_model=128,
-        encoder_layers=2,
-        decoder_layers=2,
+        encoder_layers=3,
+        decoder_layers=3,
         encoder_attention_heads=4,
         decoder_attention_heads=4,
         encoder_ffn_dim=512,
@@ -143,7 +143,7 @@ def train(options: Options) -> dict[str, float]:
     saved = time.monotonic()
     sums = [0.0, 0.0, 0.0]
     while run.step < options.steps:
-        losses = run.train_step(draw(options, run.step, run.progress(), pools))
+        losses = run.train_step(draw(options, run.step, run.maturity(), pools))
         sums = [a + b for a, b in zip(sums, losses, strict=True)]
         if run.step % 100 == 0:
             text, location, helper = (s / 100 for s in sums)
@@ -182,7 +182,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, help="folder of the run")
     for field in fields(Options)[1:]:
         name = "--" + field.name.replace("_", "-")
-        parser.add_argument(name, type=type(field.default), default=field.default)
+        kind = Path if field.name == "start" else type(field.default)
+        parser.add_argument(name, type=kind, default=field.default)
     measure = parser.add_argument_group("measuring instead of training")
     measure.add_argument("--measure", type=Path, help="a checkpoint folder: no training is done")
     measure.add_argument("--first-seed", type=int, default=1_500_000)

@@ -7,17 +7,24 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from tokenizers import Tokenizer
 from transformers import Florence2ForConditionalGeneration, Florence2Processor
 
 from florence_annotate.errors import FlorenceAnnotateError
 from florence_annotate.shapes import CHECKPOINT, INPUT_SIZE, SHAPES, corpus, targets, tokenizer
 from florence_annotate.shapes.cells import CellHead
-from florence_annotate.shapes.initialisation import location_features, sequence_loss, soft_bins
+from florence_annotate.shapes.growth import begin_with
+from florence_annotate.shapes.initialisation import (
+    initialise,
+    location_features,
+    sequence_loss,
+    soft_bins,
+)
 from florence_annotate.shapes.learning import Batch, Options, Run
 from florence_annotate.shapes.scenes import paint
 from florence_annotate.shapes.targets import Target
-from florence_annotate.shapes.train import main, new_run
+from florence_annotate.shapes.train import build_config, main, new_run
 from florence_annotate.shapes.validation import normalise
 
 STAR = Target("star", "red", (10, 20, 30, 40))
@@ -176,10 +183,59 @@ class TestLoss:
 
 class TestCells:
     def test_pictures_with_and_without_objects(self) -> None:
-        head = CellHead(128, 6)
-        tokens = torch.zeros(2, 37, 128)
+        head = CellHead(128, 8)
+        tokens = torch.zeros(2, 65, 128)
         assert head.loss(tokens, [[STAR, CROSS], []]).item() > 0
         assert torch.isfinite(head.loss(tokens, [[], []]))
+
+
+class TestGrowth:
+    def small(self, words: Tokenizer, **changes: int) -> Florence2ForConditionalGeneration:
+        """A model in random weights, smaller than the checkpoint in some way."""
+        config = build_config(words.get_vocab_size(), tokenizer.token_id(words, "<image>"))
+        if "stride" in changes:
+            config.vision_config.patch_stride = [changes.pop("stride"), 2, 2, 1]
+            config.vision_config.window_size = 3
+        config.text_config.update(changes)
+        model = Florence2ForConditionalGeneration(config).eval()
+        initialise(model, tokenizer.first_location_id(words), torch.Generator().manual_seed(1))
+        return model
+
+    def test_a_checkpoint_is_begun_with_as_it_is(self, words: Tokenizer) -> None:
+        model = self.small(words)
+        begin_with(model, CHECKPOINT)
+        trained = load_file(CHECKPOINT / "model.safetensors")
+        for name, parameter in model.named_parameters():
+            assert torch.equal(parameter, trained[name].float())
+
+    def test_new_layers_pass_on_nearly_what_they_get(
+        self, words: Tokenizer, tmp_path: Path
+    ) -> None:
+        small = self.small(words, encoder_layers=2, decoder_layers=1)
+        small.save_pretrained(tmp_path)
+        grown = self.small(words)
+        begin_with(grown, tmp_path)
+        pixels = torch.randn(1, 3, INPUT_SIZE, INPUT_SIZE)
+        prompt = torch.tensor([[*[words.token_to_id("<image>")] * 65, 0, 50, 60, 2]])
+        question = {"input_ids": prompt, "decoder_input_ids": torch.tensor([[2, 0, 300]])}
+        with torch.inference_mode():
+            before, after = (m(pixel_values=pixels, **question).logits for m in (small, grown))
+        assert torch.allclose(before, after, atol=0.02 * before.std().item())
+
+    def test_positions_are_interpolated_to_more_cells(
+        self, words: Tokenizer, tmp_path: Path
+    ) -> None:
+        small = self.small(words, stride=4)
+        small.save_pretrained(tmp_path)
+        grown = self.small(words)
+        begin_with(grown, tmp_path)
+        old, new = (m.model.language_model.encoder.embed_positions.weight for m in (small, grown))
+        first = 3  # two unused rows, then the pooled token
+        corners = [0, 5, 30, 35], [0, 7, 56, 63]
+        assert torch.allclose(
+            *(t[[first + c for c in at]] for t, at in zip((old, new), corners, strict=True))
+        )
+        assert torch.equal(old[first + 36 : first + 60], new[first + 64 : first + 88])
 
 
 class TestTraining:
