@@ -131,18 +131,30 @@ class Generation:
     retry_truncated: bool
 
 
+class Answering(Protocol):
+    """Questions in flight, and those that wait for their place."""
+
+    @property
+    def free(self) -> int:
+        """How many more questions can be under way at once; less than none where some wait."""
+
+    def ask(self, ticket: int, features: Any, question: Question) -> None:
+        """Put a question about an encoded picture in the queue; the ticket comes back with it."""
+
+    def answers(self) -> list[tuple[int, Answer]]:
+        """Wait for the next answers, in the order in which they end; none where none are due."""
+
+
 class Model(Protocol):
     """What the annotator needs of a checkpoint."""
 
     image_size: int
 
-    def encode(self, pictures: Sequence[Picture]) -> Any:
-        """Image features of the pictures, in their order; what they are is the model's affair."""
+    def encode(self, pictures: Sequence[Picture]) -> Iterable[Any]:
+        """Features, one a picture, in their order; what they are is the model's affair."""
 
-    def answer(
-        self, features: Any, asked: Sequence[tuple[int, Question]], generation: Generation
-    ) -> list[Answer]:
-        """Answers to (index of the picture, question) pairs, in their order."""
+    def answering(self, generation: Generation, rows: int) -> Answering:
+        """A queue that answers `rows` questions at a time."""
 
 
 class Recipe(Protocol):

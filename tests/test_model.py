@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from florence_annotate.model import device as devices
 from florence_annotate.model.florence import Florence
 from florence_annotate.shapes import CHECKPOINT
 from florence_annotate.tasks import GROUNDING, OD, OPEN_VOCABULARY
-from florence_annotate.types import Generation, ImageRef, Picture, Question, TokenKind
+from florence_annotate.types import Answer, Generation, ImageRef, Picture, Question, TokenKind
 
 GREEDY = Generation(max_new_tokens=128, num_beams=1, no_repeat_ngram=0, retry_truncated=True)
 CPU = torch.device("cpu")
@@ -39,6 +40,23 @@ def pictures(scenes: Path) -> list[Picture]:
         assert isinstance(picture, Picture)
         loaded.append(picture)
     return loaded
+
+
+def ask(
+    model: Florence,
+    features: torch.Tensor,
+    asked: Sequence[tuple[int, Question]],
+    generation: Generation,
+    rows: int = 8,
+) -> list[Answer]:
+    """Answers to (index into features, question) pairs, in their order."""
+    answering = model.answering(generation, rows)
+    for ticket, (index, question) in enumerate(asked):
+        answering.ask(ticket, features[index], question)
+    answers: dict[int, Answer] = {}
+    while found := answering.answers():
+        answers |= dict(found)
+    return [answers[ticket] for ticket in range(len(asked))]
 
 
 def reference_tokens(model: Florence, picture: Path, prompt: str, beams: int) -> list[int]:
@@ -67,7 +85,7 @@ def test_answers_are_those_of_the_librarys_own_pipeline(
 ) -> None:
     generation = replace(GREEDY, num_beams=beams)
     features = model.encode(pictures[:4])
-    answers = model.answer(features, [(i, question) for i in range(4)], generation)
+    answers = ask(model, features, [(i, question) for i in range(4)], generation)
     for picture, answer in zip(pictures, answers, strict=False):
         prompt = f"{question.task}{question.text or ''}"
         tokens = reference_tokens(model, scenes / picture.ref.key, prompt, beams)
@@ -87,16 +105,16 @@ def test_an_answer_never_depends_on_its_neighbours(
             Question(GROUNDING, "red star<and>green cross<and>white rectangle"),
         )
     ]
-    together = model.answer(model.encode(pictures), asked, GREEDY)
+    together = ask(model, model.encode(pictures), asked, GREEDY)
     for (i, question), answer in zip(asked, together, strict=True):
-        (alone,) = model.answer(model.encode([pictures[i]]), [(0, question)], GREEDY)
+        (alone,) = ask(model, model.encode([pictures[i]]), [(0, question)], GREEDY)
         assert (alone.data, alone.ends, alone.kinds) == (answer.data, answer.ends, answer.kinds)
         assert np.allclose(alone.logprobs, answer.logprobs, atol=1e-3)
 
 
 def test_log_probabilities_are_the_models_own(model: Florence, pictures: list[Picture]) -> None:
     features = model.encode(pictures[:1])
-    (answer,) = model.answer(features, [(0, Question(OD))], GREEDY)
+    (answer,) = ask(model, features, [(0, Question(OD))], GREEDY)
     prompt = model.vocabulary.prompt_ids(tasks.prompt(Question(OD)))
     embedded = model.network.get_input_embeddings()(torch.tensor([prompt]))
     start = 0
@@ -123,17 +141,20 @@ def test_a_cut_answer_is_marked_and_asked_again_with_twice_the_limit(
 ) -> None:
     features = model.encode(pictures)
     asked = [(i, Question(OD)) for i in range(len(pictures))]
-    whole = model.answer(features, asked, GREEDY)
+    whole = ask(model, features, asked, GREEDY)
     assert not any(answer.truncated for answer in whole)
     longest = max(len(answer.ends) for answer in whole)
 
     short = replace(GREEDY, max_new_tokens=6, retry_truncated=False)
-    cut = model.answer(features, asked, short)
+    cut = ask(model, features, asked, short)
     for answer, full in zip(cut, whole, strict=True):
         assert answer.truncated == (len(full.ends) + 1 >= 6)
         assert full.data.startswith(answer.data)
-    again = model.answer(
-        features, asked, replace(GREEDY, max_new_tokens=longest // 2 + 2, retry_truncated=True)
+    again = ask(
+        model,
+        features,
+        asked,
+        replace(GREEDY, max_new_tokens=longest // 2 + 2, retry_truncated=True),
     )
     assert [answer.data for answer in again] == [answer.data for answer in whole]
     assert not any(answer.truncated for answer in again)

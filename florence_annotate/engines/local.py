@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from florence_annotate.annotator import Annotator
 from florence_annotate.loading import LoadingOptions, load_batches
-from florence_annotate.types import Failure, ImageRef, Picture, Record
+from florence_annotate.types import Failure, ImageRef, Record
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,8 +14,5 @@ class LocalEngine:
     options: LoadingOptions
 
     def run(self, refs: Iterable[ImageRef]) -> Iterator[list[Record | Failure]]:
-        """A batch of outcomes at a time; each ref comes back exactly once."""
-        for loaded in load_batches(refs, self.options):
-            outcomes: list[Record | Failure] = [x for x in loaded if isinstance(x, Failure)]
-            outcomes += self.annotator.annotate([x for x in loaded if isinstance(x, Picture)])
-            yield outcomes
+        """Some outcomes at a time, as they get ready; each ref comes back exactly once."""
+        yield from self.annotator.annotate(load_batches(refs, self.options))

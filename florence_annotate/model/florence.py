@@ -1,7 +1,7 @@
 """A loaded Florence-2: pictures in, features out; questions about features in, answers out."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -10,7 +10,10 @@ from florence_annotate import tasks
 from florence_annotate.errors import UsageError
 from florence_annotate.model import checkpoint as checkpoints
 from florence_annotate.model.checkpoint import Checkpoint
-from florence_annotate.model.decoding import Decoded, decode
+from florence_annotate.model.decoder import Decoder
+from florence_annotate.model.decoding import Decoded, Decoding, Encoded
+from florence_annotate.model.search import Rules
+from florence_annotate.model.vision import VisionTower
 from florence_annotate.model.vocabulary import Vocabulary
 from florence_annotate.types import Answer, Generation, Picture, Question
 
@@ -32,8 +35,8 @@ class Florence:
         self.vocabulary.refuse_misfit(self.network.config.text_config.vocab_size, checkpoint.name)
         self.device = device
         self.max_new_tokens = checkpoint.max_new_tokens
-        self._mean = torch.tensor(checkpoint.image_mean, device=device).view(3, 1, 1)
-        self._std = torch.tensor(checkpoint.image_std, device=device).view(3, 1, 1)
+        self.decoder = Decoder(self.network)
+        self._tower = VisionTower(self.network, checkpoint.image_mean, checkpoint.image_std)
 
     def refuse_long_prompts(self, questions: Sequence[Question]) -> None:
         """Raise UsageError for a question that the encoder has too few positions for."""
@@ -60,53 +63,14 @@ class Florence:
     def encode(self, pictures: Sequence[Picture]) -> torch.Tensor:
         """Image features, shape (pictures, image tokens, d_model)."""
         stacked = np.stack([picture.pixels for picture in pictures])
-        pixels = torch.from_numpy(stacked).to(self.device).float() / 255
-        features: torch.Tensor = self.network.get_image_features(
-            (pixels - self._mean) / self._std
-        ).pooler_output
-        return features
+        return self._tower(torch.from_numpy(stacked).to(self.device))
 
-    @torch.inference_mode()
-    def answer(
-        self,
-        features: torch.Tensor,
-        asked: Sequence[tuple[int, Question]],
-        generation: Generation,
-    ) -> list[Answer]:
-        """Answers to (index into features, question) pairs, in their order.
+    def answering(self, generation: Generation, rows: int) -> "FlorenceAnswering":
+        """Answers a stream of questions, `rows` of them at a time."""
+        return FlorenceAnswering(self, generation, rows)
 
-        An answer that was cut at the token limit is asked again once with twice the limit, where
-        `generation` says so and the model's positions allow it.
-        """
-        answers = self._answer(features, asked, generation)
-        longer = min(2 * generation.max_new_tokens, self.max_new_tokens)
-        cut = [i for i, answer in enumerate(answers) if answer.truncated]
-        if cut and generation.retry_truncated and longer > generation.max_new_tokens:
-            again = replace(generation, max_new_tokens=longer)
-            retried = self._answer(features, [asked[i] for i in cut], again)
-            for i, answer in zip(cut, retried, strict=True):
-                answers[i] = answer
-        return answers
-
-    def _answer(
-        self,
-        features: torch.Tensor,
-        asked: Sequence[tuple[int, Question]],
-        generation: Generation,
-    ) -> list[Answer]:
-        prompts = [self.vocabulary.prompt_ids(tasks.prompt(question)) for _, question in asked]
-        indices = torch.tensor([index for index, _ in asked], device=self.device)
-        hidden, mask = self._read_prompts(features[indices], prompts)
-        decoded = decode(self.network, hidden, mask, generation)
-        return [
-            self._as_answer(question, row)
-            for (_, question), row in zip(asked, decoded, strict=True)
-        ]
-
-    def _read_prompts(
-        self, features: torch.Tensor, prompts: Sequence[Sequence[int]]
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Encoder states (questions, image tokens + longest prompt, d_model) and their mask."""
+    def read_prompts(self, features: torch.Tensor, prompts: Sequence[Sequence[int]]) -> Encoded:
+        """The encoder's states for prompts, given the image features that each is about."""
         longest = max(len(prompt) for prompt in prompts)
         ids = torch.tensor(
             [[*prompt, *[self.vocabulary.pad_id] * (longest - len(prompt))] for prompt in prompts],
@@ -118,12 +82,60 @@ class Florence:
         embedded = self.network.get_input_embeddings()(ids)
         joined = torch.cat([features.to(embedded.dtype), embedded], dim=1)
         encoder = self.network.get_encoder()
-        return encoder(inputs_embeds=joined, attention_mask=mask).last_hidden_state, mask
+        states = encoder(inputs_embeds=joined, attention_mask=mask).last_hidden_state
+        return Encoded(states, mask)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    ticket: int
+    features: torch.Tensor
+    question: Question
+
+
+class FlorenceAnswering:
+    """The questions that wait and those in flight. See `florence_annotate.types.Answering`."""
+
+    def __init__(self, model: Florence, generation: Generation, rows: int) -> None:
+        settings = model.network.generation_config
+        rules = Rules(
+            start=settings.decoder_start_token_id,
+            end=settings.eos_token_id,
+            forced_first=settings.forced_bos_token_id,
+            forced_last=settings.forced_eos_token_id,
+            beams=generation.num_beams,
+            no_repeat_ngram=generation.no_repeat_ngram,
+        )
+        # asking a cut answer again with twice the limit is the same as going on
+        limit = generation.max_new_tokens * (2 if generation.retry_truncated else 1)
+        limit = max(generation.max_new_tokens, min(limit, model.max_new_tokens))
+        self._model = model
+        self._decoding = Decoding[_Asked](model.decoder, rules, rows, limit, self._encode)
+
+    @property
+    def free(self) -> int:
+        return self._decoding.free
+
+    def ask(self, ticket: int, features: torch.Tensor, question: Question) -> None:
+        self._decoding.ask(_Asked(ticket, features, question))
+
+    @torch.inference_mode()
+    def answers(self) -> list[tuple[int, Answer]]:
+        return [
+            (asked.ticket, self._as_answer(asked.question, decoded))
+            for asked, decoded in self._decoding.answers()
+        ]
+
+    def _encode(self, asked: Sequence[_Asked]) -> Encoded:
+        vocabulary = self._model.vocabulary
+        prompts = [vocabulary.prompt_ids(tasks.prompt(each.question)) for each in asked]
+        return self._model.read_prompts(torch.stack([each.features for each in asked]), prompts)
 
     def _as_answer(self, question: Question, row: Decoded) -> Answer:
-        pieces = [self.vocabulary.token_bytes(token) for token in row.tokens]
+        vocabulary = self._model.vocabulary
+        pieces = [vocabulary.token_bytes(token) for token in row.tokens]
         ends = np.cumsum([len(piece) for piece in pieces], dtype=int).tolist()
-        kinds = tuple(self.vocabulary.kind(token) for token in row.tokens)
+        kinds = tuple(vocabulary.kind(token) for token in row.tokens)
         return Answer(
             question, b"".join(pieces), tuple(ends), kinds, tuple(row.logprobs), row.truncated
         )
