@@ -99,6 +99,7 @@ class JobSpec(BaseModel):
     num_beams: int | None = Field(default=None, ge=1)
     no_repeat_ngram: int | None = Field(default=None, ge=0)
     retry_truncated: bool = True
+    constrain: Literal["off", "form", "labels"] = "off"
 
     # the pictures
     sources: tuple[str, ...] = ()

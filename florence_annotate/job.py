@@ -117,6 +117,24 @@ class Job:
             own.num_beams if spec.num_beams is None else spec.num_beams,
             own.no_repeat_ngram if spec.no_repeat_ngram is None else spec.no_repeat_ngram,
             spec.retry_truncated,
+            spec.constrain,
+            self._settle_labels() if spec.constrain == "labels" else (),
+        )
+
+    def _settle_labels(self) -> tuple[str, ...]:
+        """What `<OD>` may say: names and synonyms of the classes that are found by it."""
+        by_od = {name for name, token in self.plan.routes if token == tasks.OD}
+        if not by_od:
+            raise UsageError(
+                "--constrain labels holds the labels of <OD> to the classes, and this job asks "
+                "<OD> for no class: name classes and choose --strategy od, or --constrain form"
+            )
+        classes = self.spec.class_list()
+        return tuple(
+            label
+            for spec in (classes.classes if classes else ())
+            if spec.name in by_od
+            for label in (spec.name, *spec.synonyms)
         )
 
     @cached_property
@@ -145,6 +163,7 @@ class Job:
             "image_size": self.checkpoint.image_size,
             "dtype": dtype,
             **asdict(self.generation),
+            "labels": list(self.generation.labels),  # as JSON gives it back
         }
 
     def run(

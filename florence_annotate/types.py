@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 Box = tuple[float, float, float, float]
 """x1, y1, x2, y2 in pixels of the upright picture; x to the right, y down."""
@@ -129,6 +129,9 @@ class Generation:
     num_beams: int
     no_repeat_ngram: int
     retry_truncated: bool
+    constrain: Literal["off", "form", "labels"] = "off"
+    """`form` holds answers to the form of their task; `labels` also holds `<OD>` to `labels`."""
+    labels: tuple[str, ...] = ()
 
 
 class Answering(Protocol):

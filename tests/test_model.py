@@ -2,13 +2,13 @@
 
 import json
 import shutil
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from asking import ask
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
@@ -20,7 +20,7 @@ from florence_annotate.model import device as devices
 from florence_annotate.model.florence import Florence
 from florence_annotate.shapes import CHECKPOINT
 from florence_annotate.tasks import GROUNDING, OD, OPEN_VOCABULARY
-from florence_annotate.types import Answer, Generation, ImageRef, Picture, Question, TokenKind
+from florence_annotate.types import Generation, ImageRef, Picture, Question, TokenKind
 
 GREEDY = Generation(max_new_tokens=128, num_beams=1, no_repeat_ngram=0, retry_truncated=True)
 CPU = torch.device("cpu")
@@ -40,23 +40,6 @@ def pictures(scenes: Path) -> list[Picture]:
         assert isinstance(picture, Picture)
         loaded.append(picture)
     return loaded
-
-
-def ask(
-    model: Florence,
-    features: torch.Tensor,
-    asked: Sequence[tuple[int, Question]],
-    generation: Generation,
-    rows: int = 8,
-) -> list[Answer]:
-    """Answers to (index into features, question) pairs, in their order."""
-    answering = model.answering(generation, rows)
-    for ticket, (index, question) in enumerate(asked):
-        answering.ask(ticket, features[index], question)
-    answers: dict[int, Answer] = {}
-    while found := answering.answers():
-        answers |= dict(found)
-    return [answers[ticket] for ticket in range(len(asked))]
 
 
 def reference_tokens(model: Florence, picture: Path, prompt: str, beams: int) -> list[int]:
@@ -112,9 +95,12 @@ def test_an_answer_never_depends_on_its_neighbours(
         assert np.allclose(alone.logprobs, answer.logprobs, atol=1e-3)
 
 
-def test_log_probabilities_are_the_models_own(model: Florence, pictures: list[Picture]) -> None:
+@pytest.mark.parametrize("beams", [1, 3])
+def test_log_probabilities_are_the_models_own(
+    model: Florence, pictures: list[Picture], beams: int
+) -> None:
     features = model.encode(pictures[:1])
-    (answer,) = ask(model, features, [(0, Question(OD))], GREEDY)
+    (answer,) = ask(model, features, [(0, Question(OD))], replace(GREEDY, num_beams=beams))
     prompt = model.vocabulary.prompt_ids(tasks.prompt(Question(OD)))
     embedded = model.network.get_input_embeddings()(torch.tensor([prompt]))
     start = 0

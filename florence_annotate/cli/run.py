@@ -133,6 +133,15 @@ def run(
             rich_help_panel=MODEL,
         ),
     ] = None,
+    constrain: Annotated[
+        str | None,
+        typer.Option(
+            metavar="off|form|labels",
+            help="Hold every answer to the form of its task, so that no box is torn; labels also "
+            "lets <OD> say nothing but your classes. [default: off]",
+            rich_help_panel=MODEL,
+        ),
+    ] = None,
     retry_truncated: Annotated[
         bool | None,
         typer.Option(

@@ -15,7 +15,9 @@ import torch
 from torch import Tensor
 
 from florence_annotate.model.decoder import Caches, Decoder
-from florence_annotate.model.search import BeamSearch, Greedy, Rows, Rules, Search
+from florence_annotate.model.rows import Rows
+from florence_annotate.model.rules import Rules
+from florence_annotate.model.search import BeamSearch, Greedy, Search
 
 Ticket = TypeVar("Ticket")
 """What the caller knows a question by."""
@@ -39,10 +41,14 @@ class Decoded:
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """Encoder states of questions: (N, S, d_model), and which of them count, (N, S)."""
+    """What the decoder starts from, for N questions."""
 
     states: Tensor
+    """(N, S, d_model), of the encoder."""
     mask: Tensor
+    """(N, S): which of the states count."""
+    constraint_states: Sequence[int]
+    """Where the constraint of each question begins."""
 
 
 class Decoding(Generic[Ticket]):
@@ -105,7 +111,8 @@ class Decoding(Generic[Ticket]):
             self._waiting.popleft()
         places = torch.tensor(free[:count], device=self._decoder.device)
         self._decoder.place_source(caches, places, encoded.states, encoded.mask)
-        self._search.start(places, torch.full_like(places, self._limit))
+        constraint_states = torch.tensor(encoded.constraint_states, device=self._decoder.device)
+        self._search.start(places, torch.full_like(places, self._limit), constraint_states)
 
     def _room_for(self, source: int, positions: int) -> Caches:
         """The caches, moved to larger ones where they are too small."""

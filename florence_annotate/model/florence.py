@@ -10,9 +10,10 @@ from florence_annotate import tasks
 from florence_annotate.errors import UsageError
 from florence_annotate.model import checkpoint as checkpoints
 from florence_annotate.model.checkpoint import Checkpoint
+from florence_annotate.model.constraint import Constraint, compile_constraint
 from florence_annotate.model.decoder import Decoder
 from florence_annotate.model.decoding import Decoded, Decoding, Encoded
-from florence_annotate.model.search import Rules
+from florence_annotate.model.rules import Rules
 from florence_annotate.model.vision import VisionTower
 from florence_annotate.model.vocabulary import Vocabulary
 from florence_annotate.types import Answer, Generation, Picture, Question
@@ -69,8 +70,13 @@ class Florence:
         """Answers a stream of questions, `rows` of them at a time."""
         return FlorenceAnswering(self, generation, rows)
 
-    def read_prompts(self, features: torch.Tensor, prompts: Sequence[Sequence[int]]) -> Encoded:
-        """The encoder's states for prompts, given the image features that each is about."""
+    def read_prompts(
+        self, features: torch.Tensor, prompts: Sequence[Sequence[int]]
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Encoder states (prompts, positions, d_model) and their mask (prompts, positions).
+
+        `features` are those of the image that each prompt is about.
+        """
         longest = max(len(prompt) for prompt in prompts)
         ids = torch.tensor(
             [[*prompt, *[self.vocabulary.pad_id] * (longest - len(prompt))] for prompt in prompts],
@@ -83,7 +89,7 @@ class Florence:
         joined = torch.cat([features.to(embedded.dtype), embedded], dim=1)
         encoder = self.network.get_encoder()
         states = encoder(inputs_embeds=joined, attention_mask=mask).last_hidden_state
-        return Encoded(states, mask)
+        return states, mask
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +103,7 @@ class FlorenceAnswering:
     """The questions that wait and those in flight. See `florence_annotate.types.Answering`."""
 
     def __init__(self, model: Florence, generation: Generation, rows: int) -> None:
+        self._model, self._generation = model, generation
         settings = model.network.generation_config
         rules = Rules(
             start=settings.decoder_start_token_id,
@@ -105,11 +112,12 @@ class FlorenceAnswering:
             forced_last=settings.forced_eos_token_id,
             beams=generation.num_beams,
             no_repeat_ngram=generation.no_repeat_ngram,
+            constraint=self._compile_constraint() if generation.constrain != "off" else None,
         )
         # asking a cut answer again with twice the limit is the same as going on
         limit = generation.max_new_tokens * (2 if generation.retry_truncated else 1)
         limit = max(generation.max_new_tokens, min(limit, model.max_new_tokens))
-        self._model = model
+        self._constraint = rules.constraint
         self._decoding = Decoding[_Asked](model.decoder, rules, rows, limit, self._encode)
 
     @property
@@ -129,7 +137,23 @@ class FlorenceAnswering:
     def _encode(self, asked: Sequence[_Asked]) -> Encoded:
         vocabulary = self._model.vocabulary
         prompts = [vocabulary.prompt_ids(tasks.prompt(each.question)) for each in asked]
-        return self._model.read_prompts(torch.stack([each.features for each in asked]), prompts)
+        features = torch.stack([each.features for each in asked])
+        states, mask = self._model.read_prompts(features, prompts)
+        starts = [0] * len(asked)
+        if self._constraint:
+            starts = [self._constraint.starts[self._form(each.question)] for each in asked]
+        return Encoded(states, mask, starts)
+
+    def _compile_constraint(self) -> Constraint:
+        forms = [self._form(Question(task.token)) for task in tasks.TASKS]
+        size = self._model.decoder.vocabulary_size
+        labels = self._generation.labels
+        return compile_constraint(self._model.vocabulary, size, forms, labels, self._model.device)
+
+    def _form(self, question: Question) -> tuple[str, bool]:
+        """The form of an answer, and whether its labels are given."""
+        is_spelled = self._generation.constrain == "labels" and question.task == tasks.OD
+        return tasks.form(question), is_spelled
 
     def _as_answer(self, question: Question, row: Decoded) -> Answer:
         vocabulary = self._model.vocabulary

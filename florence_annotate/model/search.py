@@ -7,97 +7,16 @@ Unlike there, every row stands at its own length, since rows come and go.
 Shapes: R rows, B beams, V tokens of the vocabulary, L places of a sequence.
 """
 
-from dataclasses import dataclass
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
+from florence_annotate.model.rows import Rows
+from florence_annotate.model.rules import Rules, apply_rules
+
 _NEVER = -1.0e9
 """The score of what is not to be chosen; the number that `generate` uses."""
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """What a checkpoint and a job ask of every answer."""
-
-    start: int
-    """The decoder's first token; the model does not choose it."""
-    end: int
-    forced_first: int | None
-    """The token after the first one."""
-    forced_last: int | None
-    """The token at the length limit."""
-    beams: int
-    no_repeat_ngram: int
-    """No so many tokens in a row may come twice; 0 turns it off."""
-
-
-@dataclass(slots=True)
-class Rows:
-    """The sequences in flight. All tensors stay where they are."""
-
-    tokens: Tensor
-    """(R, B, L), the start token first."""
-    logprobs: Tensor
-    """(R, B, L), float32: of each token under the model, whatever the rules then did."""
-    ancestry: Tensor
-    """(R, B, L): the beam that wrote each position of a sequence."""
-    lengths: Tensor
-    """(R,): tokens of each sequence."""
-    limits: Tensor
-    """(R,): the most tokens of a sequence."""
-    done: Tensor
-    """(R,): nothing more can change the row's answer."""
-
-    @classmethod
-    def allocate(cls, rows: int, beams: int, places: int, device: torch.device) -> "Rows":
-        def filled(*shape: int, dtype: torch.dtype = torch.long) -> Tensor:
-            return torch.zeros(shape, dtype=dtype, device=device)
-
-        shape = (rows, beams, places)
-        return cls(
-            filled(*shape),
-            filled(*shape, dtype=torch.float32),
-            filled(*shape),
-            filled(rows) + 1,
-            filled(rows) + 1,
-            ~filled(rows, dtype=torch.bool),
-        )
-
-    def first(self, count: int, width: int) -> "Rows":
-        """Views of the first `count` rows and `width` places."""
-        return Rows(
-            self.tokens[:count, :, :width],
-            self.logprobs[:count, :, :width],
-            self.ancestry[:count, :, :width],
-            self.lengths[:count],
-            self.limits[:count],
-            self.done[:count],
-        )
-
-    def start(self, places: Tensor, limits: Tensor, token: int) -> None:
-        """Begin new sequences in the rows `places`, of at most `limits` tokens each."""
-        self.tokens[places, :, 0] = token
-        self.lengths[places] = 1
-        self.limits[places] = limits
-        self.done[places] = False
-        self.ancestry[places, :, 0] = torch.arange(self.tokens.shape[1], device=places.device)
-
-    def last_tokens(self) -> Tensor:
-        """(R, B)"""
-        places = (self.lengths - 1)[:, None, None].expand(-1, self.tokens.shape[1], 1)
-        return self.tokens.gather(2, places)[..., 0]
-
-    def next_position(self) -> Tensor:
-        """(R, 1, 1), within the tensors also for rows that are full, which are done."""
-        return self.lengths.clamp(max=self.tokens.shape[2] - 1)[:, None, None]
-
-    def replace(self, tokens: Tensor, logprobs: Tensor) -> None:
-        """Take new sequences in all rows that are not done."""
-        is_done = self.done[:, None, None]
-        self.tokens.copy_(torch.where(is_done, self.tokens, tokens))
-        self.logprobs.copy_(torch.where(is_done, self.logprobs, logprobs))
 
 
 class Search(Protocol):
@@ -105,8 +24,11 @@ class Search(Protocol):
 
     rows: Rows
 
-    def start(self, places: Tensor, limits: Tensor) -> None:
-        """Begin new sequences in the rows `places`, of at most `limits` tokens each."""
+    def start(self, places: Tensor, limits: Tensor, states: Tensor) -> None:
+        """Begin new sequences in the rows `places`, of at most `limits` tokens each.
+
+        All three are (N,); `states` are where the constraint begins.
+        """
 
     def choose(self, logits: Tensor, width: int) -> None:
         """Append a token to the first R rows that are not done; `logits` is (R, B, V).
@@ -125,13 +47,13 @@ class Greedy:
         self.rows = rows
         self._rules = rules
 
-    def start(self, places: Tensor, limits: Tensor) -> None:
-        self.rows.start(places, limits, self._rules.start)
+    def start(self, places: Tensor, limits: Tensor, states: Tensor) -> None:
+        self.rows.start(places, limits, states, self._rules.start)
 
     def choose(self, logits: Tensor, width: int) -> None:
         rows = self.rows.first(len(logits), width)
         scores = logits[:, 0].float()
-        ruled = apply_rules(self._rules, scores, rows.tokens[:, 0], rows.lengths, rows.limits)
+        ruled = apply_rules(self._rules, scores, rows)
         tokens = ruled.argmax(1, keepdim=True)
         logs = scores.gather(1, tokens) - scores.logsumexp(1, keepdim=True)
         position = rows.next_position()
@@ -139,6 +61,8 @@ class Greedy:
             rows.tokens.scatter(2, position, tokens[..., None]),
             rows.logprobs.scatter(2, position, logs[..., None]),
         )
+        if self._rules.constraint:
+            rows.states.copy_(self._rules.constraint.advance(rows.states, tokens))
         rows.lengths += ~rows.done
         rows.done |= (tokens[:, 0] == self._rules.end) | (rows.lengths >= rows.limits)
 
@@ -166,8 +90,8 @@ class BeamSearch:
         """(R, B): means of the log-probabilities of the sequences that ended, best first."""
         self._is_ended = torch.zeros(shape, dtype=torch.bool, device=device)
 
-    def start(self, places: Tensor, limits: Tensor) -> None:
-        self.rows.start(places, limits, self._rules.start)
+    def start(self, places: Tensor, limits: Tensor, states: Tensor) -> None:
+        self.rows.start(places, limits, states, self._rules.start)
         # the beams are equal at first, so that only the first one may propose
         self._scores[places] = _NEVER
         self._scores[places, 0] = 0.0
@@ -178,13 +102,7 @@ class BeamSearch:
         count, beams, vocabulary = logits.shape
         rows = self.rows.first(count, width)
         logs = torch.log_softmax(logits.float(), dim=2)
-        ruled = apply_rules(
-            self._rules,
-            logs.flatten(0, 1),
-            rows.tokens.flatten(0, 1),
-            rows.lengths.repeat_interleave(beams),
-            rows.limits.repeat_interleave(beams),
-        )
+        ruled = apply_rules(self._rules, logs.flatten(0, 1), rows)
         sums = (ruled.view(logs.shape) + self._scores[:count, :, None]).flatten(1)
         # twice as many as beams: a beam has one way to end, so that enough are left to go on
         best, places = sums.topk(2 * beams)
@@ -201,7 +119,11 @@ class BeamSearch:
         self._scores[:count], going = (best + ends * _NEVER).topk(beams)
         rows.replace(_take(past, going), _take(past_logs, going))
         written_by = torch.arange(beams, device=logits.device)[:, None].expand(count, -1, 1)
-        heirs = _take(rows.ancestry, parents.gather(1, going))
+        parents, tokens = parents.gather(1, going), tokens.gather(1, going)
+        if self._rules.constraint:
+            states = rows.states.gather(1, parents)
+            rows.states.copy_(self._rules.constraint.advance(states, tokens))
+        heirs = _take(rows.ancestry, parents)
         rows.ancestry.copy_(heirs.scatter(2, position.expand(-1, beams, 1), written_by))
         rows.lengths += ~rows.done
         # what runs only gets worse: compared as if the best of it ended here
@@ -247,34 +169,3 @@ def _take(values: Tensor, places: Tensor) -> Tensor:
     if values.dim() == 3:
         places = places[..., None].expand(-1, -1, values.shape[2])
     return values.gather(1, places)
-
-
-def apply_rules(
-    rules: Rules, scores: Tensor, tokens: Tensor, lengths: Tensor, limits: Tensor
-) -> Tensor:
-    """Scores (N, V) with -inf where a rule forbids a token, given sequences (N, L) and lengths."""
-    if 0 < rules.no_repeat_ngram <= tokens.shape[1]:
-        scores = _forbid_repeats(scores, tokens, lengths, rules.no_repeat_ngram)
-    if rules.forced_first is not None:
-        scores = _force(scores, lengths == 1, rules.forced_first)
-    if rules.forced_last is not None:
-        scores = _force(scores, lengths == limits - 1, rules.forced_last)
-    return scores
-
-
-def _force(scores: Tensor, where: Tensor, token: int) -> Tensor:
-    only = torch.full_like(scores[0], -torch.inf)
-    only[token] = 0.0
-    return torch.where(where[:, None], only, scores)
-
-
-def _forbid_repeats(scores: Tensor, tokens: Tensor, lengths: Tensor, size: int) -> Tensor:
-    """Forbid each token that would complete `size` tokens in a row that are there already."""
-    windows = tokens.unfold(1, size, 1)  # (N, L - size + 1, size)
-    suffix = lengths[:, None] + torch.arange(1 - size, 0, device=tokens.device)
-    prefix = tokens.gather(1, suffix.clamp(min=0))
-    last = torch.arange(size - 1, tokens.shape[1], device=tokens.device)
-    is_whole = (last < lengths[:, None]) & (lengths[:, None] >= size)
-    is_repeat = (windows[..., :-1] == prefix[:, None]).all(2) & is_whole
-    penalty = torch.zeros_like(is_repeat, dtype=scores.dtype).masked_fill(is_repeat, -torch.inf)
-    return scores.scatter_add(1, windows[..., -1], penalty)
