@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from PIL import Image
@@ -21,6 +21,7 @@ from florence_annotate.errors import UsageError
 from florence_annotate.journal import Journal
 from florence_annotate.loading import LoadingOptions, load
 from florence_annotate.model import checkpoint as checkpoints
+from florence_annotate.model.batching import fitting_batch_size
 from florence_annotate.model.device import resolve_attention, resolve_device, resolve_dtype
 from florence_annotate.model.florence import Florence
 from florence_annotate.policy import Policy
@@ -39,7 +40,7 @@ def annotate(
     strategy: str = "auto",
     device: str = "auto",
     dtype: str = "auto",
-    batch_size: int = 8,
+    batch_size: int | Literal["auto"] = "auto",
     min_score: float = 0.0,
     nms: float | None = None,
     progress: bool = False,
@@ -79,6 +80,8 @@ def annotate(
     attention = resolve_attention("auto", torch_device, torch_dtype)
     network = Florence(checkpoint, torch_device, torch_dtype, attention)
     network.refuse_long_prompts(plan.recipe.questions)
+    if batch_size == "auto":
+        batch_size = fitting_batch_size(network, generation, plan.recipe.questions)
     annotator = Annotator(network, plan.recipe, generation, batch_size)
     reader = _Reader(plan.recipe, class_list, min_score, nms)
     total = len(pictures) if isinstance(pictures, Sequence) else None

@@ -254,6 +254,7 @@ class Job:
         from florence_annotate.annotator import Annotator
         from florence_annotate.engines.local import LocalEngine
         from florence_annotate.loading import LoadingOptions, default_workers
+        from florence_annotate.model.batching import fitting_batch_size
         from florence_annotate.model.device import memory_in_use, resolve_attention
         from florence_annotate.model.florence import Florence
 
@@ -261,10 +262,15 @@ class Job:
         note(f"loading {self.checkpoint.name} on {self.device} in {dtype} …")
         model = Florence(self.checkpoint, self.device, getattr(torch, dtype), attention)
         model.refuse_long_prompts(self.plan.recipe.questions)
-        annotator = Annotator(model, self.plan.recipe, self.generation, self.spec.batch_size)
+        if self.spec.batch_size == "auto":
+            batch_size = fitting_batch_size(model, self.generation, self.plan.recipe.questions)
+            note(f"batches of {batch_size}")
+        else:
+            batch_size = self.spec.batch_size
+        annotator = Annotator(model, self.plan.recipe, self.generation, batch_size)
         workers = default_workers() if self.spec.workers is None else self.spec.workers
         options = LoadingOptions(
-            self.checkpoint.image_size, self.spec.batch_size, workers, self.spec.max_pixels
+            self.checkpoint.image_size, batch_size, workers, self.spec.max_pixels
         )
         return LocalEngine(annotator, options), lambda: memory_in_use(self.device)
 
@@ -275,6 +281,7 @@ class Job:
             "interrupted": report.interrupted,
             "seconds": round(report.seconds, 3),
             "images_per_second": round(report.images_per_second, 3),
+            "seconds_waiting_for_pictures": round(report.seconds_waiting, 3),
             "device": str(self.device),
             "routes": dict(self.plan.routes),
             "skipped": [asdict(skipped) for skipped in self.sources.skipped],

@@ -30,6 +30,8 @@ class RunReport:
     interrupted: bool = False
     seconds: float = 0.0
     """From the first picture asked for to the last one committed."""
+    seconds_waiting: float = 0.0
+    """Of these, how long the device waited for pictures to be read."""
 
     @property
     def images_per_second(self) -> float:
@@ -51,6 +53,7 @@ def run(
             report.failed += sum(isinstance(outcome, Failure) for outcome in outcomes)
             report.annotated += sum(isinstance(outcome, Record) for outcome in outcomes)
             report.seconds = time.monotonic() - begun
+            report.seconds_waiting = engine.seconds_waiting
             progress.advance(outcomes)
             if is_stopped():
                 break

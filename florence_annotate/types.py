@@ -174,5 +174,8 @@ class Recipe(Protocol):
 class Engine(Protocol):
     """Where annotators run."""
 
+    seconds_waiting: float
+    """How long the device has waited for pictures to be read."""
+
     def run(self, refs: Iterable[ImageRef]) -> Iterator[list[Record | Failure]]:
         """Annotate the pictures, a batch at a time; every ref comes back exactly once."""

@@ -274,6 +274,15 @@ def test_cuda_that_is_absent_is_refused() -> None:
         devices.resolve_attention("flash_attention_2", CPU, torch.float32)
 
 
-def test_auto_is_float32_and_sdpa_on_a_cpu() -> None:
-    assert devices.resolve_dtype("auto", CPU, is_embedded=False) is torch.float32
+@pytest.mark.parametrize("has_bfloat16", [False, True])
+def test_auto_is_bfloat16_where_the_processor_multiplies_it(
+    monkeypatch: pytest.MonkeyPatch, has_bfloat16: bool
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": has_bfloat16})
+    expected = torch.bfloat16 if has_bfloat16 else torch.float32
+    assert devices.resolve_dtype("auto", CPU, is_embedded=False) is expected
+    assert devices.resolve_dtype("auto", CPU, is_embedded=True) is torch.float32
+
+
+def test_auto_attention_is_sdpa_on_a_cpu() -> None:
     assert devices.resolve_attention("auto", CPU, torch.float32) == "sdpa"

@@ -93,10 +93,11 @@ def run(
         ),
     ] = None,
     batch_size: Annotated[
-        int | None,
+        str | None,
         typer.Option(
-            metavar="N",
-            help="Pictures, and questions, at once; halved when memory runs out. [default: 8]",
+            metavar="N|auto",
+            help="Pictures, and questions, at once; halved when memory runs out. [default: auto, "
+            "what fits a CUDA device's memory, elsewhere 8]",
             rich_help_panel=MODEL,
         ),
     ] = None,

@@ -63,8 +63,11 @@ class Florence:
     @torch.inference_mode()
     def encode(self, pictures: Sequence[Picture]) -> torch.Tensor:
         """Image features, shape (pictures, image tokens, d_model)."""
-        stacked = np.stack([picture.pixels for picture in pictures])
-        return self._tower(torch.from_numpy(stacked).to(self.device))
+        pixels = torch.from_numpy(np.stack([picture.pixels for picture in pictures]))
+        if self.device.type == "cuda":
+            # uint8 crosses the bus while the device still works on what came before
+            pixels = pixels.pin_memory()
+        return self._tower(pixels.to(self.device, non_blocking=True))
 
     def answering(self, generation: Generation, rows: int) -> "FlorenceAnswering":
         """Answers a stream of questions, `rows` of them at a time."""
