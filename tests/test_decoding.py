@@ -19,6 +19,7 @@ from florence_annotate import tasks
 from florence_annotate.images import model_pixels
 from florence_annotate.model import checkpoint as checkpoints
 from florence_annotate.model import layout
+from florence_annotate.model.attention import attend_by
 from florence_annotate.model.decoder import Decoder
 from florence_annotate.model.decoding import Decoding, Encoded
 from florence_annotate.model.florence import Florence
@@ -30,6 +31,7 @@ from florence_annotate.types import Generation, ImageRef, Picture, Question
 
 ORIGINAL = Path(__file__).parent / "data" / "original-layout"
 CPU = torch.device("cpu")
+SDPA = attend_by("sdpa")
 FORCED = {"decoder_start_token_id": 2, "forced_bos_token_id": 0, "forced_eos_token_id": 2}
 GREEDY = Generation(max_new_tokens=64, num_beams=1, no_repeat_ngram=0, retry_truncated=False)
 
@@ -68,7 +70,7 @@ def decode(
         chosen = states[list(tickets)]
         return Encoded(chosen, torch.ones(chosen.shape[:2]), [0] * len(chosen))
 
-    decoding = Decoding[int](Decoder(network), rules, rows, tokens, encode)
+    decoding = Decoding[int](Decoder(network, SDPA), rules, rows, tokens, encode)
     for ticket in range(len(states)):
         decoding.ask(ticket)
     answers = {}
@@ -115,7 +117,7 @@ def original() -> Any:
 @pytest.mark.parametrize("ngram", [0, 3])
 def test_tokens_are_those_of_another_implementation(original: Any, beams: int, ngram: int) -> None:
     expected = np.load(ORIGINAL / "expected.npz")
-    tower = VisionTower(original, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
+    tower = VisionTower(original, SDPA, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
     features = tower(torch.from_numpy(expected["pixel_values"]) * 255)
     assert torch.allclose(features, torch.from_numpy(expected["image_features"]), atol=1e-4)
     prompts = original.get_input_embeddings()(torch.from_numpy(expected["input_ids"]))
@@ -202,7 +204,7 @@ def test_tokens_are_those_of_generate_at_the_base_models_size() -> None:
     scale = torch.tensor(std).view(3, 1, 1)
     normalised = (pixels / 255 - torch.tensor(mean).view(3, 1, 1)) / scale
     wanted_features = network.get_image_features(normalised).pooler_output
-    features = VisionTower(network, mean, std)(pixels)
+    features = VisionTower(network, SDPA, mean, std)(pixels)
     assert torch.allclose(features, wanted_features, atol=1e-4)
     prompt = network.get_input_embeddings()(torch.tensor([[0, 574, 22486, 5, 8720, 2]] * 3))
     states, wanted_states = (

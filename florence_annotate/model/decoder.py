@@ -13,8 +13,10 @@ from typing import Any
 
 import torch
 from einops import rearrange
-from torch import Tensor, nn
-from torch.nn import functional
+from torch import Tensor
+
+from florence_annotate.model.attention import Attend
+from florence_annotate.model.products import affine, feed_forward, join, linear
 
 
 @dataclass(slots=True)
@@ -43,7 +45,8 @@ class Caches:
 class Decoder:
     """The decoder and the output layer of a `Florence2ForConditionalGeneration`."""
 
-    def __init__(self, network: Any) -> None:
+    def __init__(self, network: Any, attend: Attend) -> None:
+        self._attend = attend
         self._decoder = network.model.language_model.decoder
         self._output = network.lm_head
         config = network.config.text_config
@@ -56,8 +59,8 @@ class Decoder:
         self._layers = [
             (
                 layer,
-                _join(layer.self_attn.q_proj, layer.self_attn.k_proj, layer.self_attn.v_proj),
-                _join(layer.encoder_attn.k_proj, layer.encoder_attn.v_proj),
+                join(layer.self_attn.q_proj, layer.self_attn.k_proj, layer.self_attn.v_proj),
+                join(layer.encoder_attn.k_proj, layer.encoder_attn.v_proj),
             )
             for layer in self._decoder.layers
         ]
@@ -78,7 +81,7 @@ class Decoder:
         """Write encoder states (N, s ≤ S, D) with their mask (N, s) into N rows."""
         length = encoded.shape[1]
         for index, (_, _, joined) in enumerate(self._layers):
-            both = functional.linear(encoded, *joined)
+            both = linear(encoded, joined)
             keys, values = rearrange(
                 both, "n s (two h d) -> two n h s d", two=2, h=self._heads
             ).unbind(0)
@@ -111,29 +114,29 @@ class Decoder:
         states = self._decoder.layernorm_embedding(states)
         for index, (layer, joined, _) in enumerate(self._layers):
             query, key, value = (
-                functional.linear(states, *joined)
-                .view(rows, beams, 3, self._heads, self._head_size)
-                .unbind(2)
+                linear(states, joined).view(rows, beams, 3, self._heads, self._head_size).unbind(2)
             )
             keys, values = caches.keys[index], caches.values[index]
             keys[lines, :, places] = key
             values[lines, :, places] = value
-            mixed = self._attend(
+            mixed = self._mix(
                 query, keys[:rows, :, : width * beams], values[:rows, :, : width * beams], mask
             )
-            states = layer.self_attn_layer_norm(states + layer.self_attn.out_proj(mixed))
-            query = layer.encoder_attn.q_proj(states).view(rows, beams, self._heads, -1)
-            mixed = self._attend(
+            states = states + linear(mixed, affine(layer.self_attn.out_proj))
+            states = layer.self_attn_layer_norm(states)
+            query = linear(states, affine(layer.encoder_attn.q_proj))
+            query = query.view(rows, beams, self._heads, -1)
+            mixed = self._mix(
                 query,
                 caches.source_keys[index][:rows],
                 caches.source_values[index][:rows],
                 caches.source_mask[:rows],
             )
-            states = layer.encoder_attn_layer_norm(states + layer.encoder_attn.out_proj(mixed))
-            inner = layer.fc2(layer.activation_fn(layer.fc1(states)))
-            states = layer.final_layer_norm(states + inner)
-        logits: Tensor = self._output(states)
-        return logits
+            states = states + linear(mixed, affine(layer.encoder_attn.out_proj))
+            states = layer.encoder_attn_layer_norm(states)
+            states = states + feed_forward(states, layer.fc1, layer.fc2, layer.activation_fn)
+            states = layer.final_layer_norm(states)
+        return linear(states, affine(self._output))
 
     def _own_past(self, positions: Tensor, ancestry: Tensor) -> Tensor:
         """The mask (R, 1, B, width · B) that shows each beam its own past."""
@@ -145,22 +148,6 @@ class Decoder:
         hidden = torch.zeros((), dtype=self._dtype, device=ancestry.device)
         return torch.where(is_seen, hidden, -torch.inf).flatten(2)[:, None]
 
-    @staticmethod
-    def _attend(query: Tensor, keys: Tensor, values: Tensor, mask: Tensor) -> Tensor:
+    def _mix(self, query: Tensor, keys: Tensor, values: Tensor, mask: Tensor) -> Tensor:
         """Queries (R, B, H, d) over keys and values (R, H, places, d) → (R, B, H · d)."""
-        mixed = functional.scaled_dot_product_attention(
-            query.transpose(1, 2), keys, values, attn_mask=mask
-        )
-        return mixed.transpose(1, 2).flatten(2)
-
-
-def _join(*layers: nn.Linear) -> tuple[Tensor, Tensor]:
-    """Weight and bias of linear layers as one; the layers keep their values as views of it."""
-    weight = torch.cat([layer.weight.data for layer in layers])
-    bias = torch.cat([layer.bias.data for layer in layers])
-    start = 0
-    for layer in layers:
-        end = start + layer.out_features
-        layer.weight.data, layer.bias.data = weight[start:end], bias[start:end]
-        start = end
-    return weight, bias
+        return self._attend(query.transpose(1, 2), keys, values, mask).transpose(1, 2).flatten(2)

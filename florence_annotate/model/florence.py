@@ -9,10 +9,12 @@ import torch
 from florence_annotate import tasks
 from florence_annotate.errors import UsageError
 from florence_annotate.model import checkpoint as checkpoints
+from florence_annotate.model.attention import attend_by
 from florence_annotate.model.checkpoint import Checkpoint
 from florence_annotate.model.constraint import Constraint, compile_constraint
 from florence_annotate.model.decoder import Decoder
 from florence_annotate.model.decoding import Decoded, Decoding, Encoded
+from florence_annotate.model.encoder import Encoder
 from florence_annotate.model.rules import Rules
 from florence_annotate.model.vision import VisionTower
 from florence_annotate.model.vocabulary import Vocabulary
@@ -32,12 +34,14 @@ class Florence:
         """Raises CheckpointError for weights or a tokenizer that do not fit."""
         self.image_size = checkpoint.image_size
         self.vocabulary = Vocabulary(checkpoints.load_tokenizer(checkpoint))
-        self.network = checkpoints.load_weights(checkpoint, dtype, attention).to(device)
+        self.network = checkpoints.load_weights(checkpoint, dtype).to(device)
         self.vocabulary.refuse_misfit(self.network.config.text_config.vocab_size, checkpoint.name)
         self.device = device
         self.max_new_tokens = checkpoint.max_new_tokens
-        self.decoder = Decoder(self.network)
-        self._tower = VisionTower(self.network, checkpoint.image_mean, checkpoint.image_std)
+        attend = attend_by(attention)
+        self._tower = VisionTower(self.network, attend, checkpoint.image_mean, checkpoint.image_std)
+        self._encoder = Encoder(self.network, attend)
+        self.decoder = Decoder(self.network, attend)
 
     def refuse_long_prompts(self, questions: Sequence[Question]) -> None:
         """Raise UsageError for a question that the encoder has too few positions for."""
@@ -87,12 +91,11 @@ class Florence:
         )
         lengths = torch.tensor([[len(prompt)] for prompt in prompts], device=self.device)
         text_mask = torch.arange(longest, device=self.device) < lengths
-        mask = torch.cat([text_mask.new_ones(features.shape[:2]), text_mask], dim=1).long()
+        mask = torch.cat([text_mask.new_ones(features.shape[:2]), text_mask], dim=1)
         embedded = self.network.get_input_embeddings()(ids)
         joined = torch.cat([features.to(embedded.dtype), embedded], dim=1)
-        encoder = self.network.get_encoder()
-        states = encoder(inputs_embeds=joined, attention_mask=mask).last_hidden_state
-        return states, mask
+        is_padded = any(len(prompt) < longest for prompt in prompts)
+        return self._encoder(joined, mask if is_padded else None), mask
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,13 +18,19 @@ from einops import rearrange
 from torch import Tensor
 from torch.nn import functional
 
+from florence_annotate.model.attention import Attend
+from florence_annotate.model.products import affine, feed_forward, linear
+
 
 class VisionTower:
     """Pixels (images, 3, S, S) in uint8 → features (images, 1 + cells, d_model)."""
 
-    def __init__(self, network: Any, mean: tuple[float, ...], std: tuple[float, ...]) -> None:
+    def __init__(
+        self, network: Any, attend: Attend, mean: tuple[float, ...], std: tuple[float, ...]
+    ) -> None:
         """`network` is a `Florence2ForConditionalGeneration`; mean and std are of RGB in [0, 1]."""
         self._tower = network.model.vision_tower.to(memory_format=torch.channels_last)
+        self._attend = attend
         self._projector = network.model.multi_modal_projector
         weight = self._tower.convs[0].conv.weight
         self._dtype = weight.dtype
@@ -37,7 +43,7 @@ class VisionTower:
         for embed, blocks in zip(self._tower.convs, self._tower.blocks, strict=True):
             states = _embed(embed, states)
             for block in blocks:
-                states = _spatial_block(block.spatial_block, states)
+                states = _spatial_block(block.spatial_block, states, self._attend)
                 states = _channel_block(block.channel_block, states)
         features: Tensor = self._projector(rearrange(states, "n h w c -> n c h w"))
         return features
@@ -57,10 +63,10 @@ def _embed(embed: Any, states: Tensor) -> Tensor:
     return states if embed.pre_norm else embed.norm(states)
 
 
-def _spatial_block(block: Any, states: Tensor) -> Tensor:
+def _spatial_block(block: Any, states: Tensor, attend: Attend) -> Tensor:
     """Attention within windows, then the feed-forward network."""
     states = _convolve(block.conv1, states).add_(states)
-    _add_window_attention(block.window_attn, block.norm1(states), states)
+    _add_window_attention(block.window_attn, block.norm1(states), states, attend)
     states = _convolve(block.conv2, states).add_(states)
     return _feed_forward(block, states)
 
@@ -74,10 +80,11 @@ def _channel_block(block: Any, states: Tensor) -> Tensor:
 
 
 def _feed_forward(block: Any, states: Tensor) -> Tensor:
-    return states.add_(block.ffn(block.norm2(states)))
+    ffn = block.ffn
+    return states.add_(feed_forward(block.norm2(states), ffn.fc1, ffn.fc2, ffn.activation_fn))
 
 
-def _add_window_attention(attention: Any, normed: Tensor, states: Tensor) -> None:
+def _add_window_attention(attention: Any, normed: Tensor, states: Tensor, attend: Attend) -> None:
     """Add the attention within each window to `states`, in place."""
     _, height, width, _ = normed.shape
     size = attention.window_size
@@ -85,10 +92,14 @@ def _add_window_attention(attention: Any, normed: Tensor, states: Tensor) -> Non
     if right or bottom:  # padded positions attend and are attended to, as in training
         normed = functional.pad(normed, (0, 0, 0, right, 0, bottom))
     windows = rearrange(normed, "n (a h) (b w) c -> (n a b) (h w) c", h=size, w=size)
-    qkv = attention.qkv(windows).unflatten(2, (3, attention.num_heads, -1))
-    query, key, value = qkv.permute(2, 0, 3, 1, 4).unbind(0)
-    mixed = functional.scaled_dot_product_attention(query, key, value, scale=attention.scale)
-    mixed = attention.proj(rearrange(mixed, "n heads p d -> n p (heads d)"))
+    query, key, value = rearrange(
+        linear(windows, affine(attention.qkv)),
+        "n p (three heads d) -> three n heads p d",
+        three=3,
+        heads=attention.num_heads,
+    ).unbind(0)
+    mixed = rearrange(attend(query, key, value, None), "n heads p d -> n p (heads d)")
+    mixed = linear(mixed, affine(attention.proj))
     down, across = normed.shape[1] // size, normed.shape[2] // size
     back = rearrange(mixed, "(n a b) (h w) c -> n a h b w c", a=down, b=across, h=size, w=size)
     if right or bottom:
@@ -105,7 +116,8 @@ def _channel_attention(attention: Any, normed: Tensor) -> Tensor:
     """
     count, height, width, channels = normed.shape
     positions, groups = height * width, attention.groups
-    query, key, value = attention.qkv(normed).view(count, positions, 3, channels).unbind(2)
+    qkv = linear(normed, affine(attention.qkv))
+    query, key, value = qkv.view(count, positions, 3, channels).unbind(2)
     likeness = torch.stack(
         [
             # one image at a time: views that the product takes as they are
