@@ -24,6 +24,8 @@ Ticket = TypeVar("Ticket")
 
 _FIRST_POSITIONS = 64
 """Positions of the caches at the start; they double where an answer grows past them."""
+_SOURCE_STEP = 8
+"""The caches' source positions are rounded up to this, so that few prompts are too long for them."""
 _WIDTH_STEP = 64
 """On CUDA the width of the attention is rounded up to this, to have few graphs."""
 _CUDA_LOOK = 8
@@ -125,6 +127,7 @@ class Decoding(Generic[Ticket]):
             source = max(source, has_source)
             positions = max(positions, has_positions)
         positions = min(positions, self._limit)
+        source = -(-source // _SOURCE_STEP) * _SOURCE_STEP
         self._caches = self._decoder.allocate(len(self._places), beams, positions, source)
         self._graphs.clear()  # they point at the old ones
         if held is not None:
