@@ -25,7 +25,7 @@ Ticket = TypeVar("Ticket")
 _FIRST_POSITIONS = 64
 """Positions of the caches at the start; they double where an answer grows past them."""
 _SOURCE_STEP = 8
-"""The caches' source positions are rounded up to this, so that few prompts are too long for them."""
+"""Source positions are rounded up to this, so that few prompts are too long for the caches."""
 _WIDTH_STEP = 64
 """On CUDA the width of the attention is rounded up to this, to have few graphs."""
 _CUDA_LOOK = 8
