@@ -13,8 +13,9 @@ from torch.utils.data import DataLoader
 from transformers import Florence2ForConditionalGeneration, Florence2Processor
 
 from florence_annotate.annotator import Annotator
-from florence_annotate.loading import LoadingOptions, load_batches
+from florence_annotate.loading import LoadingOptions, default_workers, load_batches
 from florence_annotate.model import checkpoint as checkpoints
+from florence_annotate.model.device import resolve_attention
 from florence_annotate.model.florence import Florence
 from florence_annotate.recipes import DetectionRecipe
 from florence_annotate.types import Generation, ImageRef, Question, Record
@@ -53,7 +54,12 @@ class Library:
         batch_size: int,
     ) -> int:
         """`generate` on batches of pictures from a DataLoader, a prompt at a time."""
-        loader = DataLoader(_Pictures(files), batch_size=batch_size, collate_fn=list, num_workers=1)
+        loader = DataLoader(
+            _Pictures(files),
+            batch_size=batch_size,
+            collate_fn=list,
+            num_workers=min(default_workers(), len(files)),
+        )
         written = 0
         for question in questions:
             for images in loader:
@@ -93,7 +99,8 @@ class Ours:
 
     def __init__(self, folder: Path, device: str, dtype: torch.dtype) -> None:
         checkpoint = checkpoints.find(str(folder))
-        self.model = Florence(checkpoint, torch.device(device), dtype, "sdpa")
+        attention = resolve_attention("auto", torch.device(device), dtype)
+        self.model = Florence(checkpoint, torch.device(device), dtype, attention)
 
     def run(
         self,
@@ -128,7 +135,7 @@ class Ours:
     def _records(
         self, annotator: Annotator, files: Sequence[Path], batch_size: int
     ) -> Iterator[Record]:
-        options = LoadingOptions(self.model.image_size, batch_size, workers=1)
+        options = LoadingOptions(self.model.image_size, batch_size, default_workers())
         refs = [ImageRef(str(file), bytes(file), file.stat().st_size, 0) for file in files]
         for outcomes in annotator.annotate(load_batches(refs, options)):
             for outcome in outcomes:

@@ -78,6 +78,6 @@ def setting() -> dict[str, Any]:
 
 
 def _processor() -> str:
-    capabilities = getattr(torch.cpu, "get_capabilities", dict)()
+    capabilities: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
     extensions = [k for k in ("avx512_f", "avx512_bf16", "amx_bf16") if capabilities.get(k)]
     return " ".join([str(capabilities.get("cpu_name", platform.machine())), *extensions])

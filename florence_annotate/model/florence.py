@@ -71,7 +71,12 @@ class Florence:
         if self.device.type == "cuda":
             # uint8 crosses the bus while the device still works on what came before
             pixels = pixels.pin_memory()
-        return self._tower(pixels.to(self.device, non_blocking=True))
+        return self.encode_pixels(pixels.to(self.device, non_blocking=True))
+
+    @torch.inference_mode()
+    def encode_pixels(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Image features of uint8 pixels (pictures, 3, S, S) that are on the device."""
+        return self._tower(pixels)
 
     def answering(self, generation: Generation, rows: int) -> "FlorenceAnswering":
         """Answers a stream of questions, `rows` of them at a time."""
