@@ -49,8 +49,10 @@ def main() -> None:
     waiting = finished.summary["run"]["seconds_waiting_for_pictures"]
     around = (whole - inside.seconds - waiting) / PICTURES
     share = (around + reading) / (around + reading + model_seconds)
-    print(f"a picture: {around * 1e3:.1f} ms around the model, {reading * 1e3:.1f} ms to read it, "
-          f"{model_seconds * 1e3:.0f} ms in a model of the base size: {share:.2%} outside")  # fmt: skip
+    print(
+        f"a picture: {around * 1e3:.1f} ms around the model, {reading * 1e3:.1f} ms to read it, "
+        f"{model_seconds * 1e3:.0f} ms in a model of the base size: {share:.2%} outside"
+    )
     content = {
         "pictures": PICTURES,
         "milliseconds a picture": {
