@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types check bars clean
+.PHONY: help setup demo test exhaustive lint types check bars clean
 
 help: ## List the targets
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
 setup: $(READY) ## Install the package and its tools, as tested, into .venv
 
@@ -24,6 +24,9 @@ demo: $(READY) ## Paint pictures, annotate them with the embedded checkpoint, sc
 
 test: $(READY) ## Run the tests
 	$(BIN)/python -m pytest
+
+exhaustive: $(READY) ## Run the tests that take minutes
+	$(BIN)/python -m pytest -m slow
 
 lint: $(READY) ## Check style and format (ruff)
 	$(BIN)/ruff check .

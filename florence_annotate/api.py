@@ -2,10 +2,12 @@
 
 import hashlib
 import os
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from PIL import Image
@@ -19,10 +21,11 @@ from florence_annotate.errors import UsageError
 from florence_annotate.journal import Journal
 from florence_annotate.loading import LoadingOptions, load
 from florence_annotate.model import checkpoint as checkpoints
+from florence_annotate.model.batching import fitting_batch_size
 from florence_annotate.model.device import resolve_attention, resolve_device, resolve_dtype
 from florence_annotate.model.florence import Florence
 from florence_annotate.policy import Policy
-from florence_annotate.types import Failure, Generation, ImageRef, Picture
+from florence_annotate.types import Failure, Generation, ImageRef, Picture, Record
 
 Pictorial: TypeAlias = str | os.PathLike[str] | Image.Image | np.ndarray[Any, Any]
 """A path, a PIL image, or an RGB array of uint8, shape (height, width, 3)."""
@@ -37,7 +40,7 @@ def annotate(
     strategy: str = "auto",
     device: str = "auto",
     dtype: str = "auto",
-    batch_size: int = 8,
+    batch_size: int | Literal["auto"] = "auto",
     min_score: float = 0.0,
     nms: float | None = None,
     progress: bool = False,
@@ -77,6 +80,8 @@ def annotate(
     attention = resolve_attention("auto", torch_device, torch_dtype)
     network = Florence(checkpoint, torch_device, torch_dtype, attention)
     network.refuse_long_prompts(plan.recipe.questions)
+    if batch_size == "auto":
+        batch_size = fitting_batch_size(network, generation, plan.recipe.questions)
     annotator = Annotator(network, plan.recipe, generation, batch_size)
     reader = _Reader(plan.recipe, class_list, min_score, nms)
     total = len(pictures) if isinstance(pictures, Sequence) else None
@@ -117,24 +122,22 @@ def _annotate(
     pictures: Iterable[Pictorial], annotator: Annotator, reader: _Reader, bar: "tqdm[Any]"
 ) -> Iterator[AnnotatedImage | Failure]:
     options = LoadingOptions(annotator.model.image_size, annotator.batch_size, workers=0)
+    order: deque[ImageRef] = deque()
+    ready: dict[int, Record | Failure] = {}  # by identity: a picture may be given twice
+
+    def load_batches() -> Iterator[list[Picture | Failure]]:
+        numbered = enumerate(pictures)
+        while batch := list(islice(numbered, options.batch_size)):
+            loaded = [_load(pictorial, place, options) for place, pictorial in batch]
+            order.extend(item.ref for item in loaded)
+            yield loaded
+
     with bar:
-        batch: list[Picture | Failure] = []
-        for place, pictorial in enumerate(pictures):
-            batch.append(_load(pictorial, place, options))
-            if len(batch) == options.batch_size:
-                yield from _ask(batch, annotator, reader)
-                bar.update(len(batch))
-                batch = []
-        yield from _ask(batch, annotator, reader)
-        bar.update(len(batch))
-
-
-def _ask(
-    batch: Sequence[Picture | Failure], annotator: Annotator, reader: _Reader
-) -> Iterator[AnnotatedImage | Failure]:
-    answered = iter(annotator.annotate([x for x in batch if isinstance(x, Picture)]))
-    for loaded in batch:
-        yield reader.read(loaded if isinstance(loaded, Failure) else next(answered))
+        for outcomes in annotator.annotate(load_batches()):
+            ready |= {id(outcome.ref): outcome for outcome in outcomes}
+            while order and id(order[0]) in ready:
+                yield reader.read(ready.pop(id(order.popleft())))
+                bar.update()
 
 
 def _load(pictorial: Pictorial, place: int, options: LoadingOptions) -> Picture | Failure:

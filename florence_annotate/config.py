@@ -93,12 +93,13 @@ class JobSpec(BaseModel):
     device: str = Field(default="auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     attention: Literal["auto", "sdpa", "eager", "flash_attention_2"] = "auto"
-    batch_size: int = Field(default=8, ge=1)
+    batch_size: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
     workers: int | None = Field(default=None, ge=0)
     max_new_tokens: int | None = Field(default=None, ge=2)
     num_beams: int | None = Field(default=None, ge=1)
     no_repeat_ngram: int | None = Field(default=None, ge=0)
     retry_truncated: bool = True
+    constrain: Literal["off", "form", "labels"] = "off"
 
     # the pictures
     sources: tuple[str, ...] = ()

@@ -117,6 +117,24 @@ class Job:
             own.num_beams if spec.num_beams is None else spec.num_beams,
             own.no_repeat_ngram if spec.no_repeat_ngram is None else spec.no_repeat_ngram,
             spec.retry_truncated,
+            spec.constrain,
+            self._settle_labels() if spec.constrain == "labels" else (),
+        )
+
+    def _settle_labels(self) -> tuple[str, ...]:
+        """What `<OD>` may say: names and synonyms of the classes that are found by it."""
+        by_od = {name for name, token in self.plan.routes if token == tasks.OD}
+        if not by_od:
+            raise UsageError(
+                "--constrain labels holds the labels of <OD> to the classes, and this job asks "
+                "<OD> for no class: name classes and choose --strategy od, or --constrain form"
+            )
+        classes = self.spec.class_list()
+        return tuple(
+            label
+            for spec in (classes.classes if classes else ())
+            if spec.name in by_od
+            for label in (spec.name, *spec.synonyms)
         )
 
     @cached_property
@@ -145,6 +163,7 @@ class Job:
             "image_size": self.checkpoint.image_size,
             "dtype": dtype,
             **asdict(self.generation),
+            "labels": list(self.generation.labels),  # as JSON gives it back
         }
 
     def run(
@@ -235,6 +254,7 @@ class Job:
         from florence_annotate.annotator import Annotator
         from florence_annotate.engines.local import LocalEngine
         from florence_annotate.loading import LoadingOptions, default_workers
+        from florence_annotate.model.batching import fitting_batch_size
         from florence_annotate.model.device import memory_in_use, resolve_attention
         from florence_annotate.model.florence import Florence
 
@@ -242,10 +262,15 @@ class Job:
         note(f"loading {self.checkpoint.name} on {self.device} in {dtype} …")
         model = Florence(self.checkpoint, self.device, getattr(torch, dtype), attention)
         model.refuse_long_prompts(self.plan.recipe.questions)
-        annotator = Annotator(model, self.plan.recipe, self.generation, self.spec.batch_size)
+        if self.spec.batch_size == "auto":
+            batch_size = fitting_batch_size(model, self.generation, self.plan.recipe.questions)
+            note(f"batches of {batch_size}")
+        else:
+            batch_size = self.spec.batch_size
+        annotator = Annotator(model, self.plan.recipe, self.generation, batch_size)
         workers = default_workers() if self.spec.workers is None else self.spec.workers
         options = LoadingOptions(
-            self.checkpoint.image_size, self.spec.batch_size, workers, self.spec.max_pixels
+            self.checkpoint.image_size, batch_size, workers, self.spec.max_pixels
         )
         return LocalEngine(annotator, options), lambda: memory_in_use(self.device)
 
@@ -256,6 +281,7 @@ class Job:
             "interrupted": report.interrupted,
             "seconds": round(report.seconds, 3),
             "images_per_second": round(report.images_per_second, 3),
+            "seconds_waiting_for_pictures": round(report.seconds_waiting, 3),
             "device": str(self.device),
             "routes": dict(self.plan.routes),
             "skipped": [asdict(skipped) for skipped in self.sources.skipped],

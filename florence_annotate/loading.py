@@ -26,8 +26,8 @@ _POLL_SECONDS = 2.0
 
 
 def default_workers() -> int:
-    """One process a core, one core left to the model, at most eight."""
-    return max(1, min(8, (os.cpu_count() or 1) - 1))
+    """One process a core, one core left to the model, at most sixteen."""
+    return max(1, min(16, (os.cpu_count() or 1) - 1))
 
 
 @dataclass(frozen=True, slots=True)

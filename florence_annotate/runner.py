@@ -30,6 +30,8 @@ class RunReport:
     interrupted: bool = False
     seconds: float = 0.0
     """From the first picture asked for to the last one committed."""
+    seconds_waiting: float = 0.0
+    """Of these, how long the device waited for pictures to be read."""
 
     @property
     def images_per_second(self) -> float:
@@ -46,11 +48,14 @@ def run(
     report = RunReport()
     begun = time.monotonic()
     with _stoppable(progress.note) as is_stopped:
-        for outcomes in engine.run(_until(refs, is_stopped)):
+        # held here, so that it is closed when signals can't disturb that any more
+        running = engine.run(_until(refs, is_stopped))
+        for outcomes in running:
             journal.append(run_id, outcomes)
             report.failed += sum(isinstance(outcome, Failure) for outcome in outcomes)
             report.annotated += sum(isinstance(outcome, Record) for outcome in outcomes)
             report.seconds = time.monotonic() - begun
+            report.seconds_waiting = engine.seconds_waiting
             progress.advance(outcomes)
             if is_stopped():
                 break

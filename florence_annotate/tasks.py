@@ -30,6 +30,23 @@ class Gives(StrEnum):
     BOXES_OR_POLYGONS = "labels and boxes or polygons"
 
 
+_POLYGON = "llllll(ll)*"
+_PARTS = f"{_POLYGON}(s{_POLYGON})*"
+
+FORMS: dict[Gives, str] = {
+    Gives.TEXT: "t*",
+    Gives.BOXES: "(t+(llll)+)*",
+    Gives.PLAIN_BOXES: "(llll)*",
+    Gives.QUADS: "(t+llllllll)*",
+    Gives.POLYGONS: f"({_PARTS})?|(p{_PARTS}q)+",
+    Gives.BOXES_OR_POLYGONS: f"(t+((llll)+|(p{_PARTS}q)+))*",
+}
+"""What answers look like, as regular expressions over the kinds of their tokens.
+
+Text, location, separator of polygons (`<sep>`), `<poly>` and `</poly>`: t, l, s, p, q.
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Task:
     name: str
@@ -162,6 +179,11 @@ def find(name_or_token: str) -> Task:
             f"{', '.join(_BY_NAME)}, or a token such as <OD> ('florence-annotate tasks' lists them)"
         )
     return task
+
+
+def form(question: Question) -> str:
+    """What the answer looks like; see FORMS."""
+    return FORMS[_BY_TOKEN[question.task].gives]
 
 
 def prompt(question: Question) -> str:

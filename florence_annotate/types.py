@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 Box = tuple[float, float, float, float]
 """x1, y1, x2, y2 in pixels of the upright picture; x to the right, y down."""
@@ -129,6 +129,23 @@ class Generation:
     num_beams: int
     no_repeat_ngram: int
     retry_truncated: bool
+    constrain: Literal["off", "form", "labels"] = "off"
+    """`form` holds answers to the form of their task; `labels` also holds `<OD>` to `labels`."""
+    labels: tuple[str, ...] = ()
+
+
+class Answering(Protocol):
+    """Questions in flight, and those that wait for their place."""
+
+    @property
+    def free(self) -> int:
+        """How many more questions can be under way at once; less than none where some wait."""
+
+    def ask(self, ticket: int, features: Any, question: Question) -> None:
+        """Put a question about an encoded picture in the queue; the ticket comes back with it."""
+
+    def answers(self) -> list[tuple[int, Answer]]:
+        """Wait for the next answers, in the order in which they end; none where none are due."""
 
 
 class Model(Protocol):
@@ -136,13 +153,11 @@ class Model(Protocol):
 
     image_size: int
 
-    def encode(self, pictures: Sequence[Picture]) -> Any:
-        """Image features of the pictures, in their order; what they are is the model's affair."""
+    def encode(self, pictures: Sequence[Picture]) -> Iterable[Any]:
+        """Features, one a picture, in their order; what they are is the model's affair."""
 
-    def answer(
-        self, features: Any, asked: Sequence[tuple[int, Question]], generation: Generation
-    ) -> list[Answer]:
-        """Answers to (index of the picture, question) pairs, in their order."""
+    def answering(self, generation: Generation, rows: int) -> Answering:
+        """A queue that answers `rows` questions at a time."""
 
 
 class Recipe(Protocol):
@@ -158,6 +173,9 @@ class Recipe(Protocol):
 
 class Engine(Protocol):
     """Where annotators run."""
+
+    seconds_waiting: float
+    """How long the device has waited for pictures to be read."""
 
     def run(self, refs: Iterable[ImageRef]) -> Iterator[list[Record | Failure]]:
         """Annotate the pictures, a batch at a time; every ref comes back exactly once."""

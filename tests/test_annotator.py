@@ -24,11 +24,11 @@ pixels = np.zeros((3, found.image_size, found.image_size), np.uint8)
 pictures = [
     Picture(ImageRef(str(i), b"", 0, 0), "", pixels, 96, 96) for i in range(batch)
 ]
-annotator.annotate(pictures[:1])  # whatever is allocated once
+list(annotator.annotate([pictures[:1]]))  # whatever is allocated once
 annotator.generation = Generation(16, beams, 0, False)
 used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (used + (spare << 20),) * 2)
-outcomes = annotator.annotate(pictures)
+outcomes = [o for some in annotator.annotate([pictures]) for o in some]
 print(json.dumps([annotator.batch_size, [getattr(o, "kind", "ok") for o in outcomes]]))
 """
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from asking import ask
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
@@ -67,7 +68,7 @@ def test_answers_are_those_of_the_librarys_own_pipeline(
 ) -> None:
     generation = replace(GREEDY, num_beams=beams)
     features = model.encode(pictures[:4])
-    answers = model.answer(features, [(i, question) for i in range(4)], generation)
+    answers = ask(model, features, [(i, question) for i in range(4)], generation)
     for picture, answer in zip(pictures, answers, strict=False):
         prompt = f"{question.task}{question.text or ''}"
         tokens = reference_tokens(model, scenes / picture.ref.key, prompt, beams)
@@ -87,16 +88,19 @@ def test_an_answer_never_depends_on_its_neighbours(
             Question(GROUNDING, "red star<and>green cross<and>white rectangle"),
         )
     ]
-    together = model.answer(model.encode(pictures), asked, GREEDY)
+    together = ask(model, model.encode(pictures), asked, GREEDY)
     for (i, question), answer in zip(asked, together, strict=True):
-        (alone,) = model.answer(model.encode([pictures[i]]), [(0, question)], GREEDY)
+        (alone,) = ask(model, model.encode([pictures[i]]), [(0, question)], GREEDY)
         assert (alone.data, alone.ends, alone.kinds) == (answer.data, answer.ends, answer.kinds)
         assert np.allclose(alone.logprobs, answer.logprobs, atol=1e-3)
 
 
-def test_log_probabilities_are_the_models_own(model: Florence, pictures: list[Picture]) -> None:
+@pytest.mark.parametrize("beams", [1, 3])
+def test_log_probabilities_are_the_models_own(
+    model: Florence, pictures: list[Picture], beams: int
+) -> None:
     features = model.encode(pictures[:1])
-    (answer,) = model.answer(features, [(0, Question(OD))], GREEDY)
+    (answer,) = ask(model, features, [(0, Question(OD))], replace(GREEDY, num_beams=beams))
     prompt = model.vocabulary.prompt_ids(tasks.prompt(Question(OD)))
     embedded = model.network.get_input_embeddings()(torch.tensor([prompt]))
     start = 0
@@ -123,17 +127,20 @@ def test_a_cut_answer_is_marked_and_asked_again_with_twice_the_limit(
 ) -> None:
     features = model.encode(pictures)
     asked = [(i, Question(OD)) for i in range(len(pictures))]
-    whole = model.answer(features, asked, GREEDY)
+    whole = ask(model, features, asked, GREEDY)
     assert not any(answer.truncated for answer in whole)
     longest = max(len(answer.ends) for answer in whole)
 
     short = replace(GREEDY, max_new_tokens=6, retry_truncated=False)
-    cut = model.answer(features, asked, short)
+    cut = ask(model, features, asked, short)
     for answer, full in zip(cut, whole, strict=True):
         assert answer.truncated == (len(full.ends) + 1 >= 6)
         assert full.data.startswith(answer.data)
-    again = model.answer(
-        features, asked, replace(GREEDY, max_new_tokens=longest // 2 + 2, retry_truncated=True)
+    again = ask(
+        model,
+        features,
+        asked,
+        replace(GREEDY, max_new_tokens=longest // 2 + 2, retry_truncated=True),
     )
     assert [answer.data for answer in again] == [answer.data for answer in whole]
     assert not any(answer.truncated for answer in again)
@@ -267,6 +274,15 @@ def test_cuda_that_is_absent_is_refused() -> None:
         devices.resolve_attention("flash_attention_2", CPU, torch.float32)
 
 
-def test_auto_is_float32_and_sdpa_on_a_cpu() -> None:
-    assert devices.resolve_dtype("auto", CPU, is_embedded=False) is torch.float32
+@pytest.mark.parametrize("has_bfloat16", [False, True])
+def test_auto_is_bfloat16_where_the_processor_multiplies_it(
+    monkeypatch: pytest.MonkeyPatch, has_bfloat16: bool
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": has_bfloat16})
+    expected = torch.bfloat16 if has_bfloat16 else torch.float32
+    assert devices.resolve_dtype("auto", CPU, is_embedded=False) is expected
+    assert devices.resolve_dtype("auto", CPU, is_embedded=True) is torch.float32
+
+
+def test_auto_attention_is_sdpa_on_a_cpu() -> None:
     assert devices.resolve_attention("auto", CPU, torch.float32) == "sdpa"

@@ -16,7 +16,7 @@ def resume(
         ),
     ] = None,
     batch_size: Annotated[
-        int | None, typer.Option(metavar="N", help="Another batch size than the last run's.")
+        str | None, typer.Option(metavar="N|auto", help="Another batch size than the last run's.")
     ] = None,
     retry_failed: options.RetryFailed = False,
     overwrite: options.Overwrite = False,

@@ -93,10 +93,11 @@ def run(
         ),
     ] = None,
     batch_size: Annotated[
-        int | None,
+        str | None,
         typer.Option(
-            metavar="N",
-            help="Pictures, and questions, at once; halved when memory runs out. [default: 8]",
+            metavar="N|auto",
+            help="Pictures, and questions, at once; halved when memory runs out. [default: auto, "
+            "what fits a CUDA device's memory, elsewhere 8]",
             rich_help_panel=MODEL,
         ),
     ] = None,
@@ -130,6 +131,15 @@ def run(
             metavar="N",
             help="Forbid N tokens in a row from coming twice; 0 allows it, which suits crowded "
             "pictures. [default: the checkpoint's own]",
+            rich_help_panel=MODEL,
+        ),
+    ] = None,
+    constrain: Annotated[
+        str | None,
+        typer.Option(
+            metavar="off|form|labels",
+            help="Hold every answer to the form of its task, so that no box is torn; labels also "
+            "lets <OD> say nothing but your classes. [default: off]",
             rich_help_panel=MODEL,
         ),
     ] = None,

@@ -153,6 +153,12 @@ def _remarks(summary: dict[str, Any]) -> list[str]:
     if skipped := summary["run"].get("skipped"):
         some = "; ".join(f"{entry['name']}: {entry['reason']}" for entry in skipped[:3])
         remarks.append(f"skipped {len(skipped)}: {some}")
+    waited = summary["run"].get("seconds_waiting_for_pictures", 0.0)
+    if waited > max(5.0, 0.2 * summary["run"]["seconds"]):
+        remarks.append(
+            f"{waited:.0f} of {summary['run']['seconds']:.0f} seconds went into waiting for "
+            "pictures: more --workers may help"
+        )
     if pending := summary["images"]["pending"]:
         remarks.append(f"{pending} pictures are not annotated yet")
     return remarks

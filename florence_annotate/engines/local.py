@@ -1,21 +1,29 @@
 """One annotator on one device of this machine, fed by the DataLoader."""
 
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from florence_annotate.annotator import Annotator
-from florence_annotate.loading import LoadingOptions, load_batches
-from florence_annotate.types import Failure, ImageRef, Picture, Record
+from florence_annotate.loading import Loaded, LoadingOptions, load_batches
+from florence_annotate.types import Failure, ImageRef, Record
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class LocalEngine:
+    """See `florence_annotate.types.Engine`."""
+
     annotator: Annotator
     options: LoadingOptions
+    seconds_waiting: float = 0.0
 
     def run(self, refs: Iterable[ImageRef]) -> Iterator[list[Record | Failure]]:
-        """A batch of outcomes at a time; each ref comes back exactly once."""
+        """Some outcomes at a time, as they get ready; each ref comes back exactly once."""
+        yield from self.annotator.annotate(self._load(refs))
+
+    def _load(self, refs: Iterable[ImageRef]) -> Iterator[list[Loaded]]:
+        began = time.monotonic()
         for loaded in load_batches(refs, self.options):
-            outcomes: list[Record | Failure] = [x for x in loaded if isinstance(x, Failure)]
-            outcomes += self.annotator.annotate([x for x in loaded if isinstance(x, Picture)])
-            yield outcomes
+            self.seconds_waiting += time.monotonic() - began
+            yield loaded
+            began = time.monotonic()

@@ -201,7 +201,7 @@ def _known_labels(folder: Path, name: str) -> frozenset[str]:
     return frozenset(line.strip() for line in text.splitlines() if line.strip())
 
 
-def load_weights(checkpoint: Checkpoint, dtype: "torch.dtype", attention: str) -> Any:
+def load_weights(checkpoint: Checkpoint, dtype: "torch.dtype") -> Any:
     """transformers' `Florence2ForConditionalGeneration` on the CPU, held to its configuration.
 
     Raises CheckpointError where a tensor is missing, unexpected or of another shape: such a model
@@ -215,7 +215,7 @@ def load_weights(checkpoint: Checkpoint, dtype: "torch.dtype", attention: str) -
         model, report = Florence2ForConditionalGeneration.from_pretrained(
             checkpoint.folder,
             dtype=dtype,
-            attn_implementation=attention,
+            attn_implementation="sdpa",
             use_safetensors=True,
             local_files_only=True,
             output_loading_info=True,

@@ -34,11 +34,20 @@ def resolve_device(asked: str) -> "torch.device":
 
 
 def resolve_dtype(asked: str, device: "torch.device", *, is_embedded: bool) -> "torch.dtype":
-    """`auto` is bfloat16 on GPUs that have it; else, and for the embedded checkpoint, float32."""
+    """`auto` is bfloat16 where the hardware multiplies it; otherwise float32.
+
+    That is on most GPUs, and on CPUs with AVX-512 BF16 or AMX; docs/performance.md has what it
+    gives there. The embedded checkpoint is so small that it stays in float32.
+    """
     import torch
 
     if asked == "auto":
-        has_bfloat16 = device.type == "cuda" and torch.cuda.is_bf16_supported()
+        if device.type == "cpu":
+            # older releases of PyTorch can't tell
+            features: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
+            has_bfloat16 = bool(features.get("avx512_bf16") or features.get("amx_bf16"))
+        else:
+            has_bfloat16 = device.type == "cuda" and torch.cuda.is_bf16_supported()
         return torch.bfloat16 if has_bfloat16 and not is_embedded else torch.float32
     return {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}[asked]
 

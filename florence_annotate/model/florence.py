@@ -1,7 +1,7 @@
 """A loaded Florence-2: pictures in, features out; questions about features in, answers out."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -9,8 +9,14 @@ import torch
 from florence_annotate import tasks
 from florence_annotate.errors import UsageError
 from florence_annotate.model import checkpoint as checkpoints
+from florence_annotate.model.attention import attend_by
 from florence_annotate.model.checkpoint import Checkpoint
-from florence_annotate.model.decoding import Decoded, decode
+from florence_annotate.model.constraint import Constraint, compile_constraint
+from florence_annotate.model.decoder import Decoder
+from florence_annotate.model.decoding import Decoded, Decoding, Encoded
+from florence_annotate.model.encoder import Encoder
+from florence_annotate.model.rules import Rules
+from florence_annotate.model.vision import VisionTower
 from florence_annotate.model.vocabulary import Vocabulary
 from florence_annotate.types import Answer, Generation, Picture, Question
 
@@ -28,12 +34,14 @@ class Florence:
         """Raises CheckpointError for weights or a tokenizer that do not fit."""
         self.image_size = checkpoint.image_size
         self.vocabulary = Vocabulary(checkpoints.load_tokenizer(checkpoint))
-        self.network = checkpoints.load_weights(checkpoint, dtype, attention).to(device)
+        self.network = checkpoints.load_weights(checkpoint, dtype).to(device)
         self.vocabulary.refuse_misfit(self.network.config.text_config.vocab_size, checkpoint.name)
         self.device = device
         self.max_new_tokens = checkpoint.max_new_tokens
-        self._mean = torch.tensor(checkpoint.image_mean, device=device).view(3, 1, 1)
-        self._std = torch.tensor(checkpoint.image_std, device=device).view(3, 1, 1)
+        attend = attend_by(attention)
+        self._tower = VisionTower(self.network, attend, checkpoint.image_mean, checkpoint.image_std)
+        self._encoder = Encoder(self.network, attend)
+        self.decoder = Decoder(self.network, attend)
 
     def refuse_long_prompts(self, questions: Sequence[Question]) -> None:
         """Raise UsageError for a question that the encoder has too few positions for."""
@@ -59,54 +67,28 @@ class Florence:
     @torch.inference_mode()
     def encode(self, pictures: Sequence[Picture]) -> torch.Tensor:
         """Image features, shape (pictures, image tokens, d_model)."""
-        stacked = np.stack([picture.pixels for picture in pictures])
-        pixels = torch.from_numpy(stacked).to(self.device).float() / 255
-        features: torch.Tensor = self.network.get_image_features(
-            (pixels - self._mean) / self._std
-        ).pooler_output
-        return features
+        pixels = torch.from_numpy(np.stack([picture.pixels for picture in pictures]))
+        if self.device.type == "cuda":
+            # uint8 crosses the bus while the device still works on what came before
+            pixels = pixels.pin_memory()
+        return self.encode_pixels(pixels.to(self.device, non_blocking=True))
 
     @torch.inference_mode()
-    def answer(
-        self,
-        features: torch.Tensor,
-        asked: Sequence[tuple[int, Question]],
-        generation: Generation,
-    ) -> list[Answer]:
-        """Answers to (index into features, question) pairs, in their order.
+    def encode_pixels(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Image features of uint8 pixels (pictures, 3, S, S) that are on the device."""
+        return self._tower(pixels)
 
-        An answer that was cut at the token limit is asked again once with twice the limit, where
-        `generation` says so and the model's positions allow it.
-        """
-        answers = self._answer(features, asked, generation)
-        longer = min(2 * generation.max_new_tokens, self.max_new_tokens)
-        cut = [i for i, answer in enumerate(answers) if answer.truncated]
-        if cut and generation.retry_truncated and longer > generation.max_new_tokens:
-            again = replace(generation, max_new_tokens=longer)
-            retried = self._answer(features, [asked[i] for i in cut], again)
-            for i, answer in zip(cut, retried, strict=True):
-                answers[i] = answer
-        return answers
+    def answering(self, generation: Generation, rows: int) -> "FlorenceAnswering":
+        """Answers a stream of questions, `rows` of them at a time."""
+        return FlorenceAnswering(self, generation, rows)
 
-    def _answer(
-        self,
-        features: torch.Tensor,
-        asked: Sequence[tuple[int, Question]],
-        generation: Generation,
-    ) -> list[Answer]:
-        prompts = [self.vocabulary.prompt_ids(tasks.prompt(question)) for _, question in asked]
-        indices = torch.tensor([index for index, _ in asked], device=self.device)
-        hidden, mask = self._read_prompts(features[indices], prompts)
-        decoded = decode(self.network, hidden, mask, generation)
-        return [
-            self._as_answer(question, row)
-            for (_, question), row in zip(asked, decoded, strict=True)
-        ]
-
-    def _read_prompts(
+    def read_prompts(
         self, features: torch.Tensor, prompts: Sequence[Sequence[int]]
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Encoder states (questions, image tokens + longest prompt, d_model) and their mask."""
+        """Encoder states (prompts, positions, d_model) and their mask (prompts, positions).
+
+        `features` are those of the image that each prompt is about.
+        """
         longest = max(len(prompt) for prompt in prompts)
         ids = torch.tensor(
             [[*prompt, *[self.vocabulary.pad_id] * (longest - len(prompt))] for prompt in prompts],
@@ -114,16 +96,81 @@ class Florence:
         )
         lengths = torch.tensor([[len(prompt)] for prompt in prompts], device=self.device)
         text_mask = torch.arange(longest, device=self.device) < lengths
-        mask = torch.cat([text_mask.new_ones(features.shape[:2]), text_mask], dim=1).long()
+        mask = torch.cat([text_mask.new_ones(features.shape[:2]), text_mask], dim=1)
         embedded = self.network.get_input_embeddings()(ids)
         joined = torch.cat([features.to(embedded.dtype), embedded], dim=1)
-        encoder = self.network.get_encoder()
-        return encoder(inputs_embeds=joined, attention_mask=mask).last_hidden_state, mask
+        is_padded = any(len(prompt) < longest for prompt in prompts)
+        return self._encoder(joined, mask if is_padded else None), mask
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    ticket: int
+    features: torch.Tensor
+    question: Question
+
+
+class FlorenceAnswering:
+    """The questions that wait and those in flight. See `florence_annotate.types.Answering`."""
+
+    def __init__(self, model: Florence, generation: Generation, rows: int) -> None:
+        self._model, self._generation = model, generation
+        settings = model.network.generation_config
+        rules = Rules(
+            start=settings.decoder_start_token_id,
+            end=settings.eos_token_id,
+            forced_first=settings.forced_bos_token_id,
+            forced_last=settings.forced_eos_token_id,
+            beams=generation.num_beams,
+            no_repeat_ngram=generation.no_repeat_ngram,
+            constraint=self._compile_constraint() if generation.constrain != "off" else None,
+        )
+        # asking a cut answer again with twice the limit is the same as going on
+        limit = generation.max_new_tokens * (2 if generation.retry_truncated else 1)
+        limit = max(generation.max_new_tokens, min(limit, model.max_new_tokens))
+        self._constraint = rules.constraint
+        self._decoding = Decoding[_Asked](model.decoder, rules, rows, limit, self._encode)
+
+    @property
+    def free(self) -> int:
+        return self._decoding.free
+
+    def ask(self, ticket: int, features: torch.Tensor, question: Question) -> None:
+        self._decoding.ask(_Asked(ticket, features, question))
+
+    @torch.inference_mode()
+    def answers(self) -> list[tuple[int, Answer]]:
+        return [
+            (asked.ticket, self._as_answer(asked.question, decoded))
+            for asked, decoded in self._decoding.answers()
+        ]
+
+    def _encode(self, asked: Sequence[_Asked]) -> Encoded:
+        vocabulary = self._model.vocabulary
+        prompts = [vocabulary.prompt_ids(tasks.prompt(each.question)) for each in asked]
+        features = torch.stack([each.features for each in asked])
+        states, mask = self._model.read_prompts(features, prompts)
+        starts = [0] * len(asked)
+        if self._constraint:
+            starts = [self._constraint.starts[self._form(each.question)] for each in asked]
+        return Encoded(states, mask, starts)
+
+    def _compile_constraint(self) -> Constraint:
+        forms = [self._form(Question(task.token)) for task in tasks.TASKS]
+        size = self._model.decoder.vocabulary_size
+        labels = self._generation.labels
+        return compile_constraint(self._model.vocabulary, size, forms, labels, self._model.device)
+
+    def _form(self, question: Question) -> tuple[str, bool]:
+        """The form of an answer, and whether its labels are given."""
+        is_spelled = self._generation.constrain == "labels" and question.task == tasks.OD
+        return tasks.form(question), is_spelled
 
     def _as_answer(self, question: Question, row: Decoded) -> Answer:
-        pieces = [self.vocabulary.token_bytes(token) for token in row.tokens]
+        vocabulary = self._model.vocabulary
+        pieces = [vocabulary.token_bytes(token) for token in row.tokens]
         ends = np.cumsum([len(piece) for piece in pieces], dtype=int).tolist()
-        kinds = tuple(self.vocabulary.kind(token) for token in row.tokens)
+        kinds = tuple(vocabulary.kind(token) for token in row.tokens)
         return Answer(
             question, b"".join(pieces), tuple(ends), kinds, tuple(row.logprobs), row.truncated
         )

@@ -1,10 +1,11 @@
 """Token ids ↔ the bytes that they stand for, and what kind of token each is."""
 
-from collections.abc import Sequence
 from typing import Any
 
 from florence_annotate.errors import CheckpointError
 from florence_annotate.types import TokenKind
+
+_FORM_LETTERS = {"<sep>": "s", "<poly>": "p", "</poly>": "q"}
 
 
 class Vocabulary:
@@ -35,8 +36,18 @@ class Vocabulary:
 
     def prompt_ids(self, prompt: str) -> list[int]:
         """`<s>` prompt `</s>`."""
-        ids: Sequence[int] = self._tokenizer.encode(prompt, add_special_tokens=False).ids
-        return [self.bos_id, *ids, self.eos_id]
+        return [self.bos_id, *self.text_ids(prompt), self.eos_id]
+
+    def text_ids(self, text: str) -> list[int]:
+        """Text as it stands in an answer."""
+        ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False).ids
+        return ids
+
+    def form_letter(self, token: int) -> str | None:
+        """The letter of `florence_annotate.tasks.FORMS`; None for tokens that are in no form."""
+        if self.kind(token) is TokenKind.CONTROL:
+            return _FORM_LETTERS.get(self._added[token])
+        return "l" if self.kind(token) is TokenKind.LOCATION else "t"
 
     def kind(self, token: int) -> TokenKind:
         if self._first_location <= token < self._first_location + 1000:

@@ -1,0 +1,47 @@
+"""Image features and prompts → encoder states: BART's encoder over the library's modules."""
+
+from typing import Any
+
+import torch
+from einops import rearrange
+from torch import Tensor
+
+from florence_annotate.model.attention import Attend
+from florence_annotate.model.products import affine, feed_forward, join, linear
+
+
+class Encoder:
+    """The text encoder of a `Florence2ForConditionalGeneration`."""
+
+    def __init__(self, network: Any, attend: Attend) -> None:
+        self._encoder = network.model.language_model.encoder
+        self._attend = attend
+        self._heads = network.config.text_config.encoder_attention_heads
+        self._layers = [
+            (layer, join(layer.self_attn.q_proj, layer.self_attn.k_proj, layer.self_attn.v_proj))
+            for layer in self._encoder.layers
+        ]
+
+    def __call__(self, embeddings: Tensor, mask: Tensor | None) -> Tensor:
+        """States (N, S, d_model) for embeddings of that shape.
+
+        `mask` (N, S) says which positions count; None where all do, which is faster.
+        """
+        positions = self._encoder.embed_positions
+        states: Tensor = self._encoder.layernorm_embedding(
+            embeddings + positions.weight[positions.offset :][: embeddings.shape[1]]
+        )
+        hidden = None
+        if mask is not None:
+            hidden = torch.zeros_like(mask, dtype=states.dtype).masked_fill(~mask, -torch.inf)
+            hidden = hidden[:, None, None]
+        for layer, joined in self._layers:
+            query, key, value = rearrange(
+                linear(states, joined), "n s (three h d) -> three n h s d", three=3, h=self._heads
+            ).unbind(0)
+            mixed = rearrange(self._attend(query, key, value, hidden), "n h s d -> n s (h d)")
+            states = states + linear(mixed, affine(layer.self_attn.out_proj))
+            states = layer.self_attn_layer_norm(states)
+            states = states + feed_forward(states, layer.fc1, layer.fc2, layer.activation_fn)
+            states = layer.final_layer_norm(states)
+        return states
