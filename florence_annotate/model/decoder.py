@@ -15,7 +15,7 @@ import torch
 from einops import rearrange
 from torch import Tensor
 
-from florence_annotate.model.attention import Attend
+from florence_annotate.model.attention import Attend, attend_few
 from florence_annotate.model.products import affine, feed_forward, join, linear
 
 
@@ -23,20 +23,18 @@ from florence_annotate.model.products import affine, feed_forward, join, linear
 class Caches:
     """Keys and values of every row, a tensor a decoder layer."""
 
-    keys: list[Tensor]
-    """(R, H, P · B, D / H); place p · B + b is what beam b wrote at position p."""
-    values: list[Tensor]
-    source_keys: list[Tensor]
-    """(R, H, S, D / H)"""
-    source_values: list[Tensor]
+    past: list[Tensor]
+    """Keys and values (2, R, H, P · B, D / H); place p · B + b is what beam b wrote at p."""
+    source: list[Tensor]
+    """Keys and values (2, R, H, S, D / H)."""
     source_mask: Tensor
     """(R, 1, 1, S): 0 for a source position, -inf for padding."""
 
     def take_over(self, smaller: "Caches") -> None:
         """Copy what smaller caches of as many rows hold."""
         pairs = [(self.source_mask, smaller.source_mask)]
-        for name in ("keys", "values", "source_keys", "source_values"):
-            pairs += zip(getattr(self, name), getattr(smaller, name), strict=True)
+        pairs += zip(self.past, smaller.past, strict=True)
+        pairs += zip(self.source, smaller.source, strict=True)
         self.source_mask.fill_(-torch.inf)
         for to, held in pairs:
             to[tuple(slice(size) for size in held.shape)] = held
@@ -46,7 +44,7 @@ class Decoder:
     """The decoder and the output layer of a `Florence2ForConditionalGeneration`."""
 
     def __init__(self, network: Any, attend: Attend) -> None:
-        self._attend = attend
+        self._attend = attend_few(attend)
         self._decoder = network.model.language_model.decoder
         self._output = network.lm_head
         config = network.config.text_config
@@ -69,24 +67,20 @@ class Decoder:
         """Empty caches."""
 
         def each(length: int) -> list[Tensor]:
-            shape = (rows, self._heads, length, self._head_size)
+            shape = (2, rows, self._heads, length, self._head_size)
             return [torch.zeros(shape, dtype=self._dtype, device=self.device) for _ in self._layers]
 
         mask = torch.zeros((rows, 1, 1, source), dtype=self._dtype, device=self.device)
-        return Caches(
-            each(positions * beams), each(positions * beams), each(source), each(source), mask
-        )
+        return Caches(each(positions * beams), each(source), mask)
 
     def place_source(self, caches: Caches, rows: Tensor, encoded: Tensor, mask: Tensor) -> None:
         """Write encoder states (N, s ≤ S, D) with their mask (N, s) into N rows."""
         length = encoded.shape[1]
         for index, (_, _, joined) in enumerate(self._layers):
             both = linear(encoded, joined)
-            keys, values = rearrange(
+            caches.source[index][:, rows, :, :length] = rearrange(
                 both, "n s (two h d) -> two n h s d", two=2, h=self._heads
-            ).unbind(0)
-            caches.source_keys[index][rows, :, :length] = keys
-            caches.source_values[index][rows, :, :length] = values
+            )
         padding = torch.full_like(caches.source_mask[rows], -torch.inf)
         padding[:, 0, 0, :length].masked_fill_(mask.bool(), 0)
         caches.source_mask[rows] = padding
@@ -113,25 +107,15 @@ class Decoder:
         )
         states = self._decoder.layernorm_embedding(states)
         for index, (layer, joined, _) in enumerate(self._layers):
-            query, key, value = (
-                linear(states, joined).view(rows, beams, 3, self._heads, self._head_size).unbind(2)
-            )
-            keys, values = caches.keys[index], caches.values[index]
-            keys[lines, :, places] = key
-            values[lines, :, places] = value
-            mixed = self._mix(
-                query, keys[:rows, :, : width * beams], values[:rows, :, : width * beams], mask
-            )
+            query_key_value = linear(states, joined).view(rows, beams, 3, self._heads, -1)
+            past, source = caches.past[index], caches.source[index]
+            past[:, lines, :, places] = query_key_value[:, :, 1:]
+            mixed = self._mix(query_key_value[:, :, 0], past[:, :rows, :, : width * beams], mask)
             states = states + linear(mixed, affine(layer.self_attn.out_proj))
             states = layer.self_attn_layer_norm(states)
             query = linear(states, affine(layer.encoder_attn.q_proj))
             query = query.view(rows, beams, self._heads, -1)
-            mixed = self._mix(
-                query,
-                caches.source_keys[index][:rows],
-                caches.source_values[index][:rows],
-                caches.source_mask[:rows],
-            )
+            mixed = self._mix(query, source[:, :rows], caches.source_mask[:rows])
             states = states + linear(mixed, affine(layer.encoder_attn.out_proj))
             states = layer.encoder_attn_layer_norm(states)
             states = states + feed_forward(states, layer.fc1, layer.fc2, layer.activation_fn)
@@ -141,13 +125,14 @@ class Decoder:
     def _own_past(self, positions: Tensor, ancestry: Tensor) -> Tensor:
         """The mask (R, 1, B, width · B) that shows each beam its own past."""
         beams, width = ancestry.shape[1:]
-        written_by = torch.arange(beams, device=ancestry.device)
-        is_own = ancestry[..., None] == written_by
         is_past = torch.arange(width, device=ancestry.device) <= positions[:, None]
-        is_seen = is_own & is_past[:, None, :, None]
+        is_seen = is_past[:, None, :, None]
+        if beams > 1:
+            is_seen = is_seen & (ancestry[..., None] == torch.arange(beams, device=ancestry.device))
         hidden = torch.zeros((), dtype=self._dtype, device=ancestry.device)
         return torch.where(is_seen, hidden, -torch.inf).flatten(2)[:, None]
 
-    def _mix(self, query: Tensor, keys: Tensor, values: Tensor, mask: Tensor) -> Tensor:
-        """Queries (R, B, H, d) over keys and values (R, H, places, d) → (R, B, H · d)."""
-        return self._attend(query.transpose(1, 2), keys, values, mask).transpose(1, 2).flatten(2)
+    def _mix(self, query: Tensor, cache: Tensor, mask: Tensor) -> Tensor:
+        """Queries (R, B, H, d) over keys and values (2, R, H, places, d) → (R, B, H · d)."""
+        mixed = self._attend(query.transpose(1, 2), cache[0], cache[1], mask)
+        return mixed.transpose(1, 2).flatten(2)

@@ -121,7 +121,7 @@ class Decoding(Generic[Ticket]):
         held = self._caches
         beams = self._rules.beams
         if held is not None:
-            has_source, has_positions = held.source_mask.shape[3], held.keys[0].shape[2] // beams
+            has_source, has_positions = held.source_mask.shape[3], held.past[0].shape[3] // beams
             if source <= has_source and positions <= has_positions:
                 return held
             source = max(source, has_source)
@@ -143,14 +143,14 @@ class Decoding(Generic[Ticket]):
         longest = max(self._steps[:count])
         caches = self._caches
         assert caches is not None
-        held = caches.keys[0].shape[2] // self._rules.beams
+        held = caches.past[0].shape[3] // self._rules.beams
         if longest > held:
             caches = self._room_for(0, 2 * held)
         if self._decoder.device.type != "cuda":
             self._advance(caches, count, longest)
             return
         count = min(len(self._places), 1 << (count - 1).bit_length())
-        width = min(-(-longest // _WIDTH_STEP) * _WIDTH_STEP, caches.keys[0].shape[2])
+        width = min(-(-longest // _WIDTH_STEP) * _WIDTH_STEP, caches.past[0].shape[3])
         self._graph(caches, count, width).replay()
 
     def _advance(self, caches: Caches, count: int, width: int) -> None:

@@ -72,6 +72,13 @@ class Rows:
         """(R, 1, 1), within the tensors also for rows that are full, which are done."""
         return self.lengths.clamp(max=self.tokens.shape[2] - 1)[:, None, None]
 
+    def append(self, tokens: Tensor, logprobs: Tensor) -> None:
+        """Put a token (R, B) behind each sequence of the rows that are not done."""
+        position, is_done = self.next_position(), self.done[:, None, None]
+        for held, new in ((self.tokens, tokens), (self.logprobs, logprobs)):
+            kept = held.gather(2, position)
+            held.scatter_(2, position, torch.where(is_done, kept, new[..., None]))
+
     def replace(self, tokens: Tensor, logprobs: Tensor) -> None:
         """Take new sequences in all rows that are not done."""
         is_done = self.done[:, None, None]

@@ -27,12 +27,11 @@ class Rules:
     """The form of the answers; None leaves it to the model."""
 
 
-def apply_rules(rules: Rules, scores: Tensor, rows: Rows) -> Tensor:
+def forbid(rules: Rules, scores: Tensor, rows: Rows) -> Tensor:
     """Scores (R · B, V) with -inf where a rule forbids a token."""
-    beams = rows.tokens.shape[1]
-    lengths = rows.lengths.repeat_interleave(beams)
     free = scores
     if 0 < rules.no_repeat_ngram <= rows.tokens.shape[2]:
+        lengths = rows.lengths.repeat_interleave(rows.tokens.shape[1])
         scores = _forbid_repeats(scores, rows.tokens.flatten(0, 1), lengths, rules.no_repeat_ngram)
     if rules.constraint:
         states = rows.states.flatten()
@@ -42,18 +41,24 @@ def apply_rules(rules: Rules, scores: Tensor, rows: Rows) -> Tensor:
             is_stuck = held.amax(1, keepdim=True) == -torch.inf
             held = torch.where(is_stuck, rules.constraint.forbid(free, states), held)
         scores = held
-    if rules.forced_first is not None:
-        scores = _force(scores, lengths == 1, rules.forced_first)
-    if rules.forced_last is not None:
-        is_last = lengths == rows.limits.repeat_interleave(beams) - 1
-        scores = _force(scores, is_last, rules.forced_last)
     return scores
 
 
-def _force(scores: Tensor, where: Tensor, token: int) -> Tensor:
-    only = torch.full_like(scores[0], -torch.inf)
-    only[token] = 0.0
-    return torch.where(where[:, None], only, scores)
+def forced_tokens(rules: Rules, rows: Rows) -> Tensor:
+    """The token that each row has to write next (R,); -1 where it may choose."""
+    forced = torch.full_like(rows.lengths, -1)
+    if rules.forced_first is not None:
+        forced.masked_fill_(rows.lengths == 1, rules.forced_first)
+    if rules.forced_last is not None:
+        forced.masked_fill_(rows.lengths == rows.limits - 1, rules.forced_last)
+    return forced
+
+
+def force(scores: Tensor, tokens: Tensor) -> Tensor:
+    """Scores (N, V) that leave nothing but the token (N,) where there is one, at a score of 0."""
+    is_it = torch.arange(scores.shape[1], device=scores.device) == tokens[:, None]
+    only = torch.zeros_like(scores).masked_fill(~is_it, -torch.inf)
+    return torch.where(tokens[:, None] < 0, scores, only)
 
 
 def _forbid_repeats(scores: Tensor, tokens: Tensor, lengths: Tensor, size: int) -> Tensor:

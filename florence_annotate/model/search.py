@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from florence_annotate.model.rows import Rows
-from florence_annotate.model.rules import Rules, apply_rules
+from florence_annotate.model.rules import Rules, forbid, force, forced_tokens
 
 _NEVER = -1.0e9
 """The score of what is not to be chosen; the number that `generate` uses."""
@@ -53,14 +53,12 @@ class Greedy:
     def choose(self, logits: Tensor, width: int) -> None:
         rows = self.rows.first(len(logits), width)
         scores = logits[:, 0].float()
-        ruled = apply_rules(self._rules, scores, rows)
-        tokens = ruled.argmax(1, keepdim=True)
-        logs = scores.gather(1, tokens) - scores.logsumexp(1, keepdim=True)
-        position = rows.next_position()
-        rows.replace(
-            rows.tokens.scatter(2, position, tokens[..., None]),
-            rows.logprobs.scatter(2, position, logs[..., None]),
+        tokens, forced = (
+            forbid(self._rules, scores, rows).argmax(1),
+            forced_tokens(self._rules, rows),
         )
+        tokens = torch.where(forced < 0, tokens, forced)[:, None]
+        rows.append(tokens, torch.log_softmax(scores, dim=1).gather(1, tokens))
         if self._rules.constraint:
             rows.states.copy_(self._rules.constraint.advance(rows.states, tokens))
         rows.lengths += ~rows.done
@@ -102,7 +100,8 @@ class BeamSearch:
         count, beams, vocabulary = logits.shape
         rows = self.rows.first(count, width)
         logs = torch.log_softmax(logits.float(), dim=2)
-        ruled = apply_rules(self._rules, logs.flatten(0, 1), rows)
+        ruled = forbid(self._rules, logs.flatten(0, 1), rows)
+        ruled = force(ruled, forced_tokens(self._rules, rows).repeat_interleave(beams))
         sums = (ruled.view(logs.shape) + self._scores[:count, :, None]).flatten(1)
         # twice as many as beams: a beam has one way to end, so that enough are left to go on
         best, places = sums.topk(2 * beams)
