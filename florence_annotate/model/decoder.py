@@ -13,10 +13,19 @@ from typing import Any
 
 import torch
 from einops import rearrange
-from torch import Tensor
+from torch import Tensor, nn
 
 from florence_annotate.model.attention import Attend, attend_few
-from florence_annotate.model.products import affine, feed_forward, join, linear
+from florence_annotate.model.products import (
+    Affine,
+    Norm,
+    affine,
+    feed_forward,
+    join,
+    linear,
+    norm,
+    normalise,
+)
 
 
 @dataclass(slots=True)
@@ -40,28 +49,42 @@ class Caches:
             to[tuple(slice(size) for size in held.shape)] = held
 
 
+@dataclass(frozen=True, slots=True)
+class _Layer:
+    """The weights of a decoder layer; looking them up in the modules takes time at every step."""
+
+    own: Affine
+    """Queries, keys and values of the self-attention."""
+    own_out: Affine
+    own_norm: Norm
+    source_query: Affine
+    source_key_value: Affine
+    source_out: Affine
+    source_norm: Norm
+    inner: Affine
+    outer: Affine
+    activation: nn.Module
+    norm: Norm
+
+
 class Decoder:
     """The decoder and the output layer of a `Florence2ForConditionalGeneration`."""
 
     def __init__(self, network: Any, attend: Attend) -> None:
         self._attend = attend_few(attend)
-        self._decoder = network.model.language_model.decoder
-        self._output = network.lm_head
+        decoder = network.model.language_model.decoder
         config = network.config.text_config
         self._heads = config.decoder_attention_heads
         self._head_size = config.d_model // self._heads
-        self.vocabulary_size: int = self._output.weight.shape[0]
-        self.positions: int = config.max_position_embeddings
-        self.device: torch.device = self._output.weight.device
-        self._dtype = self._output.weight.dtype
-        self._layers = [
-            (
-                layer,
-                join(layer.self_attn.q_proj, layer.self_attn.k_proj, layer.self_attn.v_proj),
-                join(layer.encoder_attn.k_proj, layer.encoder_attn.v_proj),
-            )
-            for layer in self._decoder.layers
-        ]
+        self._embed_tokens = decoder.embed_tokens
+        self._positions: Tensor = decoder.embed_positions.weight[decoder.embed_positions.offset :]
+        self._norm = norm(decoder.layernorm_embedding)
+        self._output = affine(network.lm_head)
+        self._layers = [_read_layer(layer) for layer in decoder.layers]
+        weight = network.lm_head.weight
+        self.vocabulary_size: int = weight.shape[0]
+        self.device: torch.device = weight.device
+        self._dtype: torch.dtype = weight.dtype
 
     def allocate(self, rows: int, beams: int, positions: int, source: int) -> Caches:
         """Empty caches."""
@@ -76,9 +99,9 @@ class Decoder:
     def place_source(self, caches: Caches, rows: Tensor, encoded: Tensor, mask: Tensor) -> None:
         """Write encoder states (N, s ≤ S, D) with their mask (N, s) into N rows."""
         length = encoded.shape[1]
-        for index, (_, _, joined) in enumerate(self._layers):
-            both = linear(encoded, joined)
-            caches.source[index][:, rows, :, :length] = rearrange(
+        for layer, source in zip(self._layers, caches.source, strict=True):
+            both = linear(encoded, layer.source_key_value)
+            source[:, rows, :, :length] = rearrange(
                 both, "n s (two h d) -> two n h s d", two=2, h=self._heads
             )
         padding = torch.full_like(caches.source_mask[rows], -torch.inf)
@@ -95,32 +118,26 @@ class Decoder:
         """
         rows, beams = tokens.shape
         lines = torch.arange(rows, device=tokens.device)[:, None]
-        own = torch.arange(beams, device=tokens.device)
-        places = positions[:, None] * beams + own
-        mask = self._own_past(positions, ancestry[:, :, :width])
-        states = self._decoder.embed_tokens(tokens)
-        states = (
-            states
-            + self._decoder.embed_positions.weight[
-                positions[:, None] + self._decoder.embed_positions.offset
-            ]
-        )
-        states = self._decoder.layernorm_embedding(states)
-        for index, (layer, joined, _) in enumerate(self._layers):
-            query_key_value = linear(states, joined).view(rows, beams, 3, self._heads, -1)
-            past, source = caches.past[index], caches.source[index]
-            past[:, lines, :, places] = query_key_value[:, :, 1:]
-            mixed = self._mix(query_key_value[:, :, 0], past[:, :rows, :, : width * beams], mask)
-            states = states + linear(mixed, affine(layer.self_attn.out_proj))
-            states = layer.self_attn_layer_norm(states)
-            query = linear(states, affine(layer.encoder_attn.q_proj))
-            query = query.view(rows, beams, self._heads, -1)
-            mixed = self._mix(query, source[:, :rows], caches.source_mask[:rows])
-            states = states + linear(mixed, affine(layer.encoder_attn.out_proj))
-            states = layer.encoder_attn_layer_norm(states)
-            states = states + feed_forward(states, layer.fc1, layer.fc2, layer.activation_fn)
-            states = layer.final_layer_norm(states)
-        return linear(states, affine(self._output))
+        places = positions[:, None] * beams + torch.arange(beams, device=tokens.device)
+        own_mask = self._for_each_head(self._own_past(positions, ancestry[:, :, :width]))
+        source_mask = self._for_each_head(caches.source_mask[:rows].expand(-1, -1, beams, -1))
+        states = self._embed_tokens(tokens) + self._positions[positions][:, None]
+        states = normalise(states, self._norm)
+        for layer, past, source in zip(self._layers, caches.past, caches.source, strict=True):
+            own = linear(states, layer.own).view(rows, beams, 3, self._heads, -1)
+            past[:, lines, :, places] = own[:, :, 1:]
+            mixed = self._mix(own[:, :, 0], past[:, :rows, :, : width * beams], own_mask)
+            states = normalise(states + linear(mixed, layer.own_out), layer.own_norm)
+            query = linear(states, layer.source_query).view(rows, beams, self._heads, -1)
+            mixed = self._mix(query, source[:, :rows], source_mask)
+            states = normalise(states + linear(mixed, layer.source_out), layer.source_norm)
+            fed = feed_forward(states, layer.inner, layer.outer, layer.activation)
+            states = normalise(states + fed, layer.norm)
+        return linear(states, self._output)
+
+    def _for_each_head(self, mask: Tensor) -> Tensor:
+        """(R, 1, B, places) → (R, H, B, places), in memory, since every layer needs it."""
+        return mask.expand(-1, self._heads, -1, -1).contiguous()
 
     def _own_past(self, positions: Tensor, ancestry: Tensor) -> Tensor:
         """The mask (R, 1, B, width · B) that shows each beam its own past."""
@@ -136,3 +153,20 @@ class Decoder:
         """Queries (R, B, H, d) over keys and values (2, R, H, places, d) → (R, B, H · d)."""
         mixed = self._attend(query.transpose(1, 2), cache[0], cache[1], mask)
         return mixed.transpose(1, 2).flatten(2)
+
+
+def _read_layer(layer: Any) -> _Layer:
+    own, source = layer.self_attn, layer.encoder_attn
+    return _Layer(
+        own=join(own.q_proj, own.k_proj, own.v_proj),
+        own_out=affine(own.out_proj),
+        own_norm=norm(layer.self_attn_layer_norm),
+        source_query=affine(source.q_proj),
+        source_key_value=join(source.k_proj, source.v_proj),
+        source_out=affine(source.out_proj),
+        source_norm=norm(layer.encoder_attn_layer_norm),
+        inner=affine(layer.fc1),
+        outer=affine(layer.fc2),
+        activation=layer.activation_fn,
+        norm=norm(layer.final_layer_norm),
+    )

@@ -42,6 +42,8 @@ class Encoder:
             mixed = rearrange(self._attend(query, key, value, hidden), "n h s d -> n s (h d)")
             states = states + linear(mixed, affine(layer.self_attn.out_proj))
             states = layer.self_attn_layer_norm(states)
-            states = states + feed_forward(states, layer.fc1, layer.fc2, layer.activation_fn)
+            states = states + feed_forward(
+                states, affine(layer.fc1), affine(layer.fc2), layer.activation_fn
+            )
             states = layer.final_layer_norm(states)
         return states

@@ -15,10 +15,24 @@ Affine = tuple[Tensor, Tensor | None]
 
 _SMALL = 1 << 21
 """Multiplications below which calling oneDNN costs more than it saves."""
+_SMALL_WITH_GELU = 1 << 19
+"""The same where it spares a pass for GELU."""
+
+Norm = tuple[Tensor, Tensor, float]
+"""Weight, bias and epsilon of a layer normalisation."""
 
 
 def affine(layer: nn.Linear) -> Affine:
     return layer.weight, layer.bias
+
+
+def norm(layer: nn.LayerNorm) -> Norm:
+    return layer.weight, layer.bias, layer.eps
+
+
+def normalise(states: Tensor, layer: Norm) -> Tensor:
+    weight, bias, epsilon = layer
+    return functional.layer_norm(states, weight.shape, weight, bias, epsilon)
 
 
 def join(*layers: nn.Linear) -> Affine:
@@ -36,7 +50,7 @@ def join(*layers: nn.Linear) -> Affine:
 def linear(states: Tensor, layer: Affine, *, gelu: bool = False) -> Tensor:
     """States (…, in) through a linear layer, and through GELU (the exact one) where asked."""
     weight, bias = layer
-    if _suits_onednn(states, weight):
+    if _suits_onednn(states, weight, _SMALL_WITH_GELU if gelu else _SMALL):
         out: Tensor = torch.ops.mkldnn._linear_pointwise(
             states, weight, bias, "gelu" if gelu else "none", [], "none"
         )
@@ -45,24 +59,18 @@ def linear(states: Tensor, layer: Affine, *, gelu: bool = False) -> Tensor:
     return functional.gelu(out) if gelu else out
 
 
-def _suits_onednn(states: Tensor, weight: Tensor) -> bool:
+def _suits_onednn(states: Tensor, weight: Tensor, least: int) -> bool:
     return (
         states.device.type == "cpu"
         and states.dtype in (torch.float32, torch.bfloat16)
-        and states.numel() * weight.shape[0] >= _SMALL
+        and states.numel() * weight.shape[0] >= least
         and hasattr(torch.ops.mkldnn, "_linear_pointwise")
     )
 
 
-def feed_forward(
-    states: Tensor, inner: nn.Linear, outer: nn.Linear, activation: nn.Module
-) -> Tensor:
+def feed_forward(states: Tensor, inner: Affine, outer: Affine, activation: nn.Module) -> Tensor:
     """Two layers with an activation between them."""
-    if is_gelu(activation):
-        return linear(linear(states, affine(inner), gelu=True), affine(outer))
-    return linear(activation(linear(states, affine(inner))), affine(outer))
-
-
-def is_gelu(activation: nn.Module) -> bool:
-    """Whether it is the exact GELU, which Florence-2 uses, and not one of its approximations."""
-    return getattr(activation, "act", None) is functional.gelu
+    # the exact GELU, which Florence-2 uses, and none of its approximations
+    if getattr(activation, "act", None) is functional.gelu:
+        return linear(linear(states, inner, gelu=True), outer)
+    return linear(activation(linear(states, inner)), outer)

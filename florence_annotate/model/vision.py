@@ -81,7 +81,9 @@ def _channel_block(block: Any, states: Tensor) -> Tensor:
 
 def _feed_forward(block: Any, states: Tensor) -> Tensor:
     ffn = block.ffn
-    return states.add_(feed_forward(block.norm2(states), ffn.fc1, ffn.fc2, ffn.activation_fn))
+    return states.add_(
+        feed_forward(block.norm2(states), affine(ffn.fc1), affine(ffn.fc2), ffn.activation_fn)
+    )
 
 
 def _add_window_attention(attention: Any, normed: Tensor, states: Tensor, attend: Attend) -> None:
