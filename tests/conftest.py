@@ -104,10 +104,10 @@ def no_test_hangs() -> Iterator[None]:
     """A picture that hangs the job fails its test instead of the whole suite."""
 
     def give_up(number: int, frame: object) -> None:
-        raise TimeoutError("the test took more than 240 s")
+        raise TimeoutError("the test took more than ten minutes")
 
     previous = signal.signal(signal.SIGALRM, give_up)
-    signal.alarm(240)
+    signal.alarm(600)
     yield
     signal.alarm(0)
     signal.signal(signal.SIGALRM, previous)
