@@ -112,11 +112,14 @@ class ClassList:
         return candidates.pop() if len(candidates) == 1 else None
 
 
+_LINE_BREAKING = ("Cc", "Cs", "Zl", "Zp")
+
+
 def _refuse_bad_name(spec: ClassSpec) -> None:
     for text in (spec.name, *spec.synonyms, *([] if spec.prompt is None else [spec.prompt])):
         if not text.strip():
             raise UsageError("the class list holds an empty name: remove it")
-        if any(unicodedata.category(character) in ("Cc", "Cs") for character in text):
+        if any(unicodedata.category(character) in _LINE_BREAKING for character in text):
             raise UsageError(
                 f"class {text!r} holds a control character (a newline, a tab, …): "
                 "data.yaml and the readers of labels need a name on one line"
@@ -143,7 +146,8 @@ def read_file(path: Path) -> ClassList:
     try:
         content = yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise UsageError(f"the class file {path} is not valid YAML: {error}") from error
+        said = " ".join(str(error).split())
+        raise UsageError(f"the class file {path} is not valid YAML: {said}") from error
     return from_data(content, str(path))
 
 

@@ -203,6 +203,13 @@ def _settle(settings: dict[str, Any]) -> dict[str, Any]:
     return settings | {"classes": class_list.classes}
 
 
+_WORDS = {
+    "batch_size": "write a number from 1 on, or auto",
+    "device": "write auto, cpu, mps, cuda, or cuda:1 for the second CUDA device",
+}
+"""Where the library's own words would not help."""
+
+
 def _validate(settings: Mapping[str, Any]) -> JobSpec:
     try:
         return JobSpec.model_validate(settings)
@@ -214,7 +221,7 @@ def _validate(settings: Mapping[str, Any]) -> JobSpec:
             raise UsageError(
                 f"there is no setting {name!r}: 'florence-annotate run --help' lists them"
             ) from error
-        message = first["msg"].removeprefix("Value error, ")
+        message = _WORDS.get(name) or first["msg"].removeprefix("Value error, ")
         given = first.get("input")
         raise UsageError(f"--{name.replace('_', '-')}: {given!r} won't do: {message}") from error
 
@@ -232,7 +239,8 @@ def _read_preset(name_or_file: str) -> dict[str, Any]:
             f"there is no preset or file {name_or_file!r}: give a YAML file, or one of {known}"
         ) from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UsageError(f"the preset {path} is not valid YAML: {error}") from error
+        said = " ".join(str(error).split())
+        raise UsageError(f"the configuration {path} is not valid YAML: {said}") from error
     if content is None:
         return {}
     if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):

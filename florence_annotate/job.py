@@ -4,6 +4,8 @@ Everything that can be wrong with a request is found before the checkpoint's wei
 before anything is written.
 """
 
+import glob
+import os
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -40,6 +42,9 @@ def default_output(sources: tuple[str, ...]) -> Path:
     """`<source>-dataset` beside a single folder. Raises UsageError where there is none."""
     if len(sources) == 1:
         folder = Path(sources[0])
+        if not os.path.lexists(folder) and not glob.has_magic(sources[0]):
+            name = os.path.relpath(folder)
+            raise SourceError(f"the source {name!r} is not there: check the spelling")
         if folder.is_dir() and folder.name and folder.absolute() != Path.cwd():
             return folder.with_name(f"{folder.name}-dataset")
     raise UsageError(

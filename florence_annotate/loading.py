@@ -23,6 +23,7 @@ from florence_annotate.types import Failure, ImageRef, Picture
 Loaded = Picture | Failure
 
 _POLL_SECONDS = 2.0
+_WATCH_SECONDS = 0.5
 
 
 def default_workers() -> int:
@@ -170,8 +171,16 @@ def _load_one_by_one(refs: list[ImageRef], options: LoadingOptions) -> Iterator[
 
 def _prepare_worker(worker_id: int) -> None:
     torch.set_num_threads(1)
+    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the job decides
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # the job's own handler was inherited
+
+
+def _end_with(parent: int) -> None:
+    """End this process when its parent is gone; torch's own end waits for a pipe nobody reads."""
+    while os.getppid() == parent:
+        time.sleep(_WATCH_SECONDS)
+    os._exit(1)
 
 
 def _in_main_thread() -> bool:

@@ -17,6 +17,20 @@ except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 
+_descriptors: set[int] = set()
+"""Of the locks that this process holds."""
+
+
+def _let_go_in_child() -> None:
+    """A forked reader process must not go on holding what its parent held, when that is killed."""
+    while _descriptors:
+        os.close(_descriptors.pop())
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_let_go_in_child)
+
+
 @contextmanager
 def held(folder: Path) -> Iterator[None]:
     """Hold the folder; the system lets go of it when the process ends, however it ends.
@@ -29,6 +43,7 @@ def held(folder: Path) -> Iterator[None]:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     except OSError as error:
         raise OutputError.at(path, error) from error
+    _descriptors.add(descriptor)
     try:
         _acquire(descriptor, path)
         try:
@@ -41,6 +56,7 @@ def held(folder: Path) -> Iterator[None]:
             with suppress(OSError):
                 path.unlink()
     finally:
+        _descriptors.discard(descriptor)
         os.close(descriptor)
 
 

@@ -37,6 +37,7 @@ def test_two_classes_that_are_plurals_of_each_other_stay_apart() -> None:
         ("car,dog,Car", "'Car' is in the class list twice"),
         ("car,traffic light,traffic_light", "twice"),
         ("a\tb", "control character"),
+        ("a\u2028b", "control character"),
     ],
 )
 def test_a_list_that_makes_no_sense_is_refused_by_name(text: str, message: str) -> None:

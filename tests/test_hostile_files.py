@@ -199,3 +199,15 @@ def test_a_list_may_point_anywhere_and_nothing_is_written_outside_the_output(
     for name in result.json["files"]:
         assert out in (out / name).absolute().parents
         assert ".." not in name
+
+
+def test_a_link_to_a_name_that_is_not_utf_8(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    with open(bytes(tmp_path / "in") + b"/bad\xff\xfe.png", "wb") as file:
+        Image.new("RGB", (32, 32)).save(file, "PNG")
+    for _ in range(2):  # the second time, what the first one noted is read
+        result = annotate(tmp_path / "in", tmp_path / "out", "--images", "symlink")
+        assert result.code == 0, result.err
+    (link,) = (path for path in (tmp_path / "out" / "images").rglob("*") if path.is_symlink())
+    with Image.open(link) as image:
+        assert image.size == (32, 32)

@@ -1,5 +1,6 @@
 """Jobs that are killed, stopped or starved, and go on as if nothing had happened."""
 
+import contextlib
 import multiprocessing
 import os
 import random
@@ -174,6 +175,34 @@ def test_a_second_signal_stops_at_once(many: Path, tmp_path: Path) -> None:
     assert "Traceback" not in errors, errors
     with Journal.open_existing(tmp_path / "out") as journal:
         assert journal.counts().annotated < 60
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="processes are found in /proc")
+def test_a_killed_job_leaves_no_reader_and_no_lock_behind(many: Path, tmp_path: Path) -> None:
+    """Readers that wait to hand over a picture must not outlive the job that they read for."""
+    out = tmp_path / "out"
+    child = subprocess.Popen(
+        [sys.executable, "-m", "florence_annotate", "run", many, "-o", out, "--model", "shapes",
+         "--workers", "2", "--batch-size", "8"], stderr=subprocess.DEVNULL, text=True,
+    )  # fmt: skip
+    wait_for_progress(out, child)
+    child.kill()
+    child.communicate()
+    assert command("resume", out, "-q").code == 0  # at once: the lock went with its holder
+    for _ in range(50):
+        if not (left := processes_that_name(out)):
+            break
+        time.sleep(0.1)
+    assert not left
+
+
+def processes_that_name(out: Path) -> list[str]:
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if str(out).encode() in (process / "cmdline").read_bytes():
+                found.append(process.name)
+    return found
 
 
 SHORT_OF_DISK = """

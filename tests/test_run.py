@@ -231,7 +231,7 @@ def test_failures_are_listed_retried_and_in_the_exit_code(scenes: Path, tmp_path
     out = tmp_path / "out"
     result = annotate(source, out)
     assert result.code == 3
-    assert "1 pictures failed: florence-annotate failures" in result.out
+    assert "1 picture failed: florence-annotate failures" in result.out
     assert "broken.jpg: not-an-image (decode)" in command("failures", out).out
     assert command("failures", out, "--json").json[0]["key"] == "broken.jpg"
     assert not list((out / "labels").rglob("broken.txt"))
@@ -270,7 +270,7 @@ def test_failed_pictures_are_tried_again_only_when_asked(scenes: Path, tmp_path:
         (("in", "--format", ","), 2, "names no format"),
         (("in", "--task", "dance"), 2, "no task 'dance'"),
         (("in", "--config", "nothing"), 2, "no preset or file"),
-        (("in", "--batch-size", "none"), 2, "as an integer"),
+        (("in", "--batch-size", "none"), 2, "a number from 1 on, or auto"),
         (("in", "--device", "gpu"), 2, "--device: 'gpu'"),
         (("in", "--device", "cuda"), 1, "sees no CUDA device"),
         (("in", "--model", "./nowhere"), 1, "is not there"),
@@ -407,3 +407,12 @@ def test_the_version_is_the_packages() -> None:
     from importlib.metadata import version
 
     assert command("--version").out.strip() == f"florence-annotate {version('florence-annotate')}"
+
+
+def test_a_misspelt_source_is_said_to_be_missing_also_without_an_output(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = command("run", "imagse", "--model", "shapes")
+    assert (result.code, result.out) == (1, "")
+    assert "the source 'imagse' is not there: check the spelling" in result.err

@@ -139,7 +139,7 @@ def run(
         typer.Option(
             metavar="off|form|labels",
             help="Hold every answer to the form of its task, so that no box is torn; labels also "
-            "lets <OD> say nothing but your classes. [default: off]",
+            "lets `<OD>` say nothing but your classes. [default: off]",
             rich_help_panel=MODEL,
         ),
     ] = None,

@@ -92,7 +92,7 @@ def run(job: "Job", *, as_json: bool, quiet: bool, **how: bool) -> None:
     if not finished.within_failures:
         if quiet or as_json:
             failed = finished.summary["images"]["failed"]
-            note(f"{failed} pictures failed: {_command('failures', job.out)}")
+            note(f"{_pictures(failed)} failed: {_command('failures', job.out)}")
         raise typer.Exit(3)
 
 
@@ -124,7 +124,7 @@ def show_summary(summary: dict[str, Any], out: Path) -> None:
     for line in _written(summary, out):
         console.print(line, markup=False)
     if images["failed"]:
-        line = f"{images['failed']} pictures failed: {_command('failures', out)}"
+        line = f"{_pictures(images['failed'])} failed: {_command('failures', out)}"
         console.print(line, style="bold", markup=False)
 
 
@@ -177,6 +177,10 @@ def _written(summary: dict[str, Any], out: Path) -> list[str]:
         lines.append("  visuals/              pictures with boxes")
     lines.append("  summary.json          counts, failures, settings, versions, hashes")
     return lines
+
+
+def _pictures(count: int) -> str:
+    return "1 picture" if count == 1 else f"{count} pictures"
 
 
 def _command(name: str, out: Path) -> str:

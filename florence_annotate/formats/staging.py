@@ -201,7 +201,8 @@ def _has_content(path: bytes, content: str) -> bool:
 
 def _content(path: Path) -> str:
     if path.is_symlink():
-        return f"link:{path.readlink()}"
+        goal = os.fsencode(path.readlink())
+        return f"link:{goal.decode('utf-8', 'backslashreplace')}"
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

@@ -47,12 +47,18 @@ def write_demo(directory: Path, count: int = 24, seed: int = FIRST_SEED) -> Demo
     """
     if count < 1 or seed < 0:
         raise UsageError(f"can't paint {count} scenes from seed {seed}: use 1 or more, from 0 on")
+    names = {_name(number) for number in range(seed, seed + count)} | {GROUND_TRUTH}
+    if directory.is_dir() and not {path.name for path in directory.iterdir()} <= names:
+        raise UsageError(
+            f"{directory} holds other files: choose a new or an empty folder, so that its ground "
+            "truth is about all of its pictures"
+        )
     directory.mkdir(parents=True, exist_ok=True)
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
     for number in range(1, count + 1):
         scene = paint(seed + number - 1)
-        name = f"scene-{scene.seed}.jpg"
+        name = _name(scene.seed)
         # Without chroma subsampling: it would smear the colour of small objects.
         scene.image.save(directory / name, quality=_JPEG_QUALITY, subsampling=0)
         width, height = scene.image.size
@@ -75,6 +81,10 @@ def write_demo(directory: Path, count: int = 24, seed: int = FIRST_SEED) -> Demo
     path = directory / GROUND_TRUTH
     path.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8", newline="\n")
     return Demo(directory, path, len(images), len(annotations))
+
+
+def _name(seed: int) -> str:
+    return f"scene-{seed}.jpg"
 
 
 def _annotations(scene: Scene, image_id: int, first_id: int) -> list[dict[str, Any]]:

@@ -57,6 +57,15 @@ def test_the_same_seed_writes_the_same_files(demo: Demo, tmp_path: Path) -> None
         assert (tmp_path / file.name).read_bytes() == file.read_bytes()
 
 
+def test_a_folder_with_other_pictures_is_refused(demo: Demo, tmp_path: Path) -> None:
+    write_demo(tmp_path, count=2)
+    write_demo(tmp_path, count=3)  # the first two are the same pictures
+    before = sorted(tmp_path.iterdir())
+    with pytest.raises(FlorenceAnnotateError, match="choose a new or an empty folder"):
+        write_demo(tmp_path, count=2)
+    assert sorted(tmp_path.iterdir()) == before
+
+
 @pytest.mark.parametrize(("count", "seed"), [(0, 2_000_000), (3, -1)])
 def test_senseless_requests_are_refused(tmp_path: Path, count: int, seed: int) -> None:
     with pytest.raises(FlorenceAnnotateError):
