@@ -1,8 +1,8 @@
 """The decode loop, token for token against transformers' `generate`."""
 
+import copy
 import json
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -146,22 +146,35 @@ def questions_of_every_task() -> list[Question]:
     return [Question(task.token, texts[task.takes]) for task in tasks.TASKS]
 
 
+def score(network: Any, states: torch.Tensor, tokens: list[int]) -> float:
+    """What the search compares: the mean log-probability, here in float64."""
+    out = network.model.language_model.decoder(
+        input_ids=torch.tensor([tokens[:-1]]), encoder_hidden_states=states[None].double()
+    )
+    logs = network.lm_head(out.last_hidden_state)[0].log_softmax(-1)
+    chosen = logs[range(1, len(tokens) - 1), tokens[2:]]  # the first one is forced
+    return float(chosen.sum()) / (len(tokens) - 1)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("beams", [1, 3])
 @pytest.mark.parametrize("question", questions_of_every_task(), ids=lambda q: q.task.strip("<>"))
 def test_tokens_are_those_of_generate_on_200_scenes(
     model: Florence, question: Question, beams: int
 ) -> None:
+    """All of them, but for an answer whose score ties with the reference's in float32."""
     features = model.encode(paint_pictures(200, model.image_size))
-    generation = replace(GREEDY, num_beams=beams)
-    asked = [(i, question) for i in range(200)]
-    answers = ask(model, features, asked, generation, rows=50)
     prompt = model.vocabulary.prompt_ids(tasks.prompt(question))
     states, _ = model.read_prompts(features, [prompt] * 200)
     wanted = generate(model.network, states, beams, 0, tokens=64)
-    for answer, row in zip(answers, wanted, strict=True):
-        tokens = row[2:-1] if answer.truncated else row[2:]
-        assert answer.data == b"".join(map(model.vocabulary.token_bytes, tokens))
+    found = decode(model.network, states, beams, 0, tokens=64, rows=50)
+    others = [place for place in range(200) if found[place] != wanted[place]]
+    assert len(others) <= 1
+    for place in others:
+        exact = copy.deepcopy(model.network).double()
+        ours, reference = (score(exact, states[place], row[place]) for row in (found, wanted))
+        # a running sum of some -80 in float32 is known to within 4e-6, the mean of 40 to 1e-7 a step
+        assert ours == pytest.approx(reference, abs=1e-6)
 
 
 def base_size_network() -> Any:
