@@ -77,9 +77,7 @@ class Library:
             **inputs, max_new_tokens=tokens, num_beams=beams, do_sample=False,
             no_repeat_ngram_size=0 if beams == 1 else 3,
         )  # fmt: skip
-        texts = self.processor.batch_decode(ids, skip_special_tokens=False)
-        for text, image in zip(texts, images, strict=True):
-            self.processor.post_process_generation(text, task=question.task, image_size=image.size)
+        self.processor.batch_decode(ids, skip_special_tokens=False)
         return int((ids != 1).sum()) - len(ids)
 
 

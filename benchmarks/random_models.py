@@ -22,7 +22,7 @@ from transformers.models.florence2.configuration_florence2 import Florence2Visio
 from florence_annotate.shapes import CHECKPOINT
 
 TEXT_TOKENS = 50_265
-VOCABULARY = 51_289
+VOCABULARY = 51_290  # with the placeholder of the processor, the last one
 SIDE = 768
 
 
@@ -78,7 +78,7 @@ def _write_weights(folder: Path, size: Size) -> None:
         decoder_start_token_id=2,
     )
     model = Florence2ForConditionalGeneration(
-        Florence2Config(text_config=text, vision_config=vision, image_token_id=VOCABULARY)
+        Florence2Config(text_config=text, vision_config=vision, image_token_id=VOCABULARY - 1)
     )
     model.generation_config = GenerationConfig(
         bos_token_id=0,
