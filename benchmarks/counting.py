@@ -2,17 +2,19 @@
 
 from typing import Any
 
+from florence_annotate.model.vision import stage_sides
+
 SIDE = 768
 
 
 def image_tokens(vision: Any, side: int = SIDE) -> int:
-    return 1 + _sides(vision, side)[-1] ** 2
+    return 1 + stage_sides(vision, side)[-1] ** 2
 
 
 def vision_macs(vision: Any, side: int = SIDE) -> int:
     """Multiply-adds of the vision tower for one image."""
     total, before = 0, vision.in_channels
-    for stage, rows in enumerate(_sides(vision, side)):
+    for stage, rows in enumerate(stage_sides(vision, side)):
         width, positions = vision.embed_dim[stage], rows**2
         total += vision.patch_size[stage] ** 2 * before * width * positions
         group = width // vision.num_groups[stage]
@@ -47,13 +49,3 @@ def step_bytes(text: Any, positions: int, rows: int, beams: int, length: int, si
     weights += width * text.vocab_size
     caches = rows * 2 * width * text.decoder_layers * (positions + beams * length)
     return int(size * (weights + caches))
-
-
-def _sides(vision: Any, side: int) -> list[int]:
-    sides = []
-    for size, stride, padding in zip(
-        vision.patch_size, vision.patch_stride, vision.patch_padding, strict=True
-    ):
-        side = (side + 2 * padding - size) // stride + 1
-        sides.append(side)
-    return sides

@@ -42,20 +42,26 @@ class Annotator:
         The next batch is taken as soon as a question of it could be asked, so that the pictures
         with long answers hold nobody up.
         """
+        ready: list[Record | Failure] = []
+        for outcomes in self._as_they_end(batches):
+            ready += outcomes
+            if len(ready) >= self.batch_size:
+                yield ready
+                ready = []
+        if ready:
+            yield ready
+
+    def _as_they_end(
+        self, batches: Iterable[Sequence[Picture | Failure]]
+    ) -> Iterator[Sequence[Record | Failure]]:
         work = _Work(self)
-        outcomes: list[Record | Failure] = []
         for batch in batches:
-            outcomes += [item for item in batch if isinstance(item, Failure)]
-            outcomes += work.begin([item for item in batch if isinstance(item, Picture)])
+            yield [item for item in batch if isinstance(item, Failure)]
+            yield work.begin([item for item in batch if isinstance(item, Picture)])
             while work.answering.free <= 0:
-                outcomes += work.go_on()
-                if len(outcomes) >= self.batch_size:
-                    yield outcomes
-                    outcomes = []
+                yield work.go_on()
         while work.open:
-            outcomes += work.go_on()
-        if outcomes:
-            yield outcomes
+            yield work.go_on()
 
 
 @dataclass(slots=True)

@@ -3,7 +3,16 @@
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+
+import torch
+
+from florence_annotate.annotator import Annotator
+from florence_annotate.model import checkpoint as checkpoints
+from florence_annotate.model.florence import Florence
+from florence_annotate.recipes import DetectionRecipe
+from florence_annotate.types import Failure, Generation, ImageRef, Picture, Question
 
 CHILD = """
 import json, resource, sys
@@ -53,3 +62,21 @@ def test_out_of_memory_halves_the_batch_and_goes_on() -> None:
 def test_a_picture_that_does_not_fit_alone_is_a_failure() -> None:
     _, kinds = run_out(batch=2, spare_mib=8, beams=2000)
     assert kinds == ["out-of-memory"] * 2
+
+
+def test_pictures_that_cannot_be_read_are_handed_on_without_waiting_for_the_end() -> None:
+    found = checkpoints.find("shapes")
+    model = Florence(found, torch.device("cpu"), torch.float32, "sdpa")
+    recipe = DetectionRecipe((Question("<OD>"),))
+    annotator = Annotator(model, recipe, Generation(16, 1, 0, False), 2)
+    failure = Failure(ImageRef("x", b"", 0, 0), "decode", "truncated", "")
+    taken = 0
+
+    def batches() -> Iterator[list[Picture | Failure]]:
+        nonlocal taken
+        for _ in range(1000):
+            taken += 1
+            yield [failure, failure]
+
+    assert next(annotator.annotate(batches())) == [failure, failure]
+    assert taken == 1

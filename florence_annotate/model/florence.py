@@ -16,7 +16,7 @@ from florence_annotate.model.decoder import Decoder
 from florence_annotate.model.decoding import Decoded, Decoding, Encoded
 from florence_annotate.model.encoder import Encoder
 from florence_annotate.model.rules import Rules
-from florence_annotate.model.vision import VisionTower
+from florence_annotate.model.vision import VisionTower, stage_sides
 from florence_annotate.model.vocabulary import Vocabulary
 from florence_annotate.types import Answer, Generation, Picture, Question
 
@@ -57,12 +57,7 @@ class Florence:
 
     def _image_tokens(self) -> int:
         """One pooled token and one a cell of the vision tower's last stage."""
-        config, side = self.network.config.vision_config, self.image_size
-        for size, stride, padding in zip(
-            config.patch_size, config.patch_stride, config.patch_padding, strict=True
-        ):
-            side = (side + 2 * padding - size) // stride + 1
-        return 1 + int(side) ** 2
+        return 1 + stage_sides(self.network.config.vision_config, self.image_size)[-1] ** 2
 
     @torch.inference_mode()
     def encode(self, pictures: Sequence[Picture]) -> torch.Tensor:

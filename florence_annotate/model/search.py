@@ -53,11 +53,9 @@ class Greedy:
     def choose(self, logits: Tensor, width: int) -> None:
         rows = self.rows.first(len(logits), width)
         scores = logits[:, 0].float()
-        tokens, forced = (
-            forbid(self._rules, scores, rows).argmax(1),
-            forced_tokens(self._rules, rows),
-        )
-        tokens = torch.where(forced < 0, tokens, forced)[:, None]
+        forced = forced_tokens(self._rules, rows)
+        chosen = forbid(self._rules, scores, rows).argmax(1)
+        tokens = torch.where(forced < 0, chosen, forced)[:, None]
         rows.append(tokens, torch.log_softmax(scores, dim=1).gather(1, tokens))
         if self._rules.constraint:
             rows.states.copy_(self._rules.constraint.advance(rows.states, tokens))

@@ -22,6 +22,17 @@ from florence_annotate.model.attention import Attend
 from florence_annotate.model.products import affine, feed_forward, linear
 
 
+def stage_sides(config: Any, side: int) -> list[int]:
+    """Cells in a row after each stage of a `vision_config`, for pictures of `side` pixels."""
+    sides = []
+    for size, stride, padding in zip(
+        config.patch_size, config.patch_stride, config.patch_padding, strict=True
+    ):
+        side = (side + 2 * padding - size) // stride + 1
+        sides.append(side)
+    return sides
+
+
 class VisionTower:
     """Pixels (images, 3, S, S) in uint8 → features (images, 1 + cells, d_model)."""
 
