@@ -11,6 +11,7 @@ from florence_annotate.types import (
     Answering,
     Failure,
     Generation,
+    Loaded,
     Model,
     Picture,
     Recipe,
@@ -34,9 +35,7 @@ class Annotator:
     generation: Generation
     batch_size: int
 
-    def annotate(
-        self, batches: Iterable[Sequence[Picture | Failure]]
-    ) -> Iterator[list[Record | Failure]]:
+    def annotate(self, batches: Iterable[Sequence[Loaded]]) -> Iterator[list[Record | Failure]]:
         """One record or failure a picture, some at a time, as they get ready.
 
         The next batch is taken as soon as a question of it could be asked, so that the pictures
@@ -52,7 +51,7 @@ class Annotator:
             yield ready
 
     def _as_they_end(
-        self, batches: Iterable[Sequence[Picture | Failure]]
+        self, batches: Iterable[Sequence[Loaded]]
     ) -> Iterator[Sequence[Record | Failure]]:
         work = _Work(self)
         for batch in batches:

@@ -25,7 +25,7 @@ from florence_annotate.model.batching import fitting_batch_size
 from florence_annotate.model.device import resolve_attention, resolve_device, resolve_dtype
 from florence_annotate.model.florence import Florence
 from florence_annotate.policy import Policy
-from florence_annotate.types import Failure, Generation, ImageRef, Picture, Record
+from florence_annotate.types import Failure, Generation, ImageRef, Loaded, Picture, Record
 
 Pictorial: TypeAlias = str | os.PathLike[str] | Image.Image | np.ndarray[Any, Any]
 """A path, a PIL image, or an RGB array of uint8, shape (height, width, 3)."""
@@ -125,7 +125,7 @@ def _annotate(
     order: deque[ImageRef] = deque()
     ready: dict[int, Record | Failure] = {}  # by identity: a picture may be given twice
 
-    def load_batches() -> Iterator[list[Picture | Failure]]:
+    def load_batches() -> Iterator[list[Loaded]]:
         numbered = enumerate(pictures)
         while batch := list(islice(numbered, options.batch_size)):
             loaded = [_load(pictorial, place, options) for place, pictorial in batch]
@@ -140,7 +140,7 @@ def _annotate(
                 bar.update()
 
 
-def _load(pictorial: Pictorial, place: int, options: LoadingOptions) -> Picture | Failure:
+def _load(pictorial: Pictorial, place: int, options: LoadingOptions) -> Loaded:
     if isinstance(pictorial, str | os.PathLike):
         path = os.path.abspath(os.fsencode(pictorial))
         try:

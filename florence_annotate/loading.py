@@ -18,9 +18,8 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from florence_annotate import images
-from florence_annotate.types import Failure, ImageRef, Picture
-
-Loaded = Picture | Failure
+from florence_annotate.handover import Handover
+from florence_annotate.types import Failure, ImageRef, Loaded, Picture
 
 _POLL_SECONDS = 2.0
 _WATCH_SECONDS = 0.5
@@ -43,14 +42,24 @@ class LoadingOptions:
     """Seconds for a batch, before its pictures are taken one by one, and then for each alone."""
 
 
-class PictureDataset(Dataset[Loaded]):
-    """Indexed by the refs themselves, so that a job of any length is never held in memory."""
+Batch = tuple[int, list[ImageRef]]
+"""The slot of the handover that a batch goes to, and what to read."""
 
-    def __init__(self, options: LoadingOptions) -> None:
+
+class PictureDataset(Dataset[int]):
+    """Indexed by batches of refs, so that a job of any length is never held in memory.
+
+    An item is the slot of the handover in which the batch then is.
+    """
+
+    def __init__(self, options: LoadingOptions, handover: Handover) -> None:
         self.options = options
+        self.handover = handover
 
-    def __getitem__(self, ref: ImageRef) -> Loaded:
-        return load(ref, self.options)
+    def __getitem__(self, batch: Batch) -> int:
+        slot, refs = batch
+        self.handover.put(slot, [load(ref, self.options) for ref in refs])
+        return slot
 
 
 def load(ref: ImageRef, options: LoadingOptions) -> Loaded:
@@ -91,8 +100,8 @@ class _Batches:
             self._outstanding.append(batch)
             yield batch
 
-    def came_back(self) -> None:
-        self._outstanding.pop(0)
+    def came_back(self) -> list[ImageRef]:
+        return self._outstanding.pop(0)
 
     def take_outstanding(self) -> list[ImageRef]:
         refs = [ref for batch in self._outstanding for ref in batch]
@@ -108,11 +117,14 @@ def _load(batches: _Batches, options: LoadingOptions, prefetch: int = 2) -> Iter
             batches.came_back()
             yield loaded
         return
-    loader: DataLoader[Loaded] = DataLoader(
-        PictureDataset(options),
-        batch_sampler=batches,
+    # those ahead, and the one that came back: the loader hands out the next before it returns
+    slots = options.workers * prefetch + 1
+    handover = Handover(slots, options.batch_size, options.image_size)
+    loader: DataLoader[int] = DataLoader(
+        PictureDataset(options, handover),
+        sampler=((place % slots, refs) for place, refs in enumerate(batches)),
+        batch_size=None,
         num_workers=options.workers,
-        collate_fn=list,
         timeout=_POLL_SECONDS,
         prefetch_factor=prefetch,
         worker_init_fn=_prepare_worker,
@@ -125,19 +137,18 @@ def _load(batches: _Batches, options: LoadingOptions, prefetch: int = 2) -> Iter
         signal.signal(signal.SIGCHLD, previous)
     while True:
         try:
-            loaded = _next(iterator, options.time_limit)
+            slot = _next(iterator, options.time_limit)
         except StopIteration:
             return
-        batches.came_back()
-        yield loaded
+        yield handover.take(slot, batches.came_back())
 
 
-def _next(iterator: Any, time_limit: float) -> list[Loaded]:
+def _next(iterator: Any, time_limit: float) -> int:
     deadline = time.monotonic() + time_limit
     while True:
         try:
-            loaded: list[Loaded] = next(iterator)
-            return loaded
+            slot: int = next(iterator)
+            return slot
         except RuntimeError as error:
             is_alive = "timed out" in str(error)
             if not is_alive or time.monotonic() > deadline:

@@ -94,6 +94,9 @@ class Failure:
     message: str
 
 
+Loaded = Picture | Failure
+
+
 @dataclass(frozen=True, slots=True)
 class Instance:
     """One object that the model pointed at."""

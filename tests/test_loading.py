@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageFile
 
-from florence_annotate.loading import Loaded, LoadingOptions, load_batches
-from florence_annotate.types import Failure, ImageRef, Picture
+from florence_annotate.loading import LoadingOptions, load_batches
+from florence_annotate.types import Failure, ImageRef, Loaded, Picture
 
 DEADLY, HANGING = b"DEADLYPIC", b"HANGINGPIC"
 
@@ -89,6 +89,20 @@ def test_a_decoder_that_dies_costs_only_its_picture(tmp_path: Path, workers: int
         ("0.jpg", "ok"), ("1.jpg", "ok"), ("2.jpg", "crashed"), ("3.jpg", "ok"),
         ("4.jpg", "crashed"), ("5.jpg", "ok"), ("6.jpg", "ok"),
     ]  # fmt: skip
+
+
+def test_a_reader_that_dies_while_the_job_looks_elsewhere_is_noticed(tmp_path: Path) -> None:
+    # the batch before the deadly one waits to be taken: larger than a pipe, so that it would be
+    # cut in two if it were in one
+    listed = refs(tmp_path, [good(), good(), DEADLY, good()])
+    batches = load_batches(listed, LoadingOptions(768, 1, 1))
+    loaded = next(batches)
+    time.sleep(2)
+    loaded += [one for batch in batches for one in batch]
+    assert [outcome(one) for one in loaded] == [
+        ("0.jpg", "ok"), ("1.jpg", "ok"), ("2.jpg", "crashed"), ("3.jpg", "ok"),
+    ]  # fmt: skip
+    assert all(one.pixels.any() for one in loaded if isinstance(one, Picture))
 
 
 def test_a_decoder_that_hangs_costs_only_its_picture(tmp_path: Path) -> None:

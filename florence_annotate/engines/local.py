@@ -5,8 +5,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from florence_annotate.annotator import Annotator
-from florence_annotate.loading import Loaded, LoadingOptions, load_batches
-from florence_annotate.types import Failure, ImageRef, Record
+from florence_annotate.loading import LoadingOptions, load_batches
+from florence_annotate.types import Failure, ImageRef, Loaded, Record
 
 
 @dataclass(slots=True)
