@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from florence_annotate.model.memory import give_back_freed_memory
 from florence_annotate.types import (
     Answer,
     Answering,
@@ -147,8 +148,7 @@ class _Work:
 
     def _halve(self, tried: int) -> bool:
         """Whether there is a smaller batch to try."""
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
+        give_back_freed_memory()
         smaller = max(1, min(self._annotator.batch_size, tried) // 2)
         self._annotator.batch_size = smaller
         return tried > 1

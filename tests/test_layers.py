@@ -33,8 +33,9 @@ def model() -> Florence:
 @pytest.mark.parametrize("gelu", [False, True])
 @pytest.mark.parametrize("has_bias", [False, True])
 @pytest.mark.parametrize("rows", [(3,), (40, 50)])
+@pytest.mark.parametrize("is_packed", [False, True])
 def test_every_kernel_gives_the_same_products(
-    rows: tuple[int, ...], has_bias: bool, gelu: bool, dtype: torch.dtype
+    rows: tuple[int, ...], has_bias: bool, gelu: bool, dtype: torch.dtype, is_packed: bool
 ) -> None:
     """(3,) is too small for oneDNN, (40, 50) is not."""
     states, weight = torch.randn(*rows, 64).to(dtype), torch.randn(96, 64).to(dtype) / 8
@@ -44,7 +45,8 @@ def test_every_kernel_gives_the_same_products(
     )
     if gelu:
         expected = functional.gelu(expected)
-    out = products.linear(states, (weight, bias), gelu=gelu)
+    layer = products.Affine(weight, bias)
+    out = products.linear(states, products.pack(layer) if is_packed else layer, gelu=gelu)
     assert out.dtype is dtype
     assert torch.allclose(out.float(), expected, atol=1e-4 if dtype is torch.float32 else 0.05)
 

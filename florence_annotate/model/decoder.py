@@ -25,6 +25,7 @@ from florence_annotate.model.products import (
     linear,
     norm,
     normalise,
+    pack,
 )
 
 
@@ -79,7 +80,7 @@ class Decoder:
         self._embed_tokens = decoder.embed_tokens
         self._positions: Tensor = decoder.embed_positions.weight[decoder.embed_positions.offset :]
         self._norm = norm(decoder.layernorm_embedding)
-        self._output = affine(network.lm_head)
+        self._output = pack(affine(network.lm_head))
         self._layers = [_read_layer(layer) for layer in decoder.layers]
         weight = network.lm_head.weight
         self.vocabulary_size: int = weight.shape[0]
@@ -122,7 +123,7 @@ class Decoder:
         own_mask = self._for_each_head(self._own_past(positions, ancestry[:, :, :width]))
         source_mask = self._for_each_head(caches.source_mask[:rows].expand(-1, -1, beams, -1))
         states = self._embed_tokens(tokens) + self._positions[positions][:, None]
-        states = normalise(states, self._norm)
+        states = normalise(states.flatten(0, 1), self._norm)
         for layer, past, source in zip(self._layers, caches.past, caches.source, strict=True):
             own = linear(states, layer.own).view(rows, beams, 3, self._heads, -1)
             past[:, lines, :, places] = own[:, :, 1:]
@@ -133,7 +134,7 @@ class Decoder:
             states = normalise(states + linear(mixed, layer.source_out), layer.source_norm)
             fed = feed_forward(states, layer.inner, layer.outer, layer.activation)
             states = normalise(states + fed, layer.norm)
-        return linear(states, self._output)
+        return linear(states, self._output).view(rows, beams, -1)
 
     def _for_each_head(self, mask: Tensor) -> Tensor:
         """(R, 1, B, places) → (R, H, B, places), in memory, since every layer needs it."""
@@ -150,23 +151,23 @@ class Decoder:
         return torch.where(is_seen, hidden, -torch.inf).flatten(2)[:, None]
 
     def _mix(self, query: Tensor, cache: Tensor, mask: Tensor) -> Tensor:
-        """Queries (R, B, H, d) over keys and values (2, R, H, places, d) → (R, B, H · d)."""
+        """Queries (R, B, H, d) over keys and values (2, R, H, places, d) → (R · B, H · d)."""
         mixed = self._attend(query.transpose(1, 2), cache[0], cache[1], mask)
-        return mixed.transpose(1, 2).flatten(2)
+        return mixed.transpose(1, 2).reshape(-1, self._heads * self._head_size)
 
 
 def _read_layer(layer: Any) -> _Layer:
     own, source = layer.self_attn, layer.encoder_attn
     return _Layer(
-        own=join(own.q_proj, own.k_proj, own.v_proj),
-        own_out=affine(own.out_proj),
+        own=pack(join(own.q_proj, own.k_proj, own.v_proj)),
+        own_out=pack(affine(own.out_proj)),
         own_norm=norm(layer.self_attn_layer_norm),
-        source_query=affine(source.q_proj),
+        source_query=pack(affine(source.q_proj)),
         source_key_value=join(source.k_proj, source.v_proj),
-        source_out=affine(source.out_proj),
+        source_out=pack(affine(source.out_proj)),
         source_norm=norm(layer.encoder_attn_layer_norm),
-        inner=affine(layer.fc1),
-        outer=affine(layer.fc2),
+        inner=pack(affine(layer.fc1)),
+        outer=pack(affine(layer.fc2)),
         activation=layer.activation_fn,
         norm=norm(layer.final_layer_norm),
     )

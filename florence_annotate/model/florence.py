@@ -15,6 +15,7 @@ from florence_annotate.model.constraint import Constraint, compile_constraint
 from florence_annotate.model.decoder import Decoder
 from florence_annotate.model.decoding import Decoded, Decoding, Encoded
 from florence_annotate.model.encoder import Encoder
+from florence_annotate.model.memory import keep_freed_memory
 from florence_annotate.model.rules import Rules
 from florence_annotate.model.vision import VisionTower, stage_sides
 from florence_annotate.model.vocabulary import Vocabulary
@@ -32,6 +33,8 @@ class Florence:
         self, checkpoint: Checkpoint, device: torch.device, dtype: torch.dtype, attention: str
     ) -> None:
         """Raises CheckpointError for weights or a tokenizer that do not fit."""
+        if device.type == "cpu":
+            keep_freed_memory()
         self.image_size = checkpoint.image_size
         self.vocabulary = Vocabulary(checkpoints.load_tokenizer(checkpoint))
         self.network = checkpoints.load_weights(checkpoint, dtype).to(device)

@@ -6,24 +6,50 @@ GELU while a tile is at hand. PyTorch's own compiler calls it by the operator th
 (torch/_inductor/fx_passes/mkldnn_fusion.py). docs/performance.md has the measurements.
 """
 
+from dataclasses import dataclass
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-Affine = tuple[Tensor, Tensor | None]
-"""Weight (out, in) and bias (out,) of a linear layer."""
+_ONEDNN: Any = getattr(torch.ops.mkldnn, "_linear_pointwise", None)
+_PACK: Any = getattr(torch.ops.mkldnn, "_reorder_linear_weight", None)
+_DTYPES = (torch.float32, torch.bfloat16)
 
 _SMALL = 1 << 21
 """Multiplications below which calling oneDNN costs more than it saves."""
-_SMALL_WITH_GELU = 1 << 19
-"""The same where it spares a pass for GELU."""
+_SMALL_PACKED = 1 << 20
+_ROWS_PACKED_FOR = 16
+"""A hint for the layout; other numbers of rows are right too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Affine:
+    """A linear layer."""
+
+    weight: Tensor
+    """(out, in)"""
+    bias: Tensor | None
+    """(out,)"""
+    packed: Tensor | None = None
+    """The weight once more as oneDNN likes to read it, where the rows are too few to hide that."""
+
 
 Norm = tuple[Tensor, Tensor, float]
 """Weight, bias and epsilon of a layer normalisation."""
 
 
 def affine(layer: nn.Linear) -> Affine:
-    return layer.weight, layer.bias
+    return Affine(layer.weight, layer.bias)
+
+
+def pack(layer: Affine) -> Affine:
+    """The layer with its weight packed, on a CPU; it takes its memory twice then."""
+    if _PACK is None or not _suits_onednn(layer.weight):
+        return layer
+    packed = _PACK(layer.weight.detach(), _ROWS_PACKED_FOR)
+    return Affine(layer.weight, layer.bias, packed)
 
 
 def norm(layer: nn.LayerNorm) -> Norm:
@@ -44,28 +70,26 @@ def join(*layers: nn.Linear) -> Affine:
         end = start + layer.out_features
         layer.weight.data, layer.bias.data = weight[start:end], bias[start:end]
         start = end
-    return weight, bias
+    return Affine(weight, bias)
 
 
 def linear(states: Tensor, layer: Affine, *, gelu: bool = False) -> Tensor:
     """States (…, in) through a linear layer, and through GELU (the exact one) where asked."""
-    weight, bias = layer
-    if _suits_onednn(states, weight, _SMALL_WITH_GELU if gelu else _SMALL):
-        out: Tensor = torch.ops.mkldnn._linear_pointwise(
-            states, weight, bias, "gelu" if gelu else "none", [], "none"
-        )
-        return out
-    out = functional.linear(states, weight, bias)
+    work = states.numel() * layer.weight.shape[0]
+    weight = None
+    if layer.packed is not None:
+        weight = layer.packed if work >= _SMALL_PACKED else None
+    elif work >= _SMALL and _suits_onednn(states):
+        weight = layer.weight
+    if weight is not None:
+        fused: Tensor = _ONEDNN(states, weight, layer.bias, "gelu" if gelu else "none", [], "none")
+        return fused
+    out = functional.linear(states, layer.weight, layer.bias)
     return functional.gelu(out) if gelu else out
 
 
-def _suits_onednn(states: Tensor, weight: Tensor, least: int) -> bool:
-    return (
-        states.device.type == "cpu"
-        and states.dtype in (torch.float32, torch.bfloat16)
-        and states.numel() * weight.shape[0] >= least
-        and hasattr(torch.ops.mkldnn, "_linear_pointwise")
-    )
+def _suits_onednn(tensor: Tensor) -> bool:
+    return _ONEDNN is not None and tensor.device.type == "cpu" and tensor.dtype in _DTYPES
 
 
 def feed_forward(states: Tensor, inner: Affine, outer: Affine, activation: nn.Module) -> Tensor:
