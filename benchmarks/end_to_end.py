@@ -3,17 +3,18 @@
     python -m benchmarks.end_to_end [one | eight | precision | defaults] ...
 
 Random weights of the base size, 64 tokens an answer, on the CPU. Each table runs its contestants
-in turn on the same pictures, in one process.
+in turn on the same pictures, each in a process of its own.
 """
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 
 from benchmarks.contestants import Library, Ours, paint_files
-from benchmarks.measuring import race, save
+from benchmarks.measuring import Prepare, race, save
 from benchmarks.random_models import checkpoint_folder
 from florence_annotate.tasks import OD, OPEN_VOCABULARY
 from florence_annotate.types import Question
@@ -27,24 +28,54 @@ EIGHT = [
 ]
 
 
+@dataclass(frozen=True)
+class Work:
+    """What a contestant is to do; what it needs to be loaded in a process of its own."""
+
+    folder: Path
+    files: Sequence[Path]
+    questions: Sequence[Question]
+    beams: int
+    batch_size: int = 8
+    dtype: torch.dtype = torch.float32
+
+    def guide(self) -> Callable[[], int]:
+        library = Library(self.folder, "cpu", self.dtype)
+        return lambda: library.guide(self.files, self.questions, beams=self.beams, tokens=TOKENS)
+
+    def batched(self) -> Callable[[], int]:
+        library = Library(self.folder, "cpu", self.dtype)
+        return lambda: library.batched(
+            self.files,
+            self.questions,
+            beams=self.beams,
+            tokens=TOKENS,
+            batch_size=min(self.batch_size, len(self.files)),
+        )
+
+    def ours(self) -> Callable[[], int]:
+        ours = Ours(self.folder, "cpu", self.dtype)
+        return lambda: ours.run(
+            self.files,
+            self.questions,
+            beams=self.beams,
+            tokens=TOKENS,
+            batch_size=self.batch_size,
+        )
+
+
 class Bench:
-    """Files and models, loaded when they are first needed."""
+    """Files, a checkpoint, and how often."""
 
     def __init__(self, cache: Path, turns: int) -> None:
         self.folder = checkpoint_folder("base", cache)
         self.files = paint_files(cache / "pictures", 8)
         self.turns = turns
 
-    def library(self, dtype: torch.dtype = torch.float32) -> Library:
-        return Library(self.folder, "cpu", dtype)
-
-    def ours(self, dtype: torch.dtype = torch.float32) -> Ours:
-        return Ours(self.folder, "cpu", dtype)
-
     def table(
         self,
         name: str,
-        contestants: dict[str, Callable[[], object]],
+        contestants: dict[str, Prepare],
         pictures: int,
         bars: list[tuple[str, str, float]],
     ) -> None:
@@ -60,35 +91,33 @@ class Bench:
             ratios.append({"slower": slower, "faster": faster, "ratio": ratio, "bar": bar})
         save(
             f"end-to-end-{name}",
-            f"python -m benchmarks.end_to_end {name}",
+            f"python -m benchmarks.end_to_end {name.split('-')[0]} --turns {self.turns}",
             {
                 "pictures": pictures,
                 "tokens": TOKENS,
                 "seconds": {contestant: timing.seconds for contestant, timing in timings.items()},
+                "tokens written": {c: timing.written for c, timing in timings.items()},
                 "ratios": ratios,
             },
         )
 
 
 def one(bench: Bench) -> None:
-    library, ours, files = bench.library(), bench.ours(), bench.files
+    greedy, beams = (Work(bench.folder, bench.files, ONE, beams) for beams in (1, 3))
     bench.table(
         "one",
         {
-            "guide, 3 beams": lambda: library.guide(files, ONE, beams=3, tokens=TOKENS),
-            "guide, 1 beam": lambda: library.guide(files, ONE, beams=1, tokens=TOKENS),
-            "transformers batched, 3 beams": lambda: library.batched(
-                files, ONE, beams=3, tokens=TOKENS, batch_size=8
-            ),
-            "transformers batched, 1 beam": lambda: library.batched(
-                files, ONE, beams=1, tokens=TOKENS, batch_size=8
-            ),
-            "ours, 3 beams": lambda: ours.run(files, ONE, beams=3, tokens=TOKENS, batch_size=8),
-            "ours, 1 beam": lambda: ours.run(files, ONE, beams=1, tokens=TOKENS, batch_size=8),
+            "guide, 3 beams": beams.guide,
+            "guide, 1 beam": greedy.guide,
+            "transformers batched, 3 beams": beams.batched,
+            "transformers batched, 1 beam": greedy.batched,
+            "ours, 3 beams": beams.ours,
+            "ours, 1 beam": greedy.ours,
         },
-        len(files),
+        len(bench.files),
         [
             ("transformers batched, 1 beam", "ours, 1 beam", 1.25),
+            ("transformers batched, 3 beams", "ours, 3 beams", 1.25),
             ("guide, 1 beam", "ours, 1 beam", 1.5),
             ("guide, 3 beams", "ours, 3 beams", 2.2),
         ],
@@ -96,47 +125,45 @@ def one(bench: Bench) -> None:
 
 
 def eight(bench: Bench) -> None:
-    library, ours, files = bench.library(), bench.ours(), bench.files[:4]
+    work = Work(bench.folder, bench.files[:4], EIGHT, 1)
     bench.table(
         "eight",
-        {
-            "transformers batched": lambda: library.batched(
-                files, EIGHT, beams=1, tokens=TOKENS, batch_size=4
-            ),
-            "ours": lambda: ours.run(files, EIGHT, beams=1, tokens=TOKENS, batch_size=8),
-        },
-        len(files),
+        {"transformers batched": work.batched, "ours": work.ours},
+        len(work.files),
         [("transformers batched", "ours", 3.5)],
     )
 
 
 def precision(bench: Bench) -> None:
-    full, half, files = bench.ours(), bench.ours(torch.bfloat16), bench.files
+    full = Work(bench.folder, bench.files, ONE, 1)
+    half = replace(full, dtype=torch.bfloat16)
     bench.table(
         "precision",
         {
-            "float32": lambda: full.run(files, ONE, beams=1, tokens=TOKENS, batch_size=8),
-            "bfloat16": lambda: half.run(files, ONE, beams=1, tokens=TOKENS, batch_size=8),
+            "transformers batched, float32": full.batched,
+            "transformers batched, bfloat16": half.batched,
+            "float32": full.ours,
+            "bfloat16": half.ours,
         },
-        len(files),
-        [("float32", "bfloat16", 2.4)],
+        len(bench.files),
+        [
+            ("float32", "bfloat16", 2.4),
+            ("transformers batched, float32", "bfloat16", 2.4),
+            ("transformers batched, bfloat16", "bfloat16", 1.25),
+        ],
     )
 
 
 def defaults(bench: Bench) -> None:
-    library, ours, files = bench.library(), bench.ours(torch.bfloat16), bench.files[:2]
     for name, questions, bar in (("one", ONE, 5.0), ("eight", EIGHT, 15.0)):
-
-        def guide(questions: list[Question] = questions) -> int:
-            return library.guide(files, questions, beams=3, tokens=TOKENS)
-
-        def run(questions: list[Question] = questions) -> int:
-            return ours.run(files, questions, beams=3, tokens=TOKENS, batch_size=8)
-
+        guide = Work(bench.folder, bench.files[:2], questions, 3)
         bench.table(
             f"defaults-{name}",
-            {"guide, as printed": guide, "ours, defaults": run},
-            len(files),
+            {
+                "guide, as printed": guide.guide,
+                "ours, defaults": replace(guide, dtype=torch.bfloat16).ours,
+            },
+            len(guide.files),
             [("guide, as printed", "ours, defaults", bar)],
         )
 

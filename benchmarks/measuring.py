@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -17,29 +19,57 @@ import torch
 RESULTS = Path(__file__).parent / "results"
 
 
-@dataclass(frozen=True)
+Prepare = Callable[[], Callable[[], int]]
+"""Loads what a contestant needs; gives what is timed, which returns the tokens that it wrote."""
+
+
+@dataclass
 class Timing:
     """Seconds of each turn of a contestant, warm-up left out."""
 
     seconds: list[float]
+    written: int
 
     @property
     def median(self) -> float:
         return median(self.seconds)
 
 
-def race(contestants: Mapping[str, Callable[[], object]], turns: int) -> dict[str, Timing]:
-    """Time the contestants in turn, so that what else the machine does hits all alike."""
-    taken: dict[str, list[float]] = {name: [] for name in contestants}
+def race(contestants: Mapping[str, Prepare], turns: int) -> dict[str, Timing]:
+    """Time the contestants in turn, so that what else the machine does hits all alike.
+
+    Each lives in a process of its own: what one sets up for itself is no help to another.
+    """
+    context = get_context("spawn")
+    lines: dict[str, Connection] = {}
+    for name, prepare in contestants.items():
+        lines[name], other = context.Pipe()
+        context.Process(target=_serve, args=(prepare, other), daemon=True).start()
+        other.close()
+        lines[name].recv()  # one after the other: loading takes memory too
+    timings = {name: Timing([], 0) for name in contestants}
     for turn in range(turns + 1):
-        for name, run in contestants.items():
-            began = time.perf_counter()
-            run()
-            synchronise()
+        for name, line in lines.items():
+            line.send(None)
+            seconds, timings[name].written = line.recv()
             if turn:  # the first one warms up
-                taken[name].append(time.perf_counter() - began)
-            print(f"  {name}: {time.perf_counter() - began:.2f} s", flush=True)
-    return {name: Timing(seconds) for name, seconds in taken.items()}
+                timings[name].seconds.append(seconds)
+            print(f"  {name}: {seconds:.2f} s", flush=True)
+    return timings
+
+
+def _serve(prepare: Prepare, line: Connection) -> None:
+    run = prepare()
+    line.send(None)
+    while True:
+        try:
+            line.recv()
+        except EOFError:
+            return
+        began = time.perf_counter()
+        written = run()
+        synchronise()
+        line.send((time.perf_counter() - began, written))
 
 
 def synchronise() -> None:

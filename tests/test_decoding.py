@@ -20,7 +20,7 @@ from florence_annotate.images import model_pixels
 from florence_annotate.model import checkpoint as checkpoints
 from florence_annotate.model import layout
 from florence_annotate.model.attention import attend_by
-from florence_annotate.model.decoder import Decoder
+from florence_annotate.model.decoder import Caches, Decoder
 from florence_annotate.model.decoding import Decoding, Encoded
 from florence_annotate.model.florence import Florence
 from florence_annotate.model.rules import Rules
@@ -61,7 +61,13 @@ def features(model: Florence) -> torch.Tensor:
 
 
 def decode(
-    network: Any, states: torch.Tensor, beams: int, ngram: int, tokens: int, rows: int
+    network: Any,
+    states: torch.Tensor,
+    beams: int,
+    ngram: int,
+    tokens: int,
+    rows: int,
+    way: type[Decoding[int]] = Decoding,
 ) -> list[list[int]]:
     """The answer to each of some encoder states, in the form of `generate`, without padding."""
     rules = Rules(2, 2, 0, 2, beams, ngram)
@@ -70,7 +76,7 @@ def decode(
         chosen = states[list(tickets)]
         return Encoded(chosen, torch.ones(chosen.shape[:2]), [0] * len(chosen))
 
-    decoding = Decoding[int](Decoder(network, SDPA), rules, rows, tokens, encode)
+    decoding = way(Decoder(network, SDPA), rules, rows, tokens, encode)
     for ticket in range(len(states)):
         decoding.ask(ticket)
     answers = {}
@@ -97,6 +103,29 @@ def generate(
         early_stopping=False,
     ).tolist()
     return [row[: row.index(2, 1) + 1] for row in rows]
+
+
+class HesitantDecoding(Decoding[int]):
+    """Tries every step before it makes it, as CUDA does before it captures one."""
+
+    def _advance(self, caches: Caches, count: int, width: int) -> None:
+        if not self.is_trying:
+            self.is_trying = True
+            self._try_step(caches, count, width)
+            self.is_trying = False
+        super()._advance(caches, count, width)
+
+    is_trying = False
+
+
+@pytest.mark.parametrize("beams", [1, 3])
+def test_a_step_that_is_only_tried_leaves_no_trace(model: Florence, beams: int) -> None:
+    states = torch.randn(5, 20, model.network.config.text_config.d_model)
+    plain, hesitant = (
+        decode(model.network, states, beams, 3, 40, 3, way)
+        for way in (Decoding[int], HesitantDecoding)
+    )
+    assert hesitant == plain
 
 
 @pytest.fixture(scope="module")

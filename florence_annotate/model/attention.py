@@ -12,6 +12,9 @@ from torch.nn import functional
 Attend = Callable[[Tensor, Tensor, Tensor, Tensor | None], Tensor]
 """Queries (N, H, Q, d), keys and values (N, H, K, d), a mask to add → mixtures (N, H, Q, d)."""
 
+Memory = tuple[Tensor, Tensor]
+"""Keys and values, in the form that `FewQueries` likes."""
+
 
 def attend_by(kind: str) -> Attend:
     """`sdpa`, `eager` or `flash_attention_2`; flash-attn takes no mask, SDPA then stands in."""
@@ -22,27 +25,39 @@ def _sdpa(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Ten
     return functional.scaled_dot_product_attention(query, key, value, attn_mask=mask)
 
 
-def attend_few(attend: Attend) -> Attend:
-    """The same for a decoder's step, whose queries are few beside the keys.
+class FewQueries:
+    """The same for a decoder's steps: few queries over many keys, again and again.
 
     On a CPU two plain products read keys and values faster than SDPA's kernel, which is made for
-    blocks of queries.
+    blocks of queries. What they read is brought into their form ahead of many steps.
     """
 
-    def choose(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:
-        if query.device.type != "cpu" or mask is None:
-            return attend(query, key, value, mask)
-        queries, keys, values = (t.flatten(0, 1) for t in (query, key, value))
-        shape = (*query.shape[:3], key.shape[2])
-        likeness = torch.baddbmm(
-            mask.expand(shape).flatten(0, 1),
-            queries,
-            keys.transpose(1, 2),
-            alpha=query.shape[3] ** -0.5,
-        )
-        return torch.bmm(likeness.softmax(2), values).view(query.shape)
+    def __init__(self, attend: Attend, device: torch.device) -> None:
+        self._attend = attend
+        self._is_flat = device.type == "cpu"
 
-    return choose
+    def memory(self, keys: Tensor, values: Tensor) -> Memory:
+        """Views of keys and values (N, H, K, d), to be given back with the queries."""
+        if self._is_flat:
+            return keys.flatten(0, 1).transpose(1, 2), values.flatten(0, 1)
+        return keys, values
+
+    def mask(self, mask: Tensor, heads: int) -> Tensor:
+        """A mask (N, 1, Q, K), to be given back with the queries of every layer."""
+        whole = mask.expand(-1, heads, -1, -1).contiguous()
+        return whole.flatten(0, 1) if self._is_flat else whole
+
+    def __call__(self, query: Tensor, memory: Memory, mask: Tensor) -> Tensor:
+        """Queries (N, Q, H, d) → mixtures (N · Q, H · d)."""
+        count, queries, heads, width = query.shape
+        query = query.transpose(1, 2)
+        if self._is_flat:
+            keys, values = memory
+            likeness = torch.baddbmm(mask, query.flatten(0, 1), keys, alpha=width**-0.5)
+            mixed = torch.bmm(likeness.softmax(2), values).view(count, heads, queries, width)
+        else:
+            mixed = self._attend(query, *memory, mask)
+        return mixed.transpose(1, 2).reshape(count * queries, heads * width)
 
 
 def _eager(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:

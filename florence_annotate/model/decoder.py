@@ -15,7 +15,7 @@ import torch
 from einops import rearrange
 from torch import Tensor, nn
 
-from florence_annotate.model.attention import Attend, attend_few
+from florence_annotate.model.attention import Attend, FewQueries, Memory
 from florence_annotate.model.products import (
     Affine,
     Norm,
@@ -39,6 +39,8 @@ class Caches:
     """Keys and values (2, R, H, S, D / H)."""
     source_mask: Tensor
     """(R, 1, 1, S): 0 for a source position, -inf for padding."""
+    view: "_View | None" = None
+    """What the last step looked at."""
 
     def take_over(self, smaller: "Caches") -> None:
         """Copy what smaller caches of as many rows hold."""
@@ -72,12 +74,13 @@ class Decoder:
     """The decoder and the output layer of a `Florence2ForConditionalGeneration`."""
 
     def __init__(self, network: Any, attend: Attend) -> None:
-        self._attend = attend_few(attend)
         decoder = network.model.language_model.decoder
         config = network.config.text_config
         self._heads = config.decoder_attention_heads
         self._head_size = config.d_model // self._heads
-        self._embed_tokens = decoder.embed_tokens
+        embed = decoder.embed_tokens
+        self._embeddings: Tensor = embed.weight
+        self._embedding_scale: float = embed.embed_scale
         self._positions: Tensor = decoder.embed_positions.weight[decoder.embed_positions.offset :]
         self._norm = norm(decoder.layernorm_embedding)
         self._output = pack(affine(network.lm_head))
@@ -85,6 +88,7 @@ class Decoder:
         weight = network.lm_head.weight
         self.vocabulary_size: int = weight.shape[0]
         self.device: torch.device = weight.device
+        self._mix = FewQueries(attend, weight.device)
         self._dtype: torch.dtype = weight.dtype
 
     def allocate(self, rows: int, beams: int, positions: int, source: int) -> Caches:
@@ -118,42 +122,73 @@ class Decoder:
         `width` positions of the caches are looked at. Rows are the first R of the caches'.
         """
         rows, beams = tokens.shape
-        lines = torch.arange(rows, device=tokens.device)[:, None]
-        places = positions[:, None] * beams + torch.arange(beams, device=tokens.device)
-        own_mask = self._for_each_head(self._own_past(positions, ancestry[:, :, :width]))
-        source_mask = self._for_each_head(caches.source_mask[:rows].expand(-1, -1, beams, -1))
-        states = self._embed_tokens(tokens) + self._positions[positions][:, None]
-        states = normalise(states.flatten(0, 1), self._norm)
-        for layer, past, source in zip(self._layers, caches.past, caches.source, strict=True):
+        view = self._view(caches, rows, beams, width)
+        places = positions[:, None]
+        if beams > 1:
+            places = places * beams + view.beams
+        own_mask = self._own_past(view, positions, ancestry[:, :, :width])
+        own_mask = self._mix.mask(own_mask, self._heads)
+        source_mask = caches.source_mask[:rows].expand(-1, -1, beams, -1)
+        source_mask = self._mix.mask(source_mask, self._heads)
+        states = self._embeddings[tokens] * self._embedding_scale
+        states = (states + self._positions[positions][:, None]).flatten(0, 1)
+        states = normalise(states, self._norm)
+        for layer, past, (own_past, source) in zip(
+            self._layers, caches.past, view.memories, strict=True
+        ):
             own = linear(states, layer.own).view(rows, beams, 3, self._heads, -1)
-            past[:, lines, :, places] = own[:, :, 1:]
-            mixed = self._mix(own[:, :, 0], past[:, :rows, :, : width * beams], own_mask)
+            past[:, view.rows, :, places] = own[:, :, 1:]
+            mixed = self._mix(own[:, :, 0], own_past, own_mask)
             states = normalise(states + linear(mixed, layer.own_out), layer.own_norm)
             query = linear(states, layer.source_query).view(rows, beams, self._heads, -1)
-            mixed = self._mix(query, source[:, :rows], source_mask)
+            mixed = self._mix(query, source, source_mask)
             states = normalise(states + linear(mixed, layer.source_out), layer.source_norm)
             fed = feed_forward(states, layer.inner, layer.outer, layer.activation)
             states = normalise(states + fed, layer.norm)
         return linear(states, self._output).view(rows, beams, -1)
 
-    def _for_each_head(self, mask: Tensor) -> Tensor:
-        """(R, 1, B, places) → (R, H, B, places), in memory, since every layer needs it."""
-        return mask.expand(-1, self._heads, -1, -1).contiguous()
+    def _view(self, caches: Caches, rows: int, beams: int, width: int) -> "_View":
+        """What a step of so many rows and positions looks at; kept for the steps to come."""
+        view = caches.view
+        if view is None or view.size != (rows, beams, width):
+            memories = [
+                (
+                    self._mix.memory(*past[:, :rows, :, : width * beams]),
+                    self._mix.memory(*source[:, :rows]),
+                )
+                for past, source in zip(caches.past, caches.source, strict=True)
+            ]
+            view = caches.view = _View(
+                (rows, beams, width),
+                torch.arange(rows, device=self.device)[:, None],
+                torch.arange(beams, device=self.device),
+                torch.arange(width, device=self.device)[:, None],
+                memories,
+            )
+        return view
 
-    def _own_past(self, positions: Tensor, ancestry: Tensor) -> Tensor:
+    def _own_past(self, view: "_View", positions: Tensor, ancestry: Tensor) -> Tensor:
         """The mask (R, 1, B, width · B) that shows each beam its own past."""
-        beams, width = ancestry.shape[1:]
-        is_past = torch.arange(width, device=ancestry.device) <= positions[:, None]
-        is_seen = is_past[:, None, :, None]
-        if beams > 1:
-            is_seen = is_seen & (ancestry[..., None] == torch.arange(beams, device=ancestry.device))
-        hidden = torch.zeros((), dtype=self._dtype, device=ancestry.device)
-        return torch.where(is_seen, hidden, -torch.inf).flatten(2)[:, None]
+        is_seen = view.positions <= positions[:, None, None, None]  # (R, 1, width, 1)
+        if ancestry.shape[1] > 1:
+            is_seen = is_seen & (ancestry[..., None] == view.beams)
+        return torch.where(is_seen, 0.0, -torch.inf).to(self._dtype).flatten(2)[:, None]
 
-    def _mix(self, query: Tensor, cache: Tensor, mask: Tensor) -> Tensor:
-        """Queries (R, B, H, d) over keys and values (2, R, H, places, d) → (R · B, H · d)."""
-        mixed = self._attend(query.transpose(1, 2), cache[0], cache[1], mask)
-        return mixed.transpose(1, 2).reshape(-1, self._heads * self._head_size)
+
+@dataclass(frozen=True, slots=True)
+class _View:
+    """Views of the caches, and counters, that stay the same for many steps."""
+
+    size: tuple[int, int, int]
+    """Rows, beams, positions."""
+    rows: Tensor
+    """(R, 1)"""
+    beams: Tensor
+    """(B,)"""
+    positions: Tensor
+    """(width, 1)"""
+    memories: list[tuple[Memory, Memory]]
+    """Of each layer: its own past, and the source."""
 
 
 def _read_layer(layer: Any) -> _Layer:

@@ -26,8 +26,8 @@ _FIRST_POSITIONS = 64
 """Positions of the caches at the start; they double where an answer grows past them."""
 _SOURCE_STEP = 8
 """Source positions are rounded up to this, so that few prompts are too long for the caches."""
-_WIDTH_STEP = 64
-"""On CUDA the width of the attention is rounded up to this, to have few graphs."""
+_WIDTH_STEP, _CUDA_WIDTH_STEP = 8, 64
+"""The width of the attention is rounded up to this, to have few views, or few graphs."""
 _CUDA_LOOK = 8
 """Steps between two looks at the finished flags, which wait for the device."""
 
@@ -69,7 +69,7 @@ class Decoding(Generic[Ticket]):
         self._rules = rules
         self._encode = encode
         self._limit = 1 + max_new_tokens
-        state = Rows.allocate(rows, rules.beams, self._limit, decoder.device)
+        state = Rows.allocate(rows, rules.beams, self._limit + 1, decoder.device)
         self._search: Search = (
             Greedy(rules, state) if rules.beams == 1 else BeamSearch(rules, state)
         )
@@ -78,6 +78,8 @@ class Decoding(Generic[Ticket]):
         self._places: list[Ticket | None] = [None] * rows
         self._steps = [0] * rows
         """How many steps each row has made at most: a bound on its length without a look."""
+        self._first: tuple[tuple[int, int], Rows] | None = None
+        """How many rows and places the last step saw, and the views of them."""
         self._graphs: dict[tuple[int, int], torch.cuda.CUDAGraph] = {}
 
     @property
@@ -146,36 +148,47 @@ class Decoding(Generic[Ticket]):
         held = caches.past[0].shape[3] // self._rules.beams
         if longest > held:
             caches = self._room_for(0, 2 * held)
-        if self._decoder.device.type != "cuda":
-            self._advance(caches, count, longest)
+        is_cuda = self._decoder.device.type == "cuda"
+        step = _CUDA_WIDTH_STEP if is_cuda else _WIDTH_STEP
+        width = min(-(-longest // step) * step, caches.past[0].shape[3] // self._rules.beams)
+        if not is_cuda:
+            self._advance(caches, count, width)
             return
         count = min(len(self._places), 1 << (count - 1).bit_length())
-        width = min(-(-longest // _WIDTH_STEP) * _WIDTH_STEP, caches.past[0].shape[3])
         self._graph(caches, count, width).replay()
 
     def _advance(self, caches: Caches, count: int, width: int) -> None:
         """A step of the first `count` rows, which have `width` tokens at most."""
-        rows = self._search.rows.first(count, width)
+        if self._first is None or self._first[0] != (count, width):
+            # the next token, and a place to spare
+            self._first = (count, width), self._search.rows.first(count, width + 2)
+        rows = self._first[1]
         logits = self._decoder.step(
             rows.last_tokens(), rows.lengths - 1, caches, rows.ancestry, width
         )
-        self._search.choose(logits, width + 1)
+        self._search.choose(rows, logits)
 
     def _graph(self, caches: Caches, count: int, width: int) -> torch.cuda.CUDAGraph:
         """The captured step; capturing makes no step itself."""
         graph = self._graphs.get((count, width))
         if graph is None:
             graph = self._graphs[count, width] = torch.cuda.CUDAGraph()
-            done = self._search.rows.done[:count]
-            held = done.clone()
-            # a first run outside of the graph lets the libraries allocate; all rows stand still
-            done.fill_(True)
-            self._advance(caches, count, width)
+            self._try_step(caches, count, width)
             torch.cuda.synchronize()
             with torch.cuda.graph(graph):
                 self._advance(caches, count, width)
-            done.copy_(held)
         return graph
+
+    def _try_step(self, caches: Caches, count: int, width: int) -> None:
+        """A step that is taken back, in which libraries allocate what a capture may not.
+
+        What it writes to the caches is what the step itself will write there.
+        """
+        state = self._search.state()
+        held = [tensor.clone() for tensor in state]
+        self._advance(caches, count, width)
+        for tensor, before in zip(state, held, strict=True):
+            tensor.copy_(before)
 
     def _collect(self) -> list[tuple[Ticket, Decoded]]:
         """The answers of the rows that are done, which are free from now on."""

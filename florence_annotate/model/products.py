@@ -58,7 +58,7 @@ def norm(layer: nn.LayerNorm) -> Norm:
 
 def normalise(states: Tensor, layer: Norm) -> Tensor:
     weight, bias, epsilon = layer
-    return functional.layer_norm(states, weight.shape, weight, bias, epsilon)
+    return torch.layer_norm(states, weight.shape, weight, bias, epsilon)
 
 
 def join(*layers: nn.Linear) -> Affine:

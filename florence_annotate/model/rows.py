@@ -12,7 +12,7 @@ from torch import Tensor
 @dataclass(slots=True)
 class Rows:
     tokens: Tensor
-    """(R, B, L), the start token first."""
+    """(R, B, L), the start token first; the last place is to spare."""
     logprobs: Tensor
     """(R, B, L), float32: of each token under the model, whatever the rules then did."""
     ancestry: Tensor
@@ -54,6 +54,12 @@ class Rows:
             self.states[:count],
         )
 
+    def state(self) -> list[Tensor]:
+        """All that a step changes; not the limits."""
+        return [
+            self.tokens, self.logprobs, self.ancestry, self.lengths, self.done, self.states,
+        ]  # fmt: skip
+
     def start(self, places: Tensor, limits: Tensor, states: Tensor, token: int) -> None:
         """Begin new sequences; see `Search.start`."""
         self.tokens[places, :, 0] = token
@@ -69,15 +75,14 @@ class Rows:
         return self.tokens.gather(2, places)[..., 0]
 
     def next_position(self) -> Tensor:
-        """(R, 1, 1), within the tensors also for rows that are full, which are done."""
-        return self.lengths.clamp(max=self.tokens.shape[2] - 1)[:, None, None]
+        """(R, 1, 1): behind the last token, where also a row that is done has a place to spare."""
+        return self.lengths[:, None, None]
 
     def append(self, tokens: Tensor, logprobs: Tensor) -> None:
-        """Put a token (R, B) behind each sequence of the rows that are not done."""
-        position, is_done = self.next_position(), self.done[:, None, None]
-        for held, new in ((self.tokens, tokens), (self.logprobs, logprobs)):
-            kept = held.gather(2, position)
-            held.scatter_(2, position, torch.where(is_done, kept, new[..., None]))
+        """Put a token (R, B) behind each sequence; it counts once `lengths` says so."""
+        position = self.next_position().expand(-1, tokens.shape[1], -1)
+        self.tokens.scatter_(2, position, tokens[..., None])
+        self.logprobs.scatter_(2, position, logprobs[..., None])
 
     def replace(self, tokens: Tensor, logprobs: Tensor) -> None:
         """Take new sequences in all rows that are not done."""

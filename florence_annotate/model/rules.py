@@ -48,9 +48,9 @@ def forced_tokens(rules: Rules, rows: Rows) -> Tensor:
     """The token that each row has to write next (R,); -1 where it may choose."""
     forced = torch.full_like(rows.lengths, -1)
     if rules.forced_first is not None:
-        forced.masked_fill_(rows.lengths == 1, rules.forced_first)
+        forced = torch.where(rows.lengths == 1, rules.forced_first, forced)
     if rules.forced_last is not None:
-        forced.masked_fill_(rows.lengths == rows.limits - 1, rules.forced_last)
+        forced = torch.where(rows.lengths == rows.limits - 1, rules.forced_last, forced)
     return forced
 
 

@@ -30,14 +30,17 @@ class Search(Protocol):
         All three are (N,); `states` are where the constraint begins.
         """
 
-    def choose(self, logits: Tensor, width: int) -> None:
-        """Append a token to the first R rows that are not done; `logits` is (R, B, V).
+    def choose(self, rows: Rows, logits: Tensor) -> None:
+        """Append a token to each of the first R rows that is not done.
 
-        No sequence of these rows has more than `width` tokens afterwards.
+        `rows` are views of them, with a place to spare; `logits` is (R, B, V).
         """
 
     def result(self, place: int) -> tuple[list[int], list[float]]:
         """The best sequence of a row that is done, with its log-probabilities."""
+
+    def state(self) -> list[Tensor]:
+        """All that a step changes."""
 
 
 class Greedy:
@@ -50,8 +53,7 @@ class Greedy:
     def start(self, places: Tensor, limits: Tensor, states: Tensor) -> None:
         self.rows.start(places, limits, states, self._rules.start)
 
-    def choose(self, logits: Tensor, width: int) -> None:
-        rows = self.rows.first(len(logits), width)
+    def choose(self, rows: Rows, logits: Tensor) -> None:
         scores = logits[:, 0].float()
         forced = forced_tokens(self._rules, rows)
         chosen = forbid(self._rules, scores, rows).argmax(1)
@@ -68,6 +70,9 @@ class Greedy:
             self.rows.tokens[place, 0, :length].tolist(),
             self.rows.logprobs[place, 0, :length].tolist(),
         )
+
+    def state(self) -> list[Tensor]:
+        return self.rows.state()
 
 
 class BeamSearch:
@@ -94,9 +99,8 @@ class BeamSearch:
         self._ended_scores[places] = _NEVER
         self._is_ended[places] = False
 
-    def choose(self, logits: Tensor, width: int) -> None:
+    def choose(self, rows: Rows, logits: Tensor) -> None:
         count, beams, vocabulary = logits.shape
-        rows = self.rows.first(count, width)
         logs = torch.log_softmax(logits.float(), dim=2)
         ruled = forbid(self._rules, logs.flatten(0, 1), rows)
         ruled = force(ruled, forced_tokens(self._rules, rows).repeat_interleave(beams))
@@ -159,6 +163,17 @@ class BeamSearch:
             self._ended_tokens[place, 0, :length].tolist(),
             self._ended_logprobs[place, 0, :length].tolist(),
         )
+
+    def state(self) -> list[Tensor]:
+        return [
+            *self.rows.state(),
+            self._scores,
+            self._ended_tokens,
+            self._ended_logprobs,
+            self._ended_lengths,
+            self._ended_scores,
+            self._is_ended,
+        ]
 
 
 def _take(values: Tensor, places: Tensor) -> Tensor:
