@@ -6,6 +6,7 @@ import platform
 import subprocess
 import time
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from importlib.metadata import version
 from multiprocessing import get_context
@@ -41,20 +42,23 @@ def race(contestants: Mapping[str, Prepare], turns: int) -> dict[str, Timing]:
     Each lives in a process of its own: what one sets up for itself is no help to another.
     """
     context = get_context("spawn")
-    lines: dict[str, Connection] = {}
-    for name, prepare in contestants.items():
-        lines[name], other = context.Pipe()
-        context.Process(target=_serve, args=(prepare, other), daemon=True).start()
-        other.close()
-        lines[name].recv()  # one after the other: loading takes memory too
     timings = {name: Timing([], 0) for name in contestants}
-    for turn in range(turns + 1):
-        for name, line in lines.items():
-            line.send(None)
-            seconds, timings[name].written = line.recv()
-            if turn:  # the first one warms up
-                timings[name].seconds.append(seconds)
-            print(f"  {name}: {seconds:.2f} s", flush=True)
+    with ExitStack() as open_lines:  # a process ends when its line is closed
+        lines: dict[str, Connection] = {}
+        for name, prepare in contestants.items():
+            line, other = context.Pipe()
+            lines[name] = open_lines.enter_context(line)
+            # no daemon: those may not have readers of their own
+            context.Process(target=_serve, args=(prepare, other)).start()
+            other.close()
+            line.recv()  # one after the other: loading takes memory too
+        for turn in range(turns + 1):
+            for name, line in lines.items():
+                line.send(None)
+                seconds, timings[name].written = line.recv()
+                if turn:  # the first one warms up
+                    timings[name].seconds.append(seconds)
+                print(f"  {name}: {seconds:.2f} s", flush=True)
     return timings
 
 
