@@ -17,6 +17,7 @@ from florence_annotate.loading import LoadingOptions, default_workers, load_batc
 from florence_annotate.model import checkpoint as checkpoints
 from florence_annotate.model.device import resolve_attention
 from florence_annotate.model.florence import Florence
+from florence_annotate.model.memory import give_back_freed_memory
 from florence_annotate.recipes import DetectionRecipe
 from florence_annotate.types import Generation, ImageRef, Question, Record
 
@@ -133,6 +134,7 @@ class Ours:
     def _records(
         self, annotator: Annotator, files: Sequence[Path], batch_size: int
     ) -> Iterator[Record]:
+        give_back_freed_memory()  # as at the start of a job, when readers are forked off
         options = LoadingOptions(self.model.image_size, batch_size, default_workers())
         refs = [ImageRef(str(file), bytes(file), file.stat().st_size, 0) for file in files]
         for outcomes in annotator.annotate(load_batches(refs, options)):

@@ -93,6 +93,7 @@ class JobSpec(BaseModel):
     device: str = Field(default="auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     attention: Literal["auto", "sdpa", "eager", "flash_attention_2"] = "auto"
+    compile: bool = False
     batch_size: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
     workers: int | None = Field(default=None, ge=0)
     max_new_tokens: int | None = Field(default=None, ge=2)

@@ -7,6 +7,7 @@ before anything is written.
 import glob
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -272,6 +273,11 @@ class Job:
             note(f"batches of {batch_size}")
         else:
             batch_size = self.spec.batch_size
+        if self.spec.compile:
+            began = time.perf_counter()
+            note(f"compiling the vision tower for batches of {batch_size} …")
+            model.compile_tower(batch_size)
+            note(f"compiled in {time.perf_counter() - began:.0f} s")
         annotator = Annotator(model, self.plan.recipe, self.generation, batch_size)
         workers = default_workers() if self.spec.workers is None else self.spec.workers
         options = LoadingOptions(

@@ -80,7 +80,8 @@ def run(
         str | None,
         typer.Option(
             metavar="auto|float32|bfloat16|float16",
-            help="Number format of the model. [default: auto: bfloat16 on GPUs that have it]",
+            help="Number format of the model. [default: auto: bfloat16 where the device has it, "
+            "float32 elsewhere and for shapes]",
             rich_help_panel=MODEL,
         ),
     ] = None,
@@ -89,6 +90,16 @@ def run(
         typer.Option(
             metavar="auto|sdpa|eager|flash_attention_2",
             help="Attention kernel. [default: auto]",
+            rich_help_panel=MODEL,
+        ),
+    ] = None,
+    compile: Annotated[  # noqa: A002  # it bears the flag's name, as all do
+        bool | None,
+        typer.Option(
+            "--compile",
+            help="Compile the vision tower first: a minute or more, for long jobs on a GPU; on a "
+            "CPU nothing is gained. Needs a C++ compiler.",
+            show_default=False,
             rich_help_panel=MODEL,
         ),
     ] = None,

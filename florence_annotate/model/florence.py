@@ -1,13 +1,14 @@
 """A loaded Florence-2: pictures in, features out; questions about features in, answers out."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 
 from florence_annotate import tasks
-from florence_annotate.errors import UsageError
+from florence_annotate.errors import DeviceError, UsageError
 from florence_annotate.model import checkpoint as checkpoints
 from florence_annotate.model.attention import attend_by
 from florence_annotate.model.checkpoint import Checkpoint
@@ -43,6 +44,11 @@ class Florence:
         self.max_new_tokens = checkpoint.max_new_tokens
         attend = attend_by(attention)
         self._tower = VisionTower(self.network, attend, checkpoint.image_mean, checkpoint.image_std)
+        self._compiled: Callable[[torch.Tensor], torch.Tensor] = self._tower
+        self._compiled_for = 0
+        self._copies: Any = None
+        if device.type == "cuda":
+            self._copies = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
         self._encoder = Encoder(self.network, attend)
         self.decoder = Decoder(self.network, attend)
 
@@ -63,18 +69,53 @@ class Florence:
         return 1 + stage_sides(self.network.config.vision_config, self.image_size)[-1] ** 2
 
     @torch.inference_mode()
+    def compile_tower(self, batch_size: int) -> None:
+        """Compile the vision tower for batches of this size; others go the plain way.
+
+        Takes a minute or so. Raises DeviceError where PyTorch finds no compiler for this device.
+        """
+        from torch._dynamo.exc import TorchDynamoException
+
+        shape = (batch_size, 3, self.image_size, self.image_size)
+        blank = torch.zeros(shape, dtype=torch.uint8, device=self.device)
+        self._tower(blank[:1])  # einops notes torch at its first call; later, all would be redone
+        # frozen weights: on CPUs the compiler only then gives linear layers to oneDNN
+        options: dict[str, Any] = {"freezing": self.device.type == "cpu"}
+        compiled = torch.compile(self._tower.__call__, dynamic=False, options=options)
+        try:
+            compiled(blank)
+        except TorchDynamoException as error:
+            reason = str(error).strip().splitlines()[0]
+            raise DeviceError(
+                f"--compile: PyTorch can't compile the vision tower on {self.device}: {reason} "
+                "(it needs a C++ compiler such as g++, and Triton for CUDA devices). Leave "
+                "--compile out to go on without"
+            ) from error
+        self._compiled, self._compiled_for = compiled, batch_size
+
+    @torch.inference_mode()
     def encode(self, pictures: Sequence[Picture]) -> torch.Tensor:
         """Image features, shape (pictures, image tokens, d_model)."""
         pixels = torch.from_numpy(np.stack([picture.pixels for picture in pictures]))
-        if self.device.type == "cuda":
-            # uint8 crosses the bus while the device still works on what came before
-            pixels = pixels.pin_memory()
-        return self.encode_pixels(pixels.to(self.device, non_blocking=True))
+        return self.encode_pixels(self._to_device(pixels))
+
+    def _to_device(self, pixels: torch.Tensor) -> torch.Tensor:
+        if self._copies is None:
+            return pixels.to(self.device)
+        # uint8 crosses the bus on a stream of its own, beside what the device still computes
+        with torch.cuda.stream(self._copies):
+            moved = pixels.pin_memory().to(self.device, non_blocking=True)
+        computing = torch.cuda.current_stream(self.device)
+        computing.wait_stream(self._copies)
+        moved.record_stream(computing)
+        return moved
 
     @torch.inference_mode()
     def encode_pixels(self, pixels: torch.Tensor) -> torch.Tensor:
         """Image features of uint8 pixels (pictures, 3, S, S) that are on the device."""
-        return self._tower(pixels)
+        features: torch.Tensor
+        features = (self._compiled if len(pixels) == self._compiled_for else self._tower)(pixels)
+        return features
 
     def answering(self, generation: Generation, rows: int) -> "FlorenceAnswering":
         """Answers a stream of questions, `rows` of them at a time."""

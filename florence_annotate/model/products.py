@@ -89,6 +89,8 @@ def linear(states: Tensor, layer: Affine, *, gelu: bool = False) -> Tensor:
 
 
 def _suits_onednn(tensor: Tensor) -> bool:
+    if torch.compiler.is_compiling():
+        return False  # the compiler has its own way to oneDNN
     return _ONEDNN is not None and tensor.device.type == "cpu" and tensor.dtype in _DTYPES
 
 
