@@ -26,6 +26,13 @@ EIGHT = [
     for colour in ("red", "blue")
     for shape in ("star", "cross", "ellipse", "triangle")
 ]
+LEFT_OUT = {
+    "inference-models 0.39.6": "needs torchvision, of which no CPU build for this PyTorch was to "
+    "be had; given a local folder it calls the same generate, on CPUs in bfloat16",
+    "autodistill-florence-2 0.1.1": "needs flash-attn, which builds with CUDA alone, and loads "
+    "nothing but one hub repository, with remote code, onto CUDA",
+}
+"""Peers that the tables lack."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +105,7 @@ class Bench:
                 "seconds": {contestant: timing.seconds for contestant, timing in timings.items()},
                 "tokens written": {c: timing.written for c, timing in timings.items()},
                 "ratios": ratios,
+                "left out": LEFT_OUT,
             },
         )
 
