@@ -17,7 +17,6 @@ from florence_annotate.loading import LoadingOptions, default_workers, load_batc
 from florence_annotate.model import checkpoint as checkpoints
 from florence_annotate.model.device import resolve_attention
 from florence_annotate.model.florence import Florence
-from florence_annotate.model.memory import give_back_freed_memory
 from florence_annotate.recipes import DetectionRecipe
 from florence_annotate.types import Generation, ImageRef, Question, Record
 
@@ -96,7 +95,11 @@ class _Pictures(torch.utils.data.Dataset[Image.Image]):
 class Ours:
     """This package: the rooms that a job goes through, without journal and export."""
 
-    def __init__(self, folder: Path, device: str, dtype: torch.dtype) -> None:
+    def __init__(
+        self, folder: Path, device: str, dtype: torch.dtype, workers: int | None = None
+    ) -> None:
+        """`workers` read pictures; by default as many as a job would have."""
+        self.workers = default_workers() if workers is None else workers
         checkpoint = checkpoints.find(str(folder))
         attention = resolve_attention("auto", torch.device(device), dtype)
         self.model = Florence(checkpoint, torch.device(device), dtype, attention)
@@ -134,8 +137,7 @@ class Ours:
     def _records(
         self, annotator: Annotator, files: Sequence[Path], batch_size: int
     ) -> Iterator[Record]:
-        give_back_freed_memory()  # as at the start of a job, when readers are forked off
-        options = LoadingOptions(self.model.image_size, batch_size, default_workers())
+        options = LoadingOptions(self.model.image_size, batch_size, self.workers)
         refs = [ImageRef(str(file), bytes(file), file.stat().st_size, 0) for file in files]
         for outcomes in annotator.annotate(load_batches(refs, options)):
             for outcome in outcomes:

@@ -61,7 +61,8 @@ class Work:
         )
 
     def ours(self) -> Callable[[], int]:
-        ours = Ours(self.folder, "cpu", self.dtype)
+        # a job forks its readers before it has memory to copy; a turn of a race would fork them after
+        ours = Ours(self.folder, "cpu", self.dtype, workers=0)
         return lambda: ours.run(
             self.files,
             self.questions,
