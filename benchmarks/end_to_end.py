@@ -61,7 +61,7 @@ class Work:
         )
 
     def ours(self) -> Callable[[], int]:
-        # a job forks its readers before it has memory to copy; a turn of a race would fork them after
+        # a job forks its readers before it has memory that a fork copies; a turn of a race, after
         ours = Ours(self.folder, "cpu", self.dtype, workers=0)
         return lambda: ours.run(
             self.files,
