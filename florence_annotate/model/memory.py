@@ -8,7 +8,7 @@ import torch
 
 # parameters of mallopt, from glibc's malloc.h
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
-_NEVER = (1 << 31) - 1
+_NEVER = -1
 _LARGE = 1 << 30
 
 
