@@ -5,9 +5,13 @@ Only a small number then goes through the DataLoader's pipe, which takes it whol
 leaves the job waiting for the other half of its message.
 """
 
+import mmap
+import os
 import pickle
 import struct
-from multiprocessing.heap import BufferWrapper
+import tempfile
+import weakref
+from multiprocessing.reduction import DupFd
 from typing import Any
 
 import numpy as np
@@ -24,16 +28,15 @@ _LENGTH = struct.Struct("<Q")
 class Handover:
     """`slots` places in shared memory, each for a batch of at most `batch_size` pictures.
 
-    The memory lies in /dev/shm where that is large enough, in the folder for temporary files
-    otherwise; it takes room only once it is written to, and is gone with the last process that has
-    it, however that ends.
+    The memory takes room only once it is written to, and is gone with the last process that has it,
+    however that ends.
     """
 
     def __init__(self, slots: int, batch_size: int, image_size: int) -> None:
         self._shape = (batch_size, 3, image_size, image_size)
         self._pixels_size = batch_size * 3 * image_size**2
         self._slot_size = self._pixels_size + _LENGTH.size + batch_size * _ROOM_FOR_FACTS
-        self._memory = BufferWrapper(slots * self._slot_size)
+        self._memory = _Memory(slots * self._slot_size)
 
     def put(self, slot: int, loaded: list[Loaded]) -> None:
         """Write a batch: the reader's side."""
@@ -64,6 +67,37 @@ class Handover:
     def _views(self, slot: int) -> tuple[Any, memoryview]:
         """The slot's pixels, uint8, shape (batch size, 3, S, S), and the bytes behind them."""
         start = slot * self._slot_size
-        whole = self._memory.create_memoryview()[start : start + self._slot_size]
+        whole = memoryview(self._memory.map)[start : start + self._slot_size]
         pixels = np.frombuffer(whole[: self._pixels_size], np.uint8).reshape(self._shape)
         return pixels, whole[self._pixels_size :]
+
+
+class _Memory:
+    """A file without a name, in memory where the system has that, mapped by every process.
+
+    Not in /dev/shm, which containers keep small.
+    """
+
+    def __init__(self, size: int, descriptor: int | None = None) -> None:
+        """`descriptor` is that of a file that another process made."""
+        if descriptor is None:
+            descriptor = _nameless_file()
+            os.ftruncate(descriptor, size)
+        self._size, self._descriptor = size, descriptor
+        self.map = mmap.mmap(descriptor, size)
+        weakref.finalize(self, os.close, descriptor)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """For a process that is about to start, which gets the descriptor with the rest."""
+        return _from_descriptor, (self._size, DupFd(self._descriptor))
+
+
+def _from_descriptor(size: int, sent: Any) -> _Memory:
+    return _Memory(size, sent.detach())
+
+
+def _nameless_file() -> int:
+    if hasattr(os, "memfd_create"):
+        return os.memfd_create("florence-annotate")
+    with tempfile.TemporaryFile() as file:
+        return os.dup(file.fileno())
