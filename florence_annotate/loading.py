@@ -5,6 +5,7 @@ pictures that were under way are then taken again one at a time, in a process ea
 itself with.
 """
 
+import multiprocessing
 import os
 import signal
 import threading
@@ -188,8 +189,13 @@ def _prepare_worker(worker_id: int) -> None:
 
 
 def _end_with(parent: int) -> None:
-    """End this process when its parent is gone; torch's own end waits for a pipe nobody reads."""
-    while os.getppid() == parent:
+    """End this process when the job is gone; torch's own end waits for a pipe nobody reads.
+
+    The job is the parent where readers are forked. Where a fork server starts them, that is the
+    parent, and lives as long as they do; multiprocessing then knows whose they are.
+    """
+    job = multiprocessing.parent_process()
+    while os.getppid() == parent and (job is None or job.is_alive()):
         time.sleep(_WATCH_SECONDS)
     os._exit(1)
 
