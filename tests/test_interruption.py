@@ -95,6 +95,25 @@ def test_a_job_killed_at_twenty_random_moments_ends_as_if_it_never_was(
             out, committed = uninterrupted.with_name(f"killed-{tries}"), 0
     assert annotate(many, out, "--batch-size", 2, "-q").code == 0
     is_same_dataset(out, uninterrupted)
+    for _ in range(50):
+        if not (left := readers_of_these_tests()):
+            break
+        time.sleep(0.1)
+    assert not left  # those of killed jobs too, whom a fork server of their own had started
+
+
+def readers_of_these_tests() -> list[str]:
+    """Reader processes that a fork server started, whose command line has its search path."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            is_reader = (process / "comm").read_text().startswith("pt_data_worker")
+            if (
+                is_reader
+                and str(Path(__file__).parent).encode() in (process / "cmdline").read_bytes()
+            ):
+                found.append(process.name)
+    return found
 
 
 def annotated_in(out: Path) -> int:
