@@ -68,9 +68,10 @@ def decode(
     tokens: int,
     rows: int,
     way: type[Decoding[int]] = Decoding,
+    end: int = 2,
 ) -> list[list[int]]:
     """The answer to each of some encoder states, in the form of `generate`, without padding."""
-    rules = Rules(2, 2, 0, 2, beams, ngram)
+    rules = Rules(2, end, 0, 2, beams, ngram)
 
     def encode(tickets: Any) -> Encoded:
         chosen = states[list(tickets)]
@@ -116,6 +117,29 @@ class HesitantDecoding(Decoding[int]):
         super()._advance(caches, count, width)
 
     is_trying = False
+
+
+class LateDecoding(Decoding[int]):
+    """Looks for finished rows every few steps, as on CUDA; at no step that a length divides."""
+
+    def _step(self) -> None:
+        for _ in range(7):
+            super()._step()
+
+
+@pytest.mark.parametrize("beams", [1, 3])
+@pytest.mark.parametrize("tokens", [63, 64, 65])
+def test_steps_beyond_the_end_of_every_row_change_nothing(
+    model: Florence, beams: int, tokens: int
+) -> None:
+    """The caches have 64 positions at first, so that a full row may stand just behind them."""
+    states = torch.randn(5, 20, model.network.config.text_config.d_model)
+    plain, late = (
+        decode(model.network, states, beams, 0, tokens, 3, way, end=-1)  # no row ends early
+        for way in (Decoding[int], LateDecoding)
+    )
+    assert min(len(row) for row in plain) > tokens
+    assert late == plain
 
 
 @pytest.mark.parametrize("beams", [1, 3])

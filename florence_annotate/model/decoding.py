@@ -163,9 +163,9 @@ class Decoding(Generic[Ticket]):
             # the next token, and a place to spare
             self._first = (count, width), self._search.rows.first(count, width + 2)
         rows = self._first[1]
-        logits = self._decoder.step(
-            rows.last_tokens(), rows.lengths - 1, caches, rows.ancestry, width
-        )
+        # a row that is done, and full, may stand behind the caches until the next look
+        positions = (rows.lengths - 1).clamp(max=width - 1)
+        logits = self._decoder.step(rows.last_tokens(), positions, caches, rows.ancestry, width)
         self._search.choose(rows, logits)
 
     def _graph(self, caches: Caches, count: int, width: int) -> torch.cuda.CUDAGraph:
