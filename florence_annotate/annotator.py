@@ -1,7 +1,9 @@
 """Model + recipe: pictures in, records out. Out of memory halves the batch."""
 
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 import torch
@@ -57,8 +59,8 @@ class Annotator:
         work = _Work(self)
         for batch in batches:
             yield [item for item in batch if isinstance(item, Failure)]
-            yield work.begin([item for item in batch if isinstance(item, Picture)])
-            while work.answering.free <= 0:
+            work.waiting += [item for item in batch if isinstance(item, Picture)]
+            while work.waiting or work.answering.free <= 0:
                 yield work.go_on()
         while work.open:
             yield work.go_on()
@@ -80,6 +82,8 @@ class _Work:
     def __init__(self, annotator: Annotator) -> None:
         self._annotator = annotator
         self._model, self._recipe = annotator.model, annotator.recipe
+        self.waiting: deque[Picture] = deque()
+        """To be encoded as soon as a question could be asked."""
         self.open: dict[int, _Open] = {}
         """By number, in the order in which they were begun."""
         self._begun = 0
@@ -88,44 +92,20 @@ class _Work:
         self._asked = 0
         self.answering = self._new_answering()
 
-    def begin(self, pictures: Sequence[Picture]) -> list[Failure]:
-        """Encode pictures and queue the questions about them; returns those that can't be."""
-        failures: list[Failure] = []
-        pending = list(pictures)
-        while pending:
-            batch = pending[: self._annotator.batch_size]
-            reason = None
-            try:
-                encoded = self._model.encode(batch)
-            except (MemoryError, RuntimeError) as error:  # CUDA's own is a RuntimeError too
-                reason = _out_of_memory(error)
-            if reason is None:
-                del pending[: len(batch)]
-                for picture, features in zip(batch, encoded, strict=True):
-                    self.open[self._begun] = _Open(picture, features)
-                    self._ask_open_questions(self._begun)
-                    self._begun += 1
-            elif not self._halve(len(batch)):
-                failures.append(_failure(pending.pop(0), reason))
-        return failures
-
     def go_on(self) -> list[Record | Failure]:
-        """Wait for the next answers; returns the pictures that are whole with them."""
+        """Encode waiting pictures or wait for the next answers; returns what is whole by that."""
         reason = None
         try:
+            if self.waiting and self.answering.free > 0:
+                self._encode()
+                return []
             found = self.answering.answers()
-        except (MemoryError, RuntimeError) as error:
+        except (MemoryError, RuntimeError) as error:  # CUDA's own is a RuntimeError too
             reason = _out_of_memory(error)
-        outcomes: list[Record | Failure] = []
         if reason is not None:
             # outside of the handler, so that the failed step's tensors are gone
-            if not self._halve(self._annotator.batch_size):
-                number = next(iter(self.open))
-                outcomes.append(_failure(self.open.pop(number).picture, reason))
-            self.answering = self._new_answering()
-            for number in self.open:
-                self._ask_open_questions(number)
-            return outcomes
+            return self._begin_again(reason)
+        outcomes: list[Record | Failure] = []
         for ticket, answer in found:
             number, place = self._tickets.pop(ticket)
             one = self.open[number]
@@ -134,24 +114,34 @@ class _Work:
                 outcomes.append(_record(self.open.pop(number)))
         return outcomes
 
-    def _ask_open_questions(self, number: int) -> None:
-        one = self.open[number]
-        for place, question in enumerate(self._recipe.questions):
-            if place not in one.answers:
-                self._tickets[self._asked] = number, place
-                self.answering.ask(self._asked, one.features, question)
+    def _encode(self) -> None:
+        """Encode a batch of the waiting pictures and queue the questions about them."""
+        batch = list(islice(self.waiting, self._annotator.batch_size))
+        for picture, features in zip(batch, self._model.encode(batch), strict=True):
+            self.waiting.popleft()
+            self.open[self._begun] = _Open(picture, features)
+            for place, question in enumerate(self._recipe.questions):
+                self._tickets[self._asked] = self._begun, place
+                self.answering.ask(self._asked, features, question)
                 self._asked += 1
+            self._begun += 1
+
+    def _begin_again(self, reason: str) -> list[Record | Failure]:
+        """With half of the batch; the open pictures wait again, so that they hold no memory.
+
+        Where a picture was alone with its question, it is given up.
+        """
+        self.waiting.extendleft(reversed([one.picture for one in self.open.values()]))
+        self.open.clear()
+        was_alone = self._annotator.batch_size == 1
+        self._annotator.batch_size = max(1, self._annotator.batch_size // 2)
+        self.answering = self._new_answering()
+        give_back_freed_memory()
+        return [_failure(self.waiting.popleft(), reason)] if was_alone else []
 
     def _new_answering(self) -> Answering:
         self._tickets.clear()
         return self._model.answering(self._annotator.generation, self._annotator.batch_size)
-
-    def _halve(self, tried: int) -> bool:
-        """Whether there is a smaller batch to try."""
-        give_back_freed_memory()
-        smaller = max(1, min(self._annotator.batch_size, tried) // 2)
-        self._annotator.batch_size = smaller
-        return tried > 1
 
 
 def _record(one: _Open) -> Record:

@@ -1,6 +1,7 @@
 """What becomes of the memory of tensors that are gone."""
 
 import ctypes
+import gc
 import sys
 from typing import Any
 
@@ -9,7 +10,7 @@ import torch
 # parameters of mallopt, from glibc's malloc.h
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 _NEVER = -1
-_LARGE = 1 << 30
+_SMALL, _LARGE = 1 << 17, 1 << 30
 
 
 def keep_freed_memory() -> None:
@@ -20,19 +21,25 @@ def keep_freed_memory() -> None:
     (docs/performance.md). The process then stays as large as it once was. Only glibc has the call;
     elsewhere nothing happens.
     """
-    mallopt = _of_glibc("mallopt")
-    if mallopt is not None:
-        mallopt(_MMAP_THRESHOLD, _LARGE)
-        mallopt(_TRIM_THRESHOLD, _NEVER)
+    _set_thresholds(mmap=_LARGE, trim=_NEVER)
 
 
 def give_back_freed_memory() -> None:
-    """The opposite, once: for when memory ran out, and others than tensors need some."""
+    """The opposite, for when memory ran out: also what is freed from now on is given back."""
+    gc.collect()  # tensors whose owners know each other
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
+    _set_thresholds(mmap=_SMALL, trim=_SMALL)
     malloc_trim = _of_glibc("malloc_trim")
     if malloc_trim is not None:
         malloc_trim(0)
+
+
+def _set_thresholds(mmap: int, trim: int) -> None:
+    mallopt = _of_glibc("mallopt")
+    if mallopt is not None:
+        mallopt(_MMAP_THRESHOLD, mmap)
+        mallopt(_TRIM_THRESHOLD, trim)
 
 
 def _of_glibc(name: str) -> Any:
