@@ -37,6 +37,7 @@ def annotate(
     *,
     model: str = "base-ft",
     revision: str | None = None,
+    adapter: str | None = None,
     strategy: str = "auto",
     device: str = "auto",
     dtype: str = "auto",
@@ -59,6 +60,7 @@ def annotate(
             "classes": None if classes is None else list(classes),
             "model": model,
             "revision": revision,
+            "adapter": adapter,
             "strategy": strategy,
             "device": device,
             "dtype": dtype,
@@ -68,15 +70,13 @@ def annotate(
         }
     )
     class_list = spec.class_list()
-    checkpoint = checkpoints.find(model, revision)
+    checkpoint = checkpoints.find(model, revision, adapter=adapter)
     plan = recipes.plan(tasks.find(spec.task), spec.strategy, class_list, checkpoint.known_labels)
     generation = Generation(
         min(512, checkpoint.max_new_tokens), checkpoint.num_beams, checkpoint.no_repeat_ngram, True
     )
     torch_device = resolve_device(device)
-    torch_dtype = resolve_dtype(
-        dtype, torch_device, is_embedded=checkpoint.name == checkpoints.SHAPES
-    )
+    torch_dtype = resolve_dtype(dtype, torch_device, is_embedded=checkpoint.is_embedded)
     attention = resolve_attention("auto", torch_device, torch_dtype)
     network = Florence(checkpoint, torch_device, torch_dtype, attention)
     network.refuse_long_prompts(plan.recipe.questions)

@@ -90,6 +90,8 @@ class JobSpec(BaseModel):
     # the model
     model: str = "base-ft"
     revision: str | None = None
+    adapter: str | None = None
+    canary: bool = True
     device: str = Field(default="auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     attention: Literal["auto", "sdpa", "eager", "flash_attention_2"] = "auto"

@@ -70,7 +70,9 @@ class Job:
                 "--include and --exclude if you gave them"
                 + "".join(f"; skipped {s.name}: {s.reason}" for s in self.sources.skipped[:3])
             )
-        self.checkpoint: Checkpoint = checkpoints.find(spec.model, spec.revision)
+        self.checkpoint: Checkpoint = checkpoints.find(
+            spec.model, spec.revision, adapter=spec.adapter
+        )
         self.plan: Plan = recipes.plan(
             tasks.find(spec.task), spec.strategy, spec.class_list(), self.checkpoint.known_labels
         )
@@ -155,8 +157,9 @@ class Job:
 
         if self.spec.dtype == "auto" and bound:
             return str(bound["dtype"])
-        is_embedded = self.checkpoint.name == checkpoints.SHAPES
-        resolved = resolve_dtype(self.spec.dtype, self.device, is_embedded=is_embedded)
+        resolved = resolve_dtype(
+            self.spec.dtype, self.device, is_embedded=self.checkpoint.is_embedded
+        )
         return str(resolved).removeprefix("torch.")
 
     def _fingerprint(self, dtype: str) -> Fingerprint:
@@ -165,6 +168,7 @@ class Job:
             "model": "a folder" if is_folder else self.checkpoint.name,
             "revision": self.checkpoint.revision,
             "weights": self.checkpoint.weights_hash(),
+            "adapter": self.checkpoint.adapter_hash(),
             "questions": [[q.task, q.text] for q in self.plan.recipe.questions],
             "image_size": self.checkpoint.image_size,
             "dtype": dtype,
@@ -260,6 +264,7 @@ class Job:
         from florence_annotate.annotator import Annotator
         from florence_annotate.engines.local import LocalEngine
         from florence_annotate.loading import LoadingOptions, default_workers
+        from florence_annotate.model import canary
         from florence_annotate.model.batching import fitting_batch_size
         from florence_annotate.model.device import memory_in_use, resolve_attention
         from florence_annotate.model.florence import Florence
@@ -268,6 +273,10 @@ class Job:
         note(f"loading {self.checkpoint.name} on {self.device} in {dtype} …")
         model = Florence(self.checkpoint, self.device, getattr(torch, dtype), attention)
         model.refuse_long_prompts(self.plan.recipe.questions)
+        if self.spec.canary:
+            told = canary.check(model, self.plan.recipe.questions, self.generation)
+            if told:
+                note(told)
         if self.spec.batch_size == "auto":
             batch_size = fitting_batch_size(model, self.generation, self.plan.recipe.questions)
             note(f"batches of {batch_size}")

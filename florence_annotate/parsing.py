@@ -9,9 +9,8 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from florence_annotate.tasks import LOCATION_BINS as BINS
 from florence_annotate.types import Answer, Dropped, Instance, Polygon, TokenKind
-
-BINS = 1000
 
 
 def to_pixels(bin_index: int, size: int) -> float:

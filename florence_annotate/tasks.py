@@ -47,6 +47,21 @@ Text, location, separator of polygons (`<sep>`), `<poly>` and `</poly>`: t, l, s
 """
 
 
+LOCATION_BINS = 1000
+"""Locations are in thousandths of the picture's sides."""
+
+SPECIAL_TOKENS: tuple[str, ...] = (
+    *("<od>", "</od>", "<ocr>", "</ocr>"),
+    *(f"<loc_{bin_index}>" for bin_index in range(LOCATION_BINS)),
+    *("<cap>", "</cap>", "<ncap>", "</ncap>", "<dcap>", "</dcap>", "<grounding>", "</grounding>"),
+    *("<seg>", "</seg>", "<sep>", "<region_cap>", "</region_cap>"),
+    # the original's spelling, kept: fine-tuned checkpoints carry it too
+    *("<region_to_desciption>", "</region_to_desciption>", "<proposal>", "</proposal>"),
+    *("<poly>", "</poly>", "<and>"),
+)
+"""What Florence-2 adds to its tokenizer, in this order (its processor's source)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Task:
     name: str

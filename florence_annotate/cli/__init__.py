@@ -12,6 +12,7 @@ from florence_annotate.cli import (
     doctor,
     export,
     failures,
+    models,
     resume,
     run,
     status,
@@ -58,6 +59,7 @@ app.command("status")(status.status)
 app.command("failures")(failures.failures)
 app.command("demo")(demo.demo)
 app.command("doctor")(doctor.doctor)
+app.command("models")(models.list_models)
 app.command("tasks")(tasks.list_tasks)
 
 

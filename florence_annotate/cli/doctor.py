@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from florence_annotate.cli import options, screen
+from florence_annotate.cli import models, options, screen
 
 
 def doctor(
@@ -31,7 +31,7 @@ def _examine(model: str | None) -> dict[str, dict[str, Any]]:
 
     import florence_annotate
     from florence_annotate.exporting import versions
-    from florence_annotate.model import checkpoint
+    from florence_annotate.model.known import KNOWN
 
     devices: dict[str, Any] = {"cpu": f"{torch.get_num_threads()} threads"}
     for index in range(torch.cuda.device_count()):
@@ -41,7 +41,7 @@ def _examine(model: str | None) -> dict[str, dict[str, Any]]:
     if torch.backends.mps.is_available():
         devices["mps"] = "Apple GPU"
     has_flash = importlib.util.find_spec("flash_attn") is not None
-    names = [checkpoint.SHAPES, *checkpoint.PUBLIC, *([model] if model else [])]
+    names = [*KNOWN, *([model] if model else [])]
     return {
         "versions": {"florence-annotate": florence_annotate.__version__, **versions()},
         "devices": devices,
@@ -49,18 +49,5 @@ def _examine(model: str | None) -> dict[str, dict[str, Any]]:
             "sdpa": "yes",
             "flash_attention_2": "installed" if has_flash else "not installed",
         },
-        "checkpoints": {name: _look_for(name) for name in names},
+        "checkpoints": {name: models.where(name) for name in names},
     }
-
-
-def _look_for(name: str) -> str:
-    from florence_annotate.errors import CheckpointError
-    from florence_annotate.model import checkpoint
-
-    try:
-        found = checkpoint.find(name, download=False)
-    except CheckpointError as error:
-        if checkpoint.hub_id(name) in checkpoint.PUBLIC.values():
-            return f"not here yet: {checkpoint.hub_id(name)} is fetched when first used"
-        return str(error)
-    return f"found in {found.folder}"

@@ -60,13 +60,31 @@ def run(
         str | None,
         typer.Option(
             help="base, large, base-ft, large-ft, a hub id, a folder, or shapes: the small "
-            "checkpoint in this package, for demonstrations and tests. [default: base-ft]",
+            "checkpoint in this package ('florence-annotate models' lists them). "
+            "[default: base-ft]",
             rich_help_panel=MODEL,
         ),
     ] = None,
     revision: Annotated[
         str | None,
         typer.Option(help="Branch, tag or commit on the hub.", rich_help_panel=MODEL),
+    ] = None,
+    adapter: Annotated[
+        str | None,
+        typer.Option(
+            help="A LoRA adapter made with peft, merged into the model: a folder or a hub id.",
+            rich_help_panel=MODEL,
+        ),
+    ] = None,
+    canary: Annotated[
+        bool | None,
+        typer.Option(
+            "--canary/--no-canary",
+            help="Ask about a test picture first, alone and in a batch, and refuse a model whose "
+            "answers differ or make no sense. [default: canary]",
+            show_default=False,
+            rich_help_panel=MODEL,
+        ),
     ] = None,
     device: Annotated[
         str | None,

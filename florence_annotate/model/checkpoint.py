@@ -1,33 +1,23 @@
-"""Finding a checkpoint, refusing what is no whole Florence-2, and loading it.
+"""Finding a checkpoint, and refusing early what is no whole Florence-2.
 
-Weights are only ever read from safetensors, and no code of a checkpoint is ever run. The layout is
-the one that transformers reads natively (`florence-community/…` on the hub).
+Two layouts are read: the one of transformers (`florence-community/…` on the hub), and the original
+one (`microsoft/Florence-2-…`), see :mod:`.layout`.
 """
 
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from florence_annotate.errors import CheckpointError
+from florence_annotate.model import adapter as adapters
+from florence_annotate.model import hub
+from florence_annotate.model.known import KNOWN, ORIGINALS, SHAPES, hub_id
+from florence_annotate.model.weights import weight_files
 from florence_annotate.shapes import CHECKPOINT as SHAPES_FOLDER
-
-if TYPE_CHECKING:
-    import torch
-
-SHAPES = "shapes"
-
-PUBLIC = {
-    "base": "florence-community/Florence-2-base",
-    "large": "florence-community/Florence-2-large",
-    "base-ft": "florence-community/Florence-2-base-ft",
-    "large-ft": "florence-community/Florence-2-large-ft",
-}
-
-_FILES = ("*.json", "*.txt", "*.safetensors")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,34 +37,74 @@ class Checkpoint:
     """Labels that its `<OD>` is known to say; empty where nobody knows."""
     max_new_tokens: int
     """The longest answer that its decoder has positions for."""
-    num_beams: int
-    no_repeat_ngram: int
-    """Its own settings of generation."""
+    generation: Mapping[str, Any] = field(default_factory=dict)
+    """Its own settings of generation, under transformers' names."""
+    adapter: Path | None = None
+    """Folder of a LoRA adapter that is merged when the weights are loaded."""
+
+    @property
+    def is_embedded(self) -> bool:
+        return self.name == SHAPES
+
+    @property
+    def num_beams(self) -> int:
+        return self.generation.get("num_beams") or 1
+
+    @property
+    def no_repeat_ngram(self) -> int:
+        return self.generation.get("no_repeat_ngram_size") or 0
 
     def weights_hash(self) -> str:
         """SHA-256 over the weights' files, their tokenizer and configuration."""
-        digest = hashlib.sha256()
-        for path in sorted(self.folder.iterdir()):
-            if path.suffix == ".safetensors" or path.name in ("config.json", "tokenizer.json"):
-                digest.update(f"{path.name}\0{path.stat().st_size}\0".encode())
-                with path.open("rb") as file:
-                    while block := file.read(1 << 20):
-                        digest.update(block)
-        return digest.hexdigest()
+        described = [self.folder / "config.json", self.folder / "tokenizer.json"]
+        return _hash([*described, *weight_files(self.folder)])
+
+    def adapter_hash(self) -> str | None:
+        """SHA-256 over the adapter's files."""
+        return _hash(adapters.files(self.adapter)) if self.adapter else None
 
 
-def hub_id(name: str) -> str:
-    """The hub's name of a short name (`base-ft`, `florence-2-base-ft`); others as they are."""
-    short = name.lower().removeprefix("florence-2-")
-    return PUBLIC.get(short, name)
+def _hash(files: list[Path]) -> str:
+    digest = hashlib.sha256()
+    for path in sorted(files):
+        if path.is_file():
+            digest.update(f"{path.name}\0{path.stat().st_size}\0".encode())
+            with path.open("rb") as file:
+                while block := file.read(1 << 20):
+                    digest.update(block)
+    return digest.hexdigest()
 
 
-def find(name: str, revision: str | None = None, *, download: bool = True) -> Checkpoint:
+def find(
+    name: str,
+    revision: str | None = None,
+    *,
+    adapter: str | None = None,
+    download: bool = True,
+) -> Checkpoint:
     """The checkpoint of a folder, a short name or a hub id; `shapes` is the embedded one.
 
-    Without `download` only folders and the local cache of the hub are looked at. Raises
-    CheckpointError for what is not there, can't be had, or is no Florence-2.
+    `adapter` is a folder or a hub id as well. Without `download` only folders and the local cache
+    of the hub are looked at. Raises CheckpointError for what is not there, can't be had, or is no
+    Florence-2.
     """
+    found = _find(name, revision, download)
+    if adapter is None:
+        return found
+    return replace(found, adapter=_find_adapter(adapter, download))
+
+
+def _find_adapter(name: str, download: bool) -> Path:
+    folder = Path(name).expanduser()
+    if not folder.is_dir():
+        if name.startswith((".", "/", "~")) or name.count("/") != 1:
+            raise CheckpointError(f"the adapter folder {name} is not there: check the spelling")
+        folder = hub.fetch(name, None, download)
+    adapters.files(folder)
+    return folder
+
+
+def _find(name: str, revision: str | None, download: bool) -> Checkpoint:
     if name == SHAPES:
         return _inspect(SHAPES, SHAPES_FOLDER, None)
     folder = Path(name).expanduser()
@@ -86,36 +116,11 @@ def find(name: str, revision: str | None = None, *, download: bool = True) -> Ch
     if repository.count("/") != 1:
         raise CheckpointError(
             f"there is no checkpoint {name!r}: give a folder, a hub id such as "
-            f"{PUBLIC['base-ft']}, or one of {', '.join(PUBLIC)}, {SHAPES}"
+            f"{hub_id('base-ft')}, or one of {', '.join(KNOWN)} ('florence-annotate models' tells "
+            "about them)"
         )
-    folder = _fetch(repository, revision, download)
+    folder = hub.fetch(repository, revision, download)
     return _inspect(repository, folder, folder.name)
-
-
-def _fetch(repository: str, revision: str | None, download: bool) -> Path:
-    """The snapshot's folder in the hub's cache; its name is the commit."""
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HFValidationError
-
-    try:
-        return Path(
-            snapshot_download(
-                repository,
-                revision=revision,
-                allow_patterns=list(_FILES),
-                local_files_only=not download,
-            )
-        )
-    except HFValidationError as error:
-        raise CheckpointError(f"{repository!r} is no valid name on the hub: {error}") from error
-    except Exception as error:  # the hub's client raises many kinds: network, rights, absence
-        where = f"{repository}@{revision}" if revision else repository
-        summary = str(error).strip().splitlines()[0] if str(error).strip() else "no answer"
-        raise CheckpointError(
-            f"can't get the checkpoint {where} from the hub ({type(error).__name__}: {summary}). "
-            "Where the hub can't be reached, copy its files here and give the folder: "
-            "--model ./folder"
-        ) from error
 
 
 def _inspect(name: str, folder: Path, revision: str | None) -> Checkpoint:
@@ -125,23 +130,13 @@ def _inspect(name: str, folder: Path, revision: str | None) -> Checkpoint:
             f"{name} is no Florence-2: its config.json says model_type = "
             f"{config.get('model_type')!r}; give a Florence-2 checkpoint, such as base-ft"
         )
-    vision: Mapping[str, Any] = config.get("vision_config") or {}
     text: Mapping[str, Any] = config.get("text_config") or {}
-    if "dim_embed" in vision or text.get("model_type") == "florence2_language":
+    if not weight_files(folder):
         raise CheckpointError(
-            f"{name} is in the layout of the original microsoft/Florence-2 repositories, which is "
-            "not read yet: use the same checkpoint in the native layout, such as "
-            f"{PUBLIC['base-ft']}"
-        )
-    if not list(folder.glob("*.safetensors")):
-        raise CheckpointError(
-            f"{name} holds no *.safetensors weights: save it with safetensors (other formats can "
-            "run code when they are read)"
+            f"{name} holds no weights: neither model.safetensors nor pytorch_model.bin, nor an "
+            "index of shards"
         )
     size, mean, std = _read_image_settings(folder, name)
-    generation: Mapping[str, Any] = {}
-    if (folder / "generation_config.json").exists():
-        generation = _read_json(folder / "generation_config.json", name)
     return Checkpoint(
         name,
         folder,
@@ -150,10 +145,16 @@ def _inspect(name: str, folder: Path, revision: str | None) -> Checkpoint:
         mean,
         std,
         _known_labels(folder, name),
-        max_new_tokens=int(text.get("max_position_embeddings", 1024)),
-        num_beams=generation.get("num_beams") or 1,
-        no_repeat_ngram=generation.get("no_repeat_ngram_size") or 0,
+        int(text.get("max_position_embeddings", 1024)),
+        _read_generation(folder, text, name),
     )
+
+
+def _read_generation(folder: Path, text: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """A file of their own, or, in old checkpoints, fields of the text model's configuration."""
+    if (folder / "generation_config.json").exists():
+        return _read_json(folder / "generation_config.json", name)
+    return dict(text)
 
 
 def _read_json(path: Path, name: str) -> dict[str, Any]:
@@ -194,68 +195,8 @@ def _read_image_settings(folder: Path, name: str) -> tuple[int, _Triple, _Triple
 def _known_labels(folder: Path, name: str) -> frozenset[str]:
     if (folder / "labels.txt").is_file():
         text = (folder / "labels.txt").read_text(encoding="utf-8")
-    elif name in PUBLIC.values():
+    elif name in {*(known.repository for known in KNOWN.values()), *ORIGINALS}:
         text = resources.files(__package__).joinpath("coco-labels.txt").read_text("utf-8")
     else:
         return frozenset()
     return frozenset(line.strip() for line in text.splitlines() if line.strip())
-
-
-def load_weights(checkpoint: Checkpoint, dtype: "torch.dtype") -> Any:
-    """transformers' `Florence2ForConditionalGeneration` on the CPU, held to its configuration.
-
-    Raises CheckpointError where a tensor is missing, unexpected or of another shape: such a model
-    answers without a sign that anything is wrong.
-    """
-    from transformers import Florence2ForConditionalGeneration
-    from transformers.utils import logging
-
-    logging.disable_progress_bar()
-    try:
-        model, report = Florence2ForConditionalGeneration.from_pretrained(
-            checkpoint.folder,
-            dtype=dtype,
-            attn_implementation="sdpa",
-            use_safetensors=True,
-            local_files_only=True,
-            output_loading_info=True,
-            ignore_mismatched_sizes=True,  # reported below, with the names
-        )
-    except Exception as error:
-        raise CheckpointError(
-            f"can't load {checkpoint.name} ({type(error).__name__}: {error}): is the download "
-            "complete?"
-        ) from error
-    for problem in ("missing_keys", "unexpected_keys", "mismatched_keys"):
-        names = sorted(str(key) for key in report[problem])
-        if names:
-            raise CheckpointError(
-                f"{checkpoint.name} does not fit its configuration: {problem.replace('_', ' ')} "
-                f"{', '.join(names[:3])}{' …' if len(names) > 3 else ''} ({len(names)} in all). "
-                "Its answers would be wrong without a sign; get the checkpoint again"
-            )
-    return model.eval()
-
-
-def load_tokenizer(checkpoint: Checkpoint) -> Any:
-    """The checkpoint's own tokenizer, as `tokenizers.Tokenizer`.
-
-    Raises CheckpointError where its location tokens are not in a row.
-    """
-    from tokenizers import Tokenizer
-
-    path = checkpoint.folder / "tokenizer.json"
-    if not path.is_file():
-        raise CheckpointError(f"{checkpoint.name}: tokenizer.json is missing in {path.parent}")
-    try:
-        tokenizer = Tokenizer.from_file(str(path))
-    except Exception as error:
-        raise CheckpointError(f"{checkpoint.name}: can't read tokenizer.json: {error}") from error
-    first = tokenizer.token_to_id("<loc_0>")
-    ids = [tokenizer.token_to_id(f"<loc_{index}>") for index in range(1000)]
-    if first is None or ids != list(range(first, first + 1000)):
-        raise CheckpointError(
-            f"{checkpoint.name}: its tokenizer lacks the location tokens <loc_0> … <loc_999>; use "
-            "the tokenizer of a native Florence-2 checkpoint"
-        )
-    return tokenizer

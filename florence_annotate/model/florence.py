@@ -9,7 +9,6 @@ import torch
 
 from florence_annotate import tasks
 from florence_annotate.errors import DeviceError, UsageError
-from florence_annotate.model import checkpoint as checkpoints
 from florence_annotate.model.attention import attend_by
 from florence_annotate.model.checkpoint import Checkpoint
 from florence_annotate.model.constraint import Constraint, compile_constraint
@@ -19,7 +18,8 @@ from florence_annotate.model.encoder import Encoder
 from florence_annotate.model.memory import keep_freed_memory
 from florence_annotate.model.rules import Rules
 from florence_annotate.model.vision import VisionTower, stage_sides
-from florence_annotate.model.vocabulary import Vocabulary
+from florence_annotate.model.vocabulary import Vocabulary, load_tokenizer
+from florence_annotate.model.weights import load_network
 from florence_annotate.types import Answer, Generation, Picture, Question
 
 
@@ -37,8 +37,8 @@ class Florence:
         if device.type == "cpu":
             keep_freed_memory()
         self.image_size = checkpoint.image_size
-        self.vocabulary = Vocabulary(checkpoints.load_tokenizer(checkpoint))
-        self.network = checkpoints.load_weights(checkpoint, dtype).to(device)
+        self.vocabulary = Vocabulary(load_tokenizer(checkpoint))
+        self.network = load_network(checkpoint, dtype).to(device)
         self.vocabulary.refuse_misfit(self.network.config.text_config.vocab_size, checkpoint.name)
         self.device = device
         self.max_new_tokens = checkpoint.max_new_tokens

@@ -73,12 +73,15 @@ def native_config(config: Mapping[str, Any]) -> dict[str, Any]:
 
 def native_tensors(tensors: "Mapping[str, Tensor]") -> "dict[str, Tensor]":
     """The tensors under their native names."""
-    renamed = {}
-    for name, tensor in tensors.items():
-        if name == "language_model.final_logits_bias":
-            continue  # zeros, and no part of the native model
-        value = tensor.T if name == "image_projection" else tensor
-        for pattern, replacement in _RENAMES:
-            name = pattern.sub(replacement, name)
-        renamed[name] = value
-    return renamed
+    return {
+        native_name(name): tensor.T if name == "image_projection" else tensor
+        for name, tensor in tensors.items()
+        if name != "language_model.final_logits_bias"  # zeros, and no part of the native model
+    }
+
+
+def native_name(name: str) -> str:
+    """A tensor's name in transformers' own Florence-2."""
+    for pattern, replacement in _RENAMES:
+        name = pattern.sub(replacement, name)
+    return name

@@ -1,9 +1,13 @@
 """Token ids ↔ the bytes that they stand for, and what kind of token each is."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from florence_annotate import tasks
 from florence_annotate.errors import CheckpointError
 from florence_annotate.types import TokenKind
+
+if TYPE_CHECKING:
+    from florence_annotate.model.checkpoint import Checkpoint
 
 _FORM_LETTERS = {"<sep>": "s", "<poly>": "p", "</poly>": "q"}
 
@@ -72,3 +76,33 @@ def _bytes_of_characters() -> dict[str, int]:
     others = [byte for byte in range(256) if byte not in set(printable)]
     table = {chr(byte): byte for byte in printable}
     return table | {chr(0x100 + place): byte for place, byte in enumerate(others)}
+
+
+def load_tokenizer(checkpoint: "Checkpoint") -> Any:
+    """The checkpoint's own tokenizer, as `tokenizers.Tokenizer`, with the tokens of the tasks.
+
+    Original repositories hold BART's plain tokenizer, to which the tokens of the tasks are added
+    behind its own. Raises CheckpointError where these are not in a row in their order.
+    """
+    from tokenizers import AddedToken, Tokenizer
+
+    path = checkpoint.folder / "tokenizer.json"
+    if not path.is_file():
+        raise CheckpointError(f"{checkpoint.name}: tokenizer.json is missing in {path.parent}")
+    try:
+        tokenizer = Tokenizer.from_file(str(path))
+    except Exception as error:
+        raise CheckpointError(f"{checkpoint.name}: can't read tokenizer.json: {error}") from error
+    ids = [tokenizer.token_to_id(token) for token in tasks.SPECIAL_TOKENS]
+    if not any(ids):
+        added = [AddedToken(token, normalized=False) for token in tasks.SPECIAL_TOKENS]
+        tokenizer.add_special_tokens(added)
+        ids = [tokenizer.token_to_id(token) for token in tasks.SPECIAL_TOKENS]
+    for place, (token, found) in enumerate(zip(tasks.SPECIAL_TOKENS, ids, strict=True)):
+        if ids[0] is None or found != ids[0] + place:
+            raise CheckpointError(
+                f"{checkpoint.name}: its tokenizer has {token} at {found} instead of "
+                f"{'anywhere' if ids[0] is None else ids[0] + place}: locations would be read "
+                "wrongly; use the tokenizer.json of the checkpoint that this one was made from"
+            )
+    return tokenizer

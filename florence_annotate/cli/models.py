@@ -1,0 +1,61 @@
+"""`florence-annotate models`."""
+
+from typing import Any
+
+import typer
+
+from florence_annotate.cli import options, screen
+
+
+def list_models(as_json: options.AsJson = False) -> None:
+    """List the known checkpoints: size, licence, memory, and where they are."""
+    rows = _describe()
+    if as_json:
+        screen.print_json(rows)
+        return
+    line = "{:9} {:>10} {:>8} {:>9} {:8} {}"
+    typer.echo(line.format("model", "parameters", "float32", "bfloat16", "licence", "what"))
+    for row in rows:
+        memory = [f"{row[f'{dtype}_bytes'] / 2**30:.2f} GiB" for dtype in ("float32", "bfloat16")]
+        size = f"{row['parameters'] / 1e6:.1f} M"
+        typer.echo(line.format(row["name"], size, *memory, row["licence"], row["about"]))
+    for row in rows:
+        typer.echo(f"{row['name']}: {row['where']}")
+    typer.echo(
+        "--model also takes a hub id or a folder, in the layout of transformers or the original "
+        "one, and --adapter a LoRA adapter. Memory is that of the weights; a batch takes its own."
+    )
+
+
+def _describe() -> list[dict[str, Any]]:
+    from florence_annotate.model.known import KNOWN
+
+    return [
+        {
+            "name": name,
+            "repository": known.repository or None,
+            "original": known.original or None,
+            "parameters": known.parameters,
+            "licence": known.licence,
+            "float32_bytes": known.memory(4),
+            "bfloat16_bytes": known.memory(2),
+            "about": known.about,
+            "where": where(name),
+        }
+        for name, known in KNOWN.items()
+    ]
+
+
+def where(name: str) -> str:
+    """Where a checkpoint is, or what would happen for it."""
+    from florence_annotate.errors import CheckpointError
+    from florence_annotate.model import checkpoint
+    from florence_annotate.model.known import KNOWN, hub_id
+
+    try:
+        found = checkpoint.find(name, download=False)
+    except CheckpointError as error:
+        if name in KNOWN:
+            return f"not here yet: {hub_id(name)} is fetched when first used"
+        return str(error)
+    return f"found in {found.folder}"

@@ -1,0 +1,131 @@
+"""A checkpoint's files → transformers' network, held to its configuration.
+
+Tensors come from safetensors, or from PyTorch files that are read with `weights_only=True`: no code
+of a checkpoint is ever run. Both may be in one file, or in shards with an index.
+"""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from florence_annotate.errors import CheckpointError
+from florence_annotate.model import adapter, layout
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from florence_annotate.model.checkpoint import Checkpoint
+
+_SINGLE_FILES = ("model.safetensors", "pytorch_model.bin")
+_PROBLEMS = ("missing_keys", "unexpected_keys", "mismatched_keys")
+_GENERATION_FIELDS = (
+    "bos_token_id",
+    "decoder_start_token_id",
+    "eos_token_id",
+    "forced_bos_token_id",
+    "forced_eos_token_id",
+    "no_repeat_ngram_size",
+    "num_beams",
+    "pad_token_id",
+)
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """The files that hold a checkpoint's tensors, safetensors before PyTorch's; none if none.
+
+    Raises CheckpointError for an index that can't be read, or names a file that is not there.
+    """
+    for single in _SINGLE_FILES:
+        index = folder / f"{single}.index.json"
+        if index.is_file():
+            return _shards(index)
+        if (folder / single).is_file():
+            return [folder / single]
+    return []
+
+
+def _shards(index: Path) -> list[Path]:
+    try:
+        names = {str(name) for name in json.loads(index.read_text("utf-8"))["weight_map"].values()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise CheckpointError(f"can't read the index {index}: {error}") from error
+    for name in names:
+        if Path(name).name != name or not (index.parent / name).is_file():
+            raise CheckpointError(
+                f"{index} names {name}, which is not beside it: is the download complete?"
+            )
+    return [index.parent / name for name in sorted(names)]
+
+
+def load_network(checkpoint: "Checkpoint", dtype: "torch.dtype") -> Any:
+    """transformers' `Florence2ForConditionalGeneration` on the CPU, in either layout, with the
+    checkpoint's adapter merged.
+
+    Raises CheckpointError where a tensor is missing, unexpected or of another shape: such a model
+    answers without a sign that anything is wrong.
+    """
+    from transformers import Florence2Config, Florence2ForConditionalGeneration
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    try:
+        described = json.loads((checkpoint.folder / "config.json").read_text("utf-8"))
+        tensors = dict(_read(checkpoint))
+        if layout.is_original(described):
+            described = layout.native_config(described)
+            tensors = layout.native_tensors(tensors)
+        network, report = Florence2ForConditionalGeneration.from_pretrained(
+            None,
+            config=Florence2Config(**described),
+            state_dict=tensors,
+            dtype=dtype,
+            attn_implementation="sdpa",
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,  # reported below, with the names
+        )
+    except CheckpointError:
+        raise
+    except Exception as error:
+        raise CheckpointError(
+            f"can't load {checkpoint.name} ({type(error).__name__}: {error}): is the download "
+            "complete?"
+        ) from error
+    for problem in _PROBLEMS:
+        names = sorted(str(key) for key in report[problem])
+        if names:
+            raise CheckpointError(
+                f"{checkpoint.name} does not fit its configuration: {problem.replace('_', ' ')} "
+                f"{', '.join(names[:3])}{' …' if len(names) > 3 else ''} ({len(names)} in all). "
+                "Its answers would be wrong without a sign; get the checkpoint again"
+            )
+    network.generation_config = _generation_config(checkpoint, network)
+    if checkpoint.adapter is not None:
+        adapter.merge(checkpoint.adapter, network)
+    return network.eval()
+
+
+def _read(checkpoint: "Checkpoint") -> "Iterator[tuple[str, Tensor]]":
+    import torch
+    from safetensors.torch import load_file
+
+    for file in weight_files(checkpoint.folder):
+        if file.suffix == ".safetensors":
+            yield from load_file(file).items()
+        else:
+            yield from torch.load(file, map_location="cpu", weights_only=True).items()
+
+
+def _generation_config(checkpoint: "Checkpoint", network: Any) -> Any:
+    """The settings of text generation, as the checkpoint's files give them."""
+    from transformers import GenerationConfig
+
+    settings = checkpoint.generation
+    known = {name: settings[name] for name in _GENERATION_FIELDS if settings.get(name) is not None}
+    text = network.config.text_config
+    defaults = {
+        name: getattr(text, name)
+        for name in ("bos_token_id", "decoder_start_token_id", "eos_token_id", "pad_token_id")
+    }
+    return GenerationConfig(**(defaults | known))
