@@ -8,7 +8,6 @@ precision a near tie between two tokens can fall the other way, and what follows
 answer.
 """
 
-import argparse
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from typing import Any
 import torch
 
 from benchmarks.contestants import Ours, paint_files
-from benchmarks.measuring import save
+from benchmarks.measuring import add_cache, parser, save
 from benchmarks.random_models import checkpoint_folder
 from florence_annotate.shapes import CHECKPOINT
 from florence_annotate.tasks import OD
@@ -28,9 +27,9 @@ Answers = dict[str, tuple[bytes, ...]]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.batches")
-    parser.add_argument("--cache", type=Path, default=Path.home() / ".cache" / "florence-annotate")
-    cache: Path = parser.parse_args().cache
+    options = parser("batches", __doc__)
+    add_cache(options)
+    cache: Path = options.parse_args().cache
     files = paint_files(cache / "scenes", SCENES)
     embedded = compare(
         CHECKPOINT, files, SIZES, 128, (torch.float32, torch.bfloat16, torch.float16)

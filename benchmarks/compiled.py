@@ -3,24 +3,22 @@
 python -m benchmarks.compiled
 """
 
-import argparse
 import time
-from pathlib import Path
 from typing import Any
 
 import torch
 
 from benchmarks.contestants import Ours
-from benchmarks.measuring import save, synchronise
+from benchmarks.measuring import add_cache, parser, save, synchronise
 from benchmarks.random_models import SIDE, checkpoint_folder
 
 PICTURES, TURNS = 4, 4
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.compiled")
-    parser.add_argument("--cache", type=Path, default=Path.home() / ".cache" / "florence-annotate")
-    folder = checkpoint_folder("base", parser.parse_args().cache)
+    options = parser("compiled", __doc__)
+    add_cache(options)
+    folder = checkpoint_folder("base", options.parse_args().cache)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     rows: dict[str, Any] = {}
     for dtype in (torch.float32, torch.bfloat16):

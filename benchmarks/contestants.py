@@ -17,7 +17,7 @@ from florence_annotate.loading import LoadingOptions, default_workers, load_batc
 from florence_annotate.model import checkpoint as checkpoints
 from florence_annotate.model.device import resolve_attention
 from florence_annotate.model.florence import Florence
-from florence_annotate.recipes import DetectionRecipe
+from florence_annotate.recipes import AskAll
 from florence_annotate.types import Generation, ImageRef, Question, Record
 
 
@@ -114,7 +114,7 @@ class Ours:
         batch_size: int,
     ) -> int:
         generation = Generation(tokens, beams, 0 if beams == 1 else 3, retry_truncated=False)
-        annotator = Annotator(self.model, DetectionRecipe(tuple(questions)), generation, batch_size)
+        annotator = Annotator(self.model, AskAll(tuple(questions)), generation, batch_size)
         written = 0
         for record in self._records(annotator, files, batch_size):
             written += sum(len(answer.ends) + 2 for answer in record.answers)
@@ -128,7 +128,7 @@ class Ours:
         rows: int,
     ) -> dict[str, tuple[bytes, ...]]:
         """What was written about each picture."""
-        annotator = Annotator(self.model, DetectionRecipe(tuple(questions)), generation, rows)
+        annotator = Annotator(self.model, AskAll(tuple(questions)), generation, rows)
         return {
             record.ref.key: tuple(answer.data for answer in record.answers)
             for record in self._records(annotator, files, rows)

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from transformers.modeling_outputs import BaseModelOutput
 
-from benchmarks.measuring import race, save
+from benchmarks.measuring import parser, race, save
 from florence_annotate.model import checkpoint as checkpoints
 from florence_annotate.model.decoding import Decoding, Encoded
 from florence_annotate.model.florence import Florence
@@ -102,6 +102,7 @@ class Work:
 
 
 def main() -> None:
+    parser("decode_loop", __doc__).parse_args()
     content = {}
     for is_forced in (False, True):
         for beams in (1, 3):

@@ -20,13 +20,13 @@ import torch
 from PIL import Image
 
 from benchmarks.contestants import paint_files
-from benchmarks.measuring import save
+from benchmarks.measuring import parser, save
 from benchmarks.random_models import SIDE
 from florence_annotate import images
 from florence_annotate.annotator import Annotator
 from florence_annotate.model import checkpoint as checkpoints
 from florence_annotate.model.florence import Florence
-from florence_annotate.recipes import DetectionRecipe
+from florence_annotate.recipes import AskAll
 from florence_annotate.tasks import OD
 from florence_annotate.types import Generation, ImageRef, Picture, Question, Record
 
@@ -61,7 +61,7 @@ def answers(model: Florence, pixels: list[np.ndarray]) -> list[str]:
         Picture(ImageRef(f"{i:04}", b"", 0, 0), "", each, *SIZE) for i, each in enumerate(pixels)
     ]
     generation = Generation(128, 1, 0, retry_truncated=False)
-    annotator = Annotator(model, DetectionRecipe((Question(OD),)), generation, 16)
+    annotator = Annotator(model, AskAll((Question(OD),)), generation, 16)
     records = [
         outcome
         for outcomes in annotator.annotate([pictures])
@@ -72,6 +72,7 @@ def answers(model: Florence, pixels: list[np.ndarray]) -> list[str]:
 
 
 def main() -> None:
+    parser("draft", __doc__).parse_args()
     model = Florence(checkpoints.find("shapes"), torch.device("cpu"), torch.float32, "sdpa")
     with TemporaryDirectory() as folder:
         files = paint_files(Path(folder), PICTURES, SIZE)

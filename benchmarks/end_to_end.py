@@ -6,7 +6,6 @@ Random weights of the base size, 64 tokens an answer, on the CPU. Each table run
 in turn on the same pictures, each in a process of its own.
 """
 
-import argparse
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +13,7 @@ from pathlib import Path
 import torch
 
 from benchmarks.contestants import Library, Ours, paint_files
-from benchmarks.measuring import Prepare, race, save
+from benchmarks.measuring import Prepare, add_cache, parser, race, save
 from benchmarks.random_models import checkpoint_folder
 from florence_annotate.tasks import OD, OPEN_VOCABULARY
 from florence_annotate.types import Question
@@ -184,13 +183,15 @@ def defaults(bench: Bench) -> None:
 
 def main() -> None:
     tables = {"one": one, "eight": eight, "precision": precision, "defaults": defaults}
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.end_to_end")
-    parser.add_argument("tables", nargs="*", choices=[*tables, []], default=list(tables))
-    parser.add_argument("--turns", type=int, default=3)
-    parser.add_argument("--cache", type=Path, default=Path.home() / ".cache" / "florence-annotate")
-    given = parser.parse_args()
+    options = parser("end_to_end", __doc__)
+    options.add_argument("tables", nargs="*", metavar="|".join(tables), help="[default: all]")
+    options.add_argument("--turns", type=int, default=3, help="of each contestant [default: 3]")
+    add_cache(options)
+    given = options.parse_args()
+    if unknown := set(given.tables) - set(tables):
+        options.error(f"there is no table {', '.join(sorted(unknown))}")
     bench = Bench(given.cache, given.turns)
-    for table in given.tables:
+    for table in given.tables or tables:
         tables[table](bench)
 
 

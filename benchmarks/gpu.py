@@ -8,7 +8,6 @@ JPEG files; the guides' loop and transformers in batches beside it. The card's c
 first. `--smoke` runs the same code in small, on whatever is there.
 """
 
-import argparse
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ import torch
 
 from benchmarks import counting
 from benchmarks.contestants import Library, Ours, paint_files
-from benchmarks.measuring import save, synchronise
+from benchmarks.measuring import add_cache, parser, save, synchronise
 from benchmarks.random_models import checkpoint_folder
 from florence_annotate.tasks import OD
 from florence_annotate.types import Generation, Question
@@ -143,10 +142,12 @@ def rate(run: Callable[[], object], images: int) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.gpu")
-    parser.add_argument("--smoke", action="store_true")
-    parser.add_argument("--cache", type=Path, default=Path.home() / ".cache" / "florence-annotate")
-    given = parser.parse_args()
+    options = parser("gpu", __doc__)
+    options.add_argument(
+        "--smoke", action="store_true", help="few pictures and tokens, to see that all of it runs"
+    )
+    add_cache(options)
+    given = options.parse_args()
     plan = SMOKE if given.smoke else Plan()
     card = Card(plan.matrix)
     files = paint_files(given.cache / "pictures", plan.files)
@@ -176,7 +177,11 @@ def main() -> None:
         content[size] = {"model only": rows, "end to end": end_to_end}
         if size == "base":
             content[size] |= peers(folder, card, files, plan, tokens)
-    save("gpu-smoke" if given.smoke else "gpu", "python -m benchmarks.gpu", content)
+    save(
+        "gpu-smoke" if given.smoke else "gpu",
+        f"python -m benchmarks.gpu{' --smoke' * given.smoke}",
+        content,
+    )
 
 
 def peers(folder: Path, card: Card, files: list[Path], plan: Plan, tokens: int) -> dict[str, float]:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from benchmarks.measuring import save
+from benchmarks.measuring import parser, save
 from florence_annotate.model import products
 
 SHAPES = {
@@ -26,6 +26,7 @@ SHAPES = {
 
 @torch.inference_mode()
 def main() -> None:
+    parser("linear_layers", __doc__).parse_args()
     rows = {}
     for dtype in (torch.float32, torch.bfloat16):
         for name, (count, inputs, outputs, gelu) in SHAPES.items():

@@ -1,5 +1,6 @@
 """Contestants in turn, medians, ratios, and a file with what was measured where."""
 
+import argparse
 import json
 import os
 import platform
@@ -79,6 +80,26 @@ def _serve(prepare: Prepare, line: Connection) -> None:
 def synchronise() -> None:
     if torch.cuda.is_available():
         torch.cuda.synchronize()
+
+
+def parser(module: str, doc: str | None) -> argparse.ArgumentParser:
+    """The command line of a benchmark; its help is the module's docstring."""
+    return argparse.ArgumentParser(
+        prog=f"python -m benchmarks.{module}",
+        description=doc,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+
+
+def add_cache(parser: argparse.ArgumentParser) -> None:
+    """`--cache`."""
+    parser.add_argument(
+        "--cache",
+        type=Path,
+        default=Path.home() / ".cache" / "florence-annotate",
+        help="folder for checkpoints with random weights, 0.9 GB for base and 3 GB for large, and "
+        "for pictures [default: %(default)s]",
+    )
 
 
 def save(name: str, command: str, content: Mapping[str, Any]) -> Path:

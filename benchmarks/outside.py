@@ -18,7 +18,7 @@ from typing import Any
 from unittest.mock import patch
 
 from benchmarks.contestants import paint_files
-from benchmarks.measuring import RESULTS, save
+from benchmarks.measuring import RESULTS, parser, save
 from benchmarks.random_models import SIDE
 from florence_annotate import config
 from florence_annotate.job import Job
@@ -31,6 +31,7 @@ BAR = 0.05
 
 
 def main() -> None:
+    parser("outside", __doc__).parse_args()
     base = json.loads((RESULTS / "end-to-end-one.json").read_text())
     model_seconds = sorted(base["seconds"]["ours, 1 beam"])[0] / base["pictures"]
     with TemporaryDirectory() as folder:

@@ -6,9 +6,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
-import torch
-
-from florence_annotate.model.memory import give_back_freed_memory
+from florence_annotate.model.memory import give_back_freed_memory, say_out_of_memory
 from florence_annotate.types import (
     Answer,
     Answering,
@@ -17,17 +15,15 @@ from florence_annotate.types import (
     Loaded,
     Model,
     Picture,
+    Question,
     Recipe,
     Record,
 )
 
-_SIGNS = ("can't allocate memory", "not enough memory", "could not create a primitive")
-"""How the CPU's allocator and oneDNN, which have no exception of their own, say it."""
-
 
 @dataclass(slots=True)
 class Annotator:
-    """Encodes each picture once and asks all questions of the recipe about it.
+    """Encodes each picture once and asks all questions of the recipe about it, follow-ups too.
 
     `batch_size` bounds the pictures that are encoded and the questions that are answered at once.
     When memory runs out, it is halved for the rest of the job.
@@ -72,8 +68,10 @@ class _Open:
 
     picture: Picture
     features: Any
+    asked: int = 0
+    """Questions so far."""
     answers: dict[int, Answer] = field(default_factory=dict)
-    """By the place of the question in the recipe."""
+    """By the place of the question among those."""
 
 
 class _Work:
@@ -97,11 +95,10 @@ class _Work:
         reason = None
         try:
             if self.waiting and self.answering.free > 0:
-                self._encode()
-                return []
+                return self._encode()
             found = self.answering.answers()
         except (MemoryError, RuntimeError) as error:  # CUDA's own is a RuntimeError too
-            reason = _out_of_memory(error)
+            reason = say_out_of_memory(error)
         if reason is not None:
             # outside of the handler, so that the failed step's tensors are gone
             return self._begin_again(reason)
@@ -110,21 +107,42 @@ class _Work:
             number, place = self._tickets.pop(ticket)
             one = self.open[number]
             one.answers[place] = answer
-            if len(one.answers) == len(self._recipe.questions):
-                outcomes.append(_record(self.open.pop(number)))
+            if len(one.answers) == one.asked:
+                record = _record(one)
+                self._ask(number, self._recipe.then(record))
+                if len(one.answers) == one.asked:
+                    del self.open[number]
+                    outcomes.append(record)
         return outcomes
 
-    def _encode(self) -> None:
-        """Encode a batch of the waiting pictures and queue the questions about them."""
+    def _encode(self) -> list[Record | Failure]:
+        """Encode a batch of the waiting pictures and queue the questions about them.
+
+        Returns the records of those about which there is nothing to ask.
+        """
         batch = list(islice(self.waiting, self._annotator.batch_size))
-        for picture, features in zip(batch, self._model.encode(batch), strict=True):
+        asked = [self._recipe.first(picture) for picture in batch]
+        told = [picture for picture, questions in zip(batch, asked, strict=True) if questions]
+        features = iter(self._model.encode(told) if told else ())
+        outcomes: list[Record | Failure] = []
+        for picture, questions in zip(batch, asked, strict=True):
             self.waiting.popleft()
-            self.open[self._begun] = _Open(picture, features)
-            for place, question in enumerate(self._recipe.questions):
-                self._tickets[self._asked] = self._begun, place
-                self.answering.ask(self._asked, features, question)
-                self._asked += 1
+            one = _Open(picture, next(features) if questions else None)
+            if not questions:
+                outcomes.append(_record(one))
+                continue
+            self.open[self._begun] = one
+            self._ask(self._begun, questions)
             self._begun += 1
+        return outcomes
+
+    def _ask(self, number: int, questions: Sequence[Question]) -> None:
+        one = self.open[number]
+        for question in questions:
+            self._tickets[self._asked] = number, one.asked
+            self.answering.ask(self._asked, one.features, question)
+            self._asked += 1
+            one.asked += 1
 
     def _begin_again(self, reason: str) -> list[Record | Failure]:
         """With half of the batch; the open pictures wait again, so that they hold no memory.
@@ -135,8 +153,9 @@ class _Work:
         self.open.clear()
         was_alone = self._annotator.batch_size == 1
         self._annotator.batch_size = max(1, self._annotator.batch_size // 2)
-        self.answering = self._new_answering()
+        del self.answering
         give_back_freed_memory()
+        self.answering = self._new_answering()
         return [_failure(self.waiting.popleft(), reason)] if was_alone else []
 
     def _new_answering(self) -> Answering:
@@ -153,11 +172,3 @@ def _record(one: _Open) -> Record:
 def _failure(picture: Picture, reason: str) -> Failure:
     message = f"not enough memory on the device for this picture alone: {reason}"
     return Failure(picture.ref, "annotate", "out-of-memory", message)
-
-
-def _out_of_memory(error: BaseException) -> str:
-    """What the device said, where it ran out of memory; anything else is raised again."""
-    is_known = isinstance(error, torch.OutOfMemoryError | MemoryError)
-    if not is_known and not any(sign in str(error) for sign in _SIGNS):
-        raise error
-    return (str(error) or "out of memory").strip().splitlines()[0]

@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from florence_annotate import config, exporting, images, recipes, tasks
+from florence_annotate import config, exporting, images, planning
 from florence_annotate.annotator import Annotator
 from florence_annotate.classes import ClassList
 from florence_annotate.dataset import AnnotatedImage, Dataset, read_picture
@@ -38,7 +38,10 @@ def annotate(
     model: str = "base-ft",
     revision: str | None = None,
     adapter: str | None = None,
+    task: str = "detection",
     strategy: str = "auto",
+    recipe: str | None = None,
+    text: str | None = None,
     device: str = "auto",
     dtype: str = "auto",
     batch_size: int | Literal["auto"] = "auto",
@@ -61,7 +64,10 @@ def annotate(
             "model": model,
             "revision": revision,
             "adapter": adapter,
+            "task": task,
             "strategy": strategy,
+            "recipe": recipe,
+            "text": text,
             "device": device,
             "dtype": dtype,
             "batch_size": batch_size,
@@ -71,7 +77,7 @@ def annotate(
     )
     class_list = spec.class_list()
     checkpoint = checkpoints.find(model, revision, adapter=adapter)
-    plan = recipes.plan(tasks.find(spec.task), spec.strategy, class_list, checkpoint.known_labels)
+    plan = planning.plan(spec.request(), checkpoint.known_labels)
     generation = Generation(
         min(512, checkpoint.max_new_tokens), checkpoint.num_beams, checkpoint.no_repeat_ngram, True
     )
@@ -79,11 +85,11 @@ def annotate(
     torch_dtype = resolve_dtype(dtype, torch_device, is_embedded=checkpoint.is_embedded)
     attention = resolve_attention("auto", torch_device, torch_dtype)
     network = Florence(checkpoint, torch_device, torch_dtype, attention)
-    network.refuse_long_prompts(plan.recipe.questions)
+    network.refuse_long_prompts(plan.samples)
     if batch_size == "auto":
-        batch_size = fitting_batch_size(network, generation, plan.recipe.questions)
+        batch_size = fitting_batch_size(network, generation, plan.samples)
     annotator = Annotator(network, plan.recipe, generation, batch_size)
-    reader = _Reader(plan.recipe, class_list, min_score, nms)
+    reader = _Reader(plan, class_list, min_score, nms)
     total = len(pictures) if isinstance(pictures, Sequence) else None
     return _annotate(pictures, annotator, reader, tqdm(total=total, disable=not progress))
 
@@ -93,17 +99,16 @@ class _Reader:
 
     def __init__(
         self,
-        recipe: recipes.DetectionRecipe,
+        plan: planning.Plan,
         classes: ClassList | None,
         min_score: float,
         nms: float | None,
     ) -> None:
-        self._recipe = recipe
         self._ids: dict[str, int] = {}
         self._classes = classes
         prompted: frozenset[int] = frozenset()
         if classes is not None:
-            prompted = recipes.asked_by_prompt(recipe.questions, classes)
+            prompted = planning.asked_by_prompt(plan.questions, classes)
         find = self._find_or_add if classes is None else classes.find
         self._policy = Policy(find, prompted, min_score, nms)
 
@@ -113,7 +118,7 @@ class _Reader:
     def read(self, outcome: Any) -> AnnotatedImage | Failure:
         if isinstance(outcome, Failure):
             return outcome
-        image = read_picture(outcome, self._recipe, self._policy, ())
+        image = read_picture(outcome, self._policy, ())
         names = tuple(self._ids) if self._classes is None else self._classes.names
         return replace(image, class_names=names)
 

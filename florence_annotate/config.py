@@ -19,7 +19,8 @@ from florence_annotate import classes as class_lists
 from florence_annotate import tasks
 from florence_annotate.classes import ClassList, ClassSpec
 from florence_annotate.errors import FingerprintError, UsageError
-from florence_annotate.recipes import Strategy
+from florence_annotate.inputs import SIDECAR
+from florence_annotate.planning import RecipeName, Request, Strategy
 
 SPLITS = ("train", "val", "test")
 
@@ -86,6 +87,10 @@ class JobSpec(BaseModel):
     task: str = "detection"
     strategy: Strategy = Strategy.AUTO
     classes: tuple[ClassSpec, ...] | None = None
+    recipe: RecipeName | None = None
+    text: str | None = None
+    texts: str | None = None
+    regions: str | None = None
 
     # the model
     model: str = "base-ft"
@@ -96,10 +101,10 @@ class JobSpec(BaseModel):
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     attention: Literal["auto", "sdpa", "eager", "flash_attention_2"] = "auto"
     compile: bool = False
-    batch_size: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
+    batch_size: Annotated[int, Field(ge=1, le=1024)] | Literal["auto"] = "auto"
     workers: int | None = Field(default=None, ge=0)
     max_new_tokens: int | None = Field(default=None, ge=2)
-    num_beams: int | None = Field(default=None, ge=1)
+    num_beams: int | None = Field(default=None, ge=1, le=64)
     no_repeat_ngram: int | None = Field(default=None, ge=0)
     retry_truncated: bool = True
     constrain: Literal["off", "form", "labels"] = "off"
@@ -112,13 +117,14 @@ class JobSpec(BaseModel):
     max_pixels: int = Field(default=178_956_970, ge=1)
 
     # the dataset
-    formats: Names = ("yolo", "coco")
+    formats: Names | None = None
     visuals: bool = False
     visuals_limit: int | None = Field(default=None, ge=1)
     images: Literal["hardlink", "symlink", "copy", "none"] = "hardlink"
     split: Split = Field(default_factory=lambda: {"train": 0.8, "val": 0.2})
     seed: int = 0
     min_score: float = Field(default=0.0, ge=0, le=1)
+    min_area: float = Field(default=0.0, ge=0)
     nms: float | None = Field(default=None, ge=0, le=1)
 
     # the contract
@@ -126,14 +132,13 @@ class JobSpec(BaseModel):
 
     @field_validator("task")
     @classmethod
-    def _task_annotates(cls, value: str) -> str:
-        task = tasks.find(value)
-        if not task.annotates:
-            possible = ", ".join(task.name for task in tasks.TASKS if task.annotates)
-            raise UsageError(
-                f"run writes no datasets from the task {task.name} yet: choose one of {possible}"
-            )
-        return task.name
+    def _task_exists(cls, value: str) -> str:
+        return tasks.find(value).name
+
+    @field_validator("texts", "regions")
+    @classmethod
+    def _input_is_absolute(cls, value: str | None) -> str | None:
+        return value if value in (None, SIDECAR) else os.path.abspath(value)
 
     @field_validator("split")
     @classmethod
@@ -153,6 +158,13 @@ class JobSpec(BaseModel):
 
     def class_list(self) -> ClassList | None:
         return None if self.classes is None else ClassList(self.classes)
+
+    def request(self) -> Request:
+        """What is to be asked."""
+        return Request(
+            tasks.find(self.task), self.strategy, self.class_list(), self.recipe, self.text,
+            self.texts, self.regions,
+        )  # fmt: skip
 
 
 def _absolute(source: str) -> str:
@@ -207,7 +219,9 @@ def _settle(settings: dict[str, Any]) -> dict[str, Any]:
 
 
 _WORDS = {
-    "batch_size": "write a number from 1 on, or auto",
+    "batch_size": "write a number from 1 to 1024, or auto",
+    "recipe": f"choose one of {', '.join(RecipeName)}",
+    "strategy": f"choose one of {', '.join(Strategy)}",
     "device": "write auto, cpu, mps, cuda, or cuda:1 for the second CUDA device",
 }
 """Where the library's own words would not help."""

@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
 
-from florence_annotate import recipes
+from florence_annotate import planning, reading
 from florence_annotate.classes import ClassList
 from florence_annotate.config import JobSpec
 from florence_annotate.errors import UsageError
 from florence_annotate.journal import Journal
 from florence_annotate.policy import Policy
-from florence_annotate.types import Dropped, ImageRef, Instance, Question, Recipe, Record
+from florence_annotate.types import Caption, Dropped, ImageRef, Instance, Question, Record
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +26,7 @@ class AnnotatedImage:
     width: int
     height: int
     instances: tuple[Instance, ...]
+    captions: tuple[Caption, ...]
     dropped: tuple[Dropped, ...]
     truncated: bool
     """An answer was cut at the token limit: there may be more objects."""
@@ -57,25 +58,25 @@ class PolicySettings:
     classes: ClassList | None
     min_score: float
     nms: float | None
+    min_area: float = 0.0
 
     @classmethod
     def of(cls, spec: JobSpec) -> "PolicySettings":
-        return cls(spec.class_list(), spec.min_score, spec.nms)
+        return cls(spec.class_list(), spec.min_score, spec.nms, spec.min_area)
 
 
-def read_picture(
-    record: Record, recipe: Recipe, policy: Policy, class_names: tuple[str, ...]
-) -> AnnotatedImage:
+def read_picture(record: Record, policy: Policy, class_names: tuple[str, ...]) -> AnnotatedImage:
     """One record under a policy."""
-    instances, unreadable = recipe.read(record)
-    kept, dropped = policy.apply(instances, record.width, record.height)
+    said = reading.read(record)
+    kept, dropped = policy.apply(said.instances, record.width, record.height)
     return AnnotatedImage(
         record.ref,
         record.sha,
         record.width,
         record.height,
         tuple(kept),
-        (*unreadable, *dropped),
+        said.captions,
+        (*said.dropped, *dropped),
         any(answer.truncated for answer in record.answers),
         class_names,
     )
@@ -91,6 +92,7 @@ class Statistics:
     """Dropped ones, by reason."""
     unmapped: Counter[str] = field(default_factory=Counter)
     """Labels that belong to no class."""
+    captions: int = 0
     truncated: list[str] = field(default_factory=list)
     """Keys of pictures with an answer that was cut at the token limit."""
 
@@ -102,6 +104,7 @@ class Statistics:
             self.dropped[dropped.reason] += 1
             if dropped.reason == "no-class":
                 self.unmapped[dropped.label] += 1
+        self.captions += len(image.captions)
         if image.truncated:
             self.truncated.append(image.ref.key)
 
@@ -122,19 +125,18 @@ class Dataset:
     ) -> None:
         """Raises UsageError for a class that the job never asked for."""
         self._journal = journal
-        self._recipe = recipes.DetectionRecipe(tuple(questions))
         self.split_names = tuple(split)
         self._split_of = splitter(split, seed)
         self.class_names, find = self._classes(settings.classes)
         prompted: frozenset[int] = frozenset()
         if settings.classes is not None:
-            if missing := recipes.never_asked(questions, settings.classes):
+            if missing := planning.never_asked(questions, settings.classes):
                 raise UsageError(
                     f"this job never asked for {', '.join(missing)}: annotate again with these "
                     "classes in another output (-o)"
                 )
-            prompted = recipes.asked_by_prompt(questions, settings.classes)
-        self._policy = Policy(find, prompted, settings.min_score, settings.nms)
+            prompted = planning.asked_by_prompt(questions, settings.classes)
+        self._policy = Policy(find, prompted, settings.min_score, settings.nms, settings.min_area)
 
     def _classes(
         self, classes: ClassList | None
@@ -143,13 +145,13 @@ class Dataset:
             return classes.names, classes.find
         labels: set[str] = set()
         for record in self._journal.records():
-            labels.update(instance.label for instance in self._recipe.read(record)[0])
+            labels.update(instance.label for instance in reading.read(record).instances)
         names = tuple(sorted(labels - {""}))
         return names, {name: class_id for class_id, name in enumerate(names)}.get
 
     def __iter__(self) -> Iterator[AnnotatedImage]:
         for record in self._journal.records():
-            yield read_picture(record, self._recipe, self._policy, self.class_names)
+            yield read_picture(record, self._policy, self.class_names)
 
     def split_of(self, key: str) -> str:
         return self._split_of(key)

@@ -27,6 +27,7 @@ _PACKAGES = ("numpy", "pillow", "supervision", "tokenizers", "torch", "transform
 class Exported:
     """What an export wrote, and of what."""
 
+    formats: tuple[str, ...]
     class_names: tuple[str, ...]
     statistics: Statistics
     notes: Notes
@@ -60,7 +61,7 @@ def export(journal: Journal, out: Path, spec: JobSpec, *, overwrite: bool) -> Ex
 
     Raises ExportError for files that were corrected by hand, OutputError for a full disk.
     """
-    formats.refuse_unknown(spec.formats)
+    names = formats.settle(spec.formats, questions_of(journal))
     dataset = open_dataset(journal, spec)
     with Staging(out, journal, overwrite) as staging:
         job = Export(dataset, staging, export_names(journal), spec.images, spec.visuals_limit)
@@ -68,14 +69,14 @@ def export(journal: Journal, out: Path, spec: JobSpec, *, overwrite: bool) -> Ex
         statistics = job.survey(check_originals=needs_originals)
         if spec.images != "none":
             pictures.write(job)
-        for name in spec.formats:
-            formats.FORMATS[name](job)
+        for name in names:
+            formats.FORMATS[name].write(job)
         if spec.visuals:
             from florence_annotate.formats import visuals  # loads OpenCV
 
             visuals.write(job)
         files = staging.commit()
-    return Exported(dataset.class_names, statistics, job.notes, files)
+    return Exported(names, dataset.class_names, statistics, job.notes, files)
 
 
 def summarise(
@@ -112,13 +113,16 @@ def summarise(
 def _describe(exported: Exported) -> dict[str, Any]:
     statistics, notes = exported.statistics, exported.notes
     return {
+        "formats": list(exported.formats),
         "instances": statistics.instances.total(),
+        "captions": statistics.captions,
         "classes": {name: statistics.instances[name] for name in exported.class_names},
         "dropped": dict(sorted(statistics.dropped.items())),
         "unmapped_labels": dict(statistics.unmapped.most_common()),
         "truncated": statistics.truncated,
         "left_out": notes.left_out,
         "yolo_left_out": notes.yolo_left_out,
+        "instances_without_mask": notes.without_mask,
         "splits_without_images": notes.empty_splits,
         "images_copied_instead_of_linked": notes.copied,
     }

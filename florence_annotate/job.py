@@ -7,7 +7,6 @@ before anything is written.
 import glob
 import os
 import sys
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -15,19 +14,29 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from florence_annotate import config, exporting, formats, images, lock, recipes, runner, tasks
+from florence_annotate import (
+    config,
+    exporting,
+    formats,
+    images,
+    inputs,
+    lock,
+    planning,
+    runner,
+    tasks,
+)
 from florence_annotate.config import Fingerprint, JobSpec
 from florence_annotate.errors import SourceError, UsageError
 from florence_annotate.journal import FILE_NAME, Journal
 from florence_annotate.model import checkpoint as checkpoints
 from florence_annotate.model.checkpoint import Checkpoint
+from florence_annotate.planning import Plan
 from florence_annotate.progress import RunProgress
-from florence_annotate.recipes import Plan
 from florence_annotate.sources import Sources
 from florence_annotate.types import Generation, ImageRef
 
 if TYPE_CHECKING:
-    from florence_annotate.engines.local import LocalEngine
+    from florence_annotate.engines.starting import Started
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +68,6 @@ class Job:
 
     def __init__(self, spec: JobSpec, out: Path) -> None:
         """Raises SourceError, UsageError, CheckpointError and DeviceError."""
-        formats.refuse_unknown(spec.formats)
         self.spec = spec
         self.out = out
         self.sources = Sources(spec.sources, images.SUFFIXES, spec.include, spec.exclude, out)
@@ -73,9 +81,8 @@ class Job:
         self.checkpoint: Checkpoint = checkpoints.find(
             spec.model, spec.revision, adapter=spec.adapter
         )
-        self.plan: Plan = recipes.plan(
-            tasks.find(spec.task), spec.strategy, spec.class_list(), self.checkpoint.known_labels
-        )
+        self.plan: Plan = planning.plan(spec.request(), self.checkpoint.known_labels)
+        self.formats = formats.settle(spec.formats, self.plan.questions)
         self.generation = self._settle_generation()
 
     def refs(self) -> Iterator[ImageRef]:
@@ -169,7 +176,8 @@ class Job:
             "revision": self.checkpoint.revision,
             "weights": self.checkpoint.weights_hash(),
             "adapter": self.checkpoint.adapter_hash(),
-            "questions": [[q.task, q.text] for q in self.plan.recipe.questions],
+            "questions": [[q.task, q.text] for q in self.plan.questions],
+            "inputs": inputs.digest(self.spec.regions or self.spec.texts),
             "image_size": self.checkpoint.image_size,
             "dtype": dtype,
             **asdict(self.generation),
@@ -208,10 +216,11 @@ class Job:
                 if counts.annotated or counts.failed:
                     done = f"{counts.annotated} annotated, {counts.failed} failed"
                     note(f"going on: {done}, {total} to do")
-                engine, memory = loaded or self._load(dtype, note)
+                started = loaded or self._load(dtype, note)
                 pending = journal.pending(retry_failed=retry_failed)
+                memory = started.memory_in_use
                 with RunProgress(total, sys.stderr, quiet=quiet, memory=memory) as progress:
-                    report = runner.run(engine, pending, journal, run_id, progress)
+                    report = runner.run(started.engine, pending, journal, run_id, progress)
             journal.end_run(run_id, self._report(report))
             exported = None
             if not report.interrupted:
@@ -255,44 +264,12 @@ class Job:
             if is_same:
                 journal.same_content(ref)
 
-    def _load(
-        self, dtype: str, note: Callable[[str], None]
-    ) -> "tuple[LocalEngine, Callable[[], str]]":
-        """The engine, and what tells the device's memory in use."""
-        import torch
+    def _load(self, dtype: str, note: Callable[[str], None]) -> "Started":
+        from florence_annotate.engines.starting import start
 
-        from florence_annotate.annotator import Annotator
-        from florence_annotate.engines.local import LocalEngine
-        from florence_annotate.loading import LoadingOptions, default_workers
-        from florence_annotate.model import canary
-        from florence_annotate.model.batching import fitting_batch_size
-        from florence_annotate.model.device import memory_in_use, resolve_attention
-        from florence_annotate.model.florence import Florence
-
-        attention = resolve_attention(self.spec.attention, self.device, getattr(torch, dtype))
-        note(f"loading {self.checkpoint.name} on {self.device} in {dtype} …")
-        model = Florence(self.checkpoint, self.device, getattr(torch, dtype), attention)
-        model.refuse_long_prompts(self.plan.recipe.questions)
-        if self.spec.canary:
-            told = canary.check(model, self.plan.recipe.questions, self.generation)
-            if told:
-                note(told)
-        if self.spec.batch_size == "auto":
-            batch_size = fitting_batch_size(model, self.generation, self.plan.recipe.questions)
-            note(f"batches of {batch_size}")
-        else:
-            batch_size = self.spec.batch_size
-        if self.spec.compile:
-            began = time.perf_counter()
-            note(f"compiling the vision tower for batches of {batch_size} …")
-            model.compile_tower(batch_size)
-            note(f"compiled in {time.perf_counter() - began:.0f} s")
-        annotator = Annotator(model, self.plan.recipe, self.generation, batch_size)
-        workers = default_workers() if self.spec.workers is None else self.spec.workers
-        options = LoadingOptions(
-            self.checkpoint.image_size, batch_size, workers, self.spec.max_pixels
+        return start(
+            self.spec, self.checkpoint, self.plan, self.generation, self.device, dtype, note
         )
-        return LocalEngine(annotator, options), lambda: memory_in_use(self.device)
 
     def _report(self, report: runner.RunReport) -> dict[str, Any]:
         return {

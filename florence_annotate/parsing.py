@@ -6,11 +6,12 @@ checkpoints' processor), so a coordinate is off by at most half a bin.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from florence_annotate import tasks
 from florence_annotate.tasks import LOCATION_BINS as BINS
-from florence_annotate.types import Answer, Dropped, Instance, Polygon, TokenKind
+from florence_annotate.types import Answer, Box, Dropped, Instance, Polygon, TokenKind
 
 
 def to_pixels(bin_index: int, size: int) -> float:
@@ -23,14 +24,34 @@ def to_bin(position: float, size: int) -> int:
     return min(max(math.floor(position * BINS / size), 0), BINS - 1)
 
 
+def to_locations(box: Box, width: int, height: int) -> str:
+    """A box in pixels as the location tokens of a prompt."""
+    sizes = (width, height, width, height)
+    bins = (to_bin(edge, size) for edge, size in zip(box, sizes, strict=True))
+    return "".join(f"<loc_{bin_index}>" for bin_index in bins)
+
+
+def read_text(answer: Answer) -> tuple[str, float]:
+    """The text of an answer and its score; location and control tokens are no part of it."""
+    pieces, logprobs = [], []
+    for start, end, kind, logprob in zip(
+        (0, *answer.ends), answer.ends, answer.kinds, answer.logprobs, strict=False
+    ):
+        if kind is TokenKind.TEXT:
+            pieces.append(answer.data[start:end])
+            logprobs.append(logprob)
+    text = b"".join(pieces).decode("utf-8", errors="replace").strip()
+    return text, _geometric_mean(logprobs) if logprobs else 0.0
+
+
 def read(answer: Answer, width: int, height: int) -> tuple[list[Instance], list[Dropped]]:
-    """Instances of an answer of phrases with boxes or polygons, and what could not be read.
+    """Instances of an answer of phrases with locations, and what could not be read.
 
     Nothing is filtered by content: boxes may be reversed, empty or repeated. Dropped are only
-    bins that make no box (`torn-box`), polygons of under three points (`torn-polygon`) and
-    phrases without a location (`no-box`).
+    bins that make no box (`torn-box`), polygons of under three points (`torn-polygon`),
+    quadrilaterals of under four (`torn-quad`) and phrases without a location (`no-box`).
     """
-    reader = _Reader(answer.question.task, width, height)
+    reader = _Reader(answer.question.task, tasks.of(answer.question).gives, width, height)
     for phrase in _phrases(answer):
         reader.read(phrase)
     return reader.instances, reader.dropped
@@ -83,6 +104,7 @@ def _phrases(answer: Answer) -> Iterator[_Phrase]:
 @dataclass(slots=True)
 class _Reader:
     task: str
+    gives: tasks.Gives
     width: int
     height: int
     instances: list[Instance] = field(default_factory=list)
@@ -94,7 +116,10 @@ class _Reader:
             score = _geometric_mean(phrase.label_logprobs)
             detail = "the phrase has no location"
             self.dropped.append(Dropped(label, score, None, "no-box", detail))
-        elif phrase.are_polygons:
+        elif self.gives is tasks.Gives.QUADS:
+            tokens = [token for parts in phrase.objects for run in parts for token in run]
+            self._read_quads(label, phrase.label_logprobs, tokens)
+        elif phrase.are_polygons or self.gives is tasks.Gives.POLYGONS:
             for parts in phrase.objects:
                 self._read_polygons(label, phrase.label_logprobs, parts)
         else:
@@ -113,6 +138,18 @@ class _Reader:
             (x1, y1), (x2, y2) = self._points(bins)
             self.instances.append(Instance(label, score, (x1, y1, x2, y2), self.task))
 
+    def _read_quads(self, text: str, text_logprobs: list[float], tokens: _Run) -> None:
+        for start in range(0, len(tokens), 8):
+            bins = [bin_index for bin_index, _ in tokens[start : start + 8]]
+            score = _geometric_mean(text_logprobs + [p for _, p in tokens[start : start + 8]])
+            if len(bins) < 8:
+                detail = f"{len(bins)} of 8 location tokens"
+                self.dropped.append(Dropped(text, score, None, "torn-quad", detail))
+                continue
+            quad = self._points(bins)
+            box = _box_around([quad])
+            self.instances.append(Instance("", score, box, self.task, quad=quad, text=text))
+
     def _read_polygons(self, label: str, label_logprobs: list[float], parts: list[_Run]) -> None:
         score = _geometric_mean(label_logprobs + [logprob for run in parts for _, logprob in run])
         polygons: list[Polygon] = []
@@ -124,15 +161,19 @@ class _Reader:
                 detail = f"{len(points)} of at least 3 points"
                 self.dropped.append(Dropped(label, score, None, "torn-polygon", detail))
         if polygons:
-            xs = [x for polygon in polygons for x, _ in polygon]
-            ys = [y for polygon in polygons for _, y in polygon]
-            box = (min(xs), min(ys), max(xs), max(ys))
+            box = _box_around(polygons)
             self.instances.append(Instance(label, score, box, self.task, tuple(polygons)))
 
     def _points(self, bins: list[int]) -> Polygon:
         """Bins in x, y pairs → points in pixels; an odd last bin has no partner and makes none."""
         pairs = zip(bins[0::2], bins[1::2], strict=False)
         return tuple((to_pixels(x, self.width), to_pixels(y, self.height)) for x, y in pairs)
+
+
+def _box_around(polygons: Sequence[Polygon]) -> Box:
+    xs = [x for polygon in polygons for x, _ in polygon]
+    ys = [y for polygon in polygons for _, y in polygon]
+    return min(xs), min(ys), max(xs), max(ys)
 
 
 def _geometric_mean(logprobs: list[float]) -> float:

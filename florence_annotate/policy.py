@@ -18,7 +18,7 @@ class Policy:
     2. Labels become classes by `find`; `no-class` where there is none, `no-label` where the model
        gave none, `asked-by-prompt` where `<OD>` names a class that a prompt of its own looks for.
     3. `duplicate`: the same class and box again; the higher score stays.
-    4. `min-score`.
+    4. `min-score`, and `min-area`: boxes of fewer square pixels.
     5. `nms`: overlap with a better instance of the same class above `nms`, as intersection over
        union; the detail names the winner.
     """
@@ -27,6 +27,7 @@ class Policy:
     prompted: frozenset[int] = frozenset()
     min_score: float = 0.0
     nms: float | None = None
+    min_area: float = 0.0
 
     def apply(
         self, instances: Sequence[Instance], width: int, height: int
@@ -66,6 +67,9 @@ class Policy:
             elif instance.score < self.min_score:
                 detail = f"{instance.score:.4f} < {self.min_score:g}"
                 dropped.append(_drop(instance, "min-score", detail))
+            elif _area(instance.box) < self.min_area:
+                detail = f"{_area(instance.box):.1f} < {self.min_area:g} square pixels"
+                dropped.append(_drop(instance, "min-area", detail))
             elif winner := self._overlapped(instance, kept):
                 dropped.append(_drop(instance, "nms", _name_winner(instance, winner)))
             else:

@@ -70,13 +70,16 @@ class Task:
     """With `{input}` where the text or the region goes."""
     takes: Takes
     gives: Gives
-    annotates: bool = False
-    """`run --task` writes datasets from it."""
 
 
 OD = "<OD>"
 OPEN_VOCABULARY = "<OPEN_VOCABULARY_DETECTION>"
 GROUNDING = "<CAPTION_TO_PHRASE_GROUNDING>"
+CAPTION = "<CAPTION>"
+SEGMENTATION = "<REFERRING_EXPRESSION_SEGMENTATION>"
+REGION_TO_SEGMENTATION = "<REGION_TO_SEGMENTATION>"
+REGION_TO_CATEGORY = "<REGION_TO_CATEGORY>"
+REGION_TO_DESCRIPTION = "<REGION_TO_DESCRIPTION>"
 
 TASKS: tuple[Task, ...] = (
     Task(
@@ -85,7 +88,6 @@ TASKS: tuple[Task, ...] = (
         "Locate the objects with category name in the image.",
         Takes.NOTHING,
         Gives.BOXES,
-        annotates=True,
     ),
     Task(
         "open-vocabulary",
@@ -93,7 +95,6 @@ TASKS: tuple[Task, ...] = (
         "Locate {input} in the image.",
         Takes.TEXT,
         Gives.BOXES_OR_POLYGONS,
-        annotates=True,
     ),
     Task(
         "grounding",
@@ -101,7 +102,6 @@ TASKS: tuple[Task, ...] = (
         "Locate the phrases in the caption: {input}",
         Takes.TEXT,
         Gives.BOXES,
-        annotates=True,
     ),
     Task(
         "dense-captions",
@@ -117,7 +117,7 @@ TASKS: tuple[Task, ...] = (
         Takes.NOTHING,
         Gives.PLAIN_BOXES,
     ),
-    Task("caption", "<CAPTION>", "What does the image describe?", Takes.NOTHING, Gives.TEXT),
+    Task("caption", CAPTION, "What does the image describe?", Takes.NOTHING, Gives.TEXT),
     Task(
         "detailed-caption",
         "<DETAILED_CAPTION>",
@@ -142,28 +142,28 @@ TASKS: tuple[Task, ...] = (
     ),
     Task(
         "segmentation",
-        "<REFERRING_EXPRESSION_SEGMENTATION>",
+        SEGMENTATION,
         "Locate {input} in the image with mask",
         Takes.TEXT,
         Gives.POLYGONS,
     ),
     Task(
         "region-to-segmentation",
-        "<REGION_TO_SEGMENTATION>",
+        REGION_TO_SEGMENTATION,
         "What is the polygon mask of region {input}",
         Takes.REGION,
         Gives.POLYGONS,
     ),
     Task(
         "region-to-category",
-        "<REGION_TO_CATEGORY>",
+        REGION_TO_CATEGORY,
         "What is the region {input}?",
         Takes.REGION,
         Gives.TEXT,
     ),
     Task(
         "region-to-description",
-        "<REGION_TO_DESCRIPTION>",
+        REGION_TO_DESCRIPTION,
         "What does the region {input} describe?",
         Takes.REGION,
         Gives.TEXT,
@@ -196,11 +196,16 @@ def find(name_or_token: str) -> Task:
     return task
 
 
+def of(question: Question) -> Task:
+    """The task of a question."""
+    return _BY_TOKEN[question.task]
+
+
 def form(question: Question) -> str:
     """What the answer looks like; see FORMS."""
-    return FORMS[_BY_TOKEN[question.task].gives]
+    return FORMS[of(question).gives]
 
 
 def prompt(question: Question) -> str:
     """The sentence that stands for the question, without the `<s>` and `</s>` around it."""
-    return _BY_TOKEN[question.task].prompt.replace("{input}", question.text or "")
+    return of(question).prompt.replace("{input}", question.text or "")

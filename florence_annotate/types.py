@@ -43,6 +43,11 @@ class Question:
 
     task: str
     text: str | None = None
+    """A phrase or a caption; for a region its four location tokens."""
+    region: Box | None = None
+    """The region that it asks about, exactly."""
+    label: str | None = None
+    """What is known to be in the region."""
 
 
 class TokenKind(IntEnum):
@@ -109,7 +114,21 @@ class Instance:
     task: str
     """The token of the task whose answer it comes from."""
     polygons: tuple[Polygon, ...] = ()
+    quad: Polygon = ()
+    """Four points around printed text, clockwise from its upper left."""
+    text: str | None = None
+    """What is printed there, or a description."""
     class_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Caption:
+    """A text about the whole picture."""
+
+    task: str
+    text: str
+    score: float
+    """Geometric mean of the probabilities of its tokens, in [0, 1]."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +141,16 @@ class Dropped:
     reason: str
     """A short stable name, such as `no-class` or `nms`."""
     detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What the answers about one picture say."""
+
+    instances: tuple[Instance, ...]
+    captions: tuple[Caption, ...]
+    dropped: tuple[Dropped, ...]
+    """What could not be read as an instance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,14 +193,13 @@ class Model(Protocol):
 
 
 class Recipe(Protocol):
-    """Which questions a job asks, and how the answers read."""
+    """Which questions a job asks about a picture. How answers read is no affair of the recipe."""
 
-    @property
-    def questions(self) -> tuple[Question, ...]:
-        """Asked about every picture."""
+    def first(self, picture: Picture) -> Sequence[Question]:
+        """Asked once the picture is encoded."""
 
-    def read(self, record: Record) -> tuple[list[Instance], list[Dropped]]:
-        """Instances in pixels, unfiltered, and what could not be read as one."""
+    def then(self, record: Record) -> Sequence[Question]:
+        """Asked after all answers so far, until there are none."""
 
 
 class Engine(Protocol):

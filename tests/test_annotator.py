@@ -11,7 +11,7 @@ import torch
 from florence_annotate.annotator import Annotator
 from florence_annotate.model import checkpoint as checkpoints
 from florence_annotate.model.florence import Florence
-from florence_annotate.recipes import DetectionRecipe
+from florence_annotate.recipes import AskAll
 from florence_annotate.types import Failure, Generation, ImageRef, Picture, Question
 
 CHILD = """
@@ -20,14 +20,14 @@ import numpy as np, torch
 from florence_annotate.annotator import Annotator
 from florence_annotate.model import checkpoint
 from florence_annotate.model.florence import Florence
-from florence_annotate.recipes import DetectionRecipe
+from florence_annotate.recipes import AskAll
 from florence_annotate.types import Failure, Generation, ImageRef, Picture, Question
 
 torch.set_num_threads(1)
 batch, spare, beams = map(int, sys.argv[1:])
 found = checkpoint.find("shapes")
 model = Florence(found, torch.device("cpu"), torch.float32, "sdpa")
-recipe = DetectionRecipe((Question("<OD>"),))
+recipe = AskAll((Question("<OD>"),))
 annotator = Annotator(model, recipe, Generation(16, 1, 0, False), batch)
 pixels = np.zeros((3, found.image_size, found.image_size), np.uint8)
 pictures = [
@@ -67,7 +67,7 @@ def test_a_picture_that_does_not_fit_alone_is_a_failure() -> None:
 def test_pictures_that_cannot_be_read_are_handed_on_without_waiting_for_the_end() -> None:
     found = checkpoints.find("shapes")
     model = Florence(found, torch.device("cpu"), torch.float32, "sdpa")
-    recipe = DetectionRecipe((Question("<OD>"),))
+    recipe = AskAll((Question("<OD>"),))
     annotator = Annotator(model, recipe, Generation(16, 1, 0, False), 2)
     failure = Failure(ImageRef("x", b"", 0, 0), "decode", "truncated", "")
     taken = 0

@@ -55,7 +55,6 @@ def test_a_class_file_in_a_preset_lies_beside_it(tmp_path: Path) -> None:
         ({"nms": -0.1}, "--nms"),
         ({"images": "move"}, "--images"),
         ({"task": "dance"}, "there is no task 'dance'"),
-        ({"task": "ocr"}, "run writes no datasets from the task ocr yet"),
         ({"classes": "a", "classes_file": "b"}, "not both"),
         ({"colour": 1}, "no setting 'colour'"),
     ],

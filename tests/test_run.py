@@ -270,7 +270,7 @@ def test_failed_pictures_are_tried_again_only_when_asked(scenes: Path, tmp_path:
         (("in", "--format", ","), 2, "names no format"),
         (("in", "--task", "dance"), 2, "no task 'dance'"),
         (("in", "--config", "nothing"), 2, "no preset or file"),
-        (("in", "--batch-size", "none"), 2, "a number from 1 on, or auto"),
+        (("in", "--batch-size", "none"), 2, "a number from 1 to 1024, or auto"),
         (("in", "--device", "gpu"), 2, "--device: 'gpu'"),
         (("in", "--device", "cuda"), 1, "sees no CUDA device"),
         (("in", "--model", "./nowhere"), 1, "is not there"),

@@ -79,6 +79,13 @@ def main() -> None:
     except FlorenceAnnotateError as error:
         typer.echo(f"error: {error}", err=True)
         sys.exit(error.exit_code)
+    except MemoryError:
+        typer.echo(
+            "error: this process may not have the memory that the model takes: raise its limit "
+            "(ulimit -v), or choose a smaller --model or --batch-size. What was committed is safe",
+            err=True,
+        )
+        sys.exit(1)
     except BrokenPipeError:  # `| head` has read enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)

@@ -15,6 +15,7 @@ def export(
     seed: options.Seed = None,
     min_score: options.MinScore = None,
     nms: options.Nms = None,
+    min_area: options.MinArea = None,
     overwrite: options.Overwrite = False,
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 DATASET = "The dataset"
+TASK = "The task"
 MODEL = "The model"
 PICTURES = "The pictures"
 BEHAVIOUR = "Behaviour"
@@ -36,7 +37,8 @@ Formats = Annotated[
     typer.Option(
         "--format",
         metavar="A,B,…",
-        help="Formats to write: yolo, coco. [default: yolo,coco]",
+        help="Formats to write: yolo, yolo-seg, yolo-obb, coco, coco-captions, coco-results, "
+        "jsonl. [default: what fits the task; for boxes yolo,coco]",
         rich_help_panel=DATASET,
     ),
 ]
@@ -87,6 +89,15 @@ MinScore = Annotated[
         "--min-score",
         metavar="P",
         help="Leave out instances below this score, 0 to 1. [default: 0]",
+        rich_help_panel=DATASET,
+    ),
+]
+MinArea = Annotated[
+    float | None,
+    typer.Option(
+        "--min-area",
+        metavar="PIXELS",
+        help="Leave out boxes of fewer square pixels. [default: 0]",
         rich_help_panel=DATASET,
     ),
 ]

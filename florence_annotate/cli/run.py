@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from florence_annotate.cli import options, screen
-from florence_annotate.cli.options import BEHAVIOUR, DATASET, MODEL, PICTURES
+from florence_annotate.cli.options import BEHAVIOUR, DATASET, MODEL, PICTURES, TASK
 
 
 def run(
@@ -38,22 +38,56 @@ def run(
     seed: options.Seed = None,
     min_score: options.MinScore = None,
     nms: options.Nms = None,
+    min_area: options.MinArea = None,
     task: Annotated[
         str | None,
         typer.Option(
-            help="What to ask: detection, open-vocabulary or grounding, or a token such as "
-            "`<OD>`. [default: detection]",
-            rich_help_panel=MODEL,
+            help="What to ask: any of the 15 tasks that 'florence-annotate tasks' lists, by name "
+            "or token. [default: detection]",
+            rich_help_panel=TASK,
+        ),
+    ] = None,
+    recipe: Annotated[
+        str | None,
+        typer.Option(
+            metavar="instance-segmentation|describe|caption-grounding",
+            help="Several questions a picture: boxes, then a mask of each; boxes, then a caption "
+            "of each and of the picture; a caption, then the boxes of its phrases.",
+            rich_help_panel=TASK,
+        ),
+    ] = None,
+    text: Annotated[
+        str | None,
+        typer.Option(
+            help="What to look for, for tasks that take a text: a phrase, or a caption to ground.",
+            rich_help_panel=TASK,
+        ),
+    ] = None,
+    texts: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE.csv|sidecar",
+            help="A text for each picture: a CSV with the columns image and text, or the .txt "
+            "beside each picture.",
+            rich_help_panel=TASK,
+        ),
+    ] = None,
+    regions: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COCO.json|YOLO_FOLDER",
+            help="Boxes that exist already, for the tasks that take a region.",
+            rich_help_panel=TASK,
         ),
     ] = None,
     strategy: Annotated[
         str | None,
         typer.Option(
-            metavar="auto|od|open-vocabulary|grounding",
-            help="How classes are found: by the labels of `<OD>`, by one prompt a class, or by one "
-            "prompt for all. auto takes `<OD>` for classes that it is known to say, a prompt for "
-            "others. [default: auto]",
-            rich_help_panel=MODEL,
+            metavar="auto|od|open-vocabulary|grounding|segmentation",
+            help="How classes are found: by the labels of `<OD>`, by one prompt a class, by one "
+            "prompt for all, or by the mask of each. auto takes `<OD>` for classes that it is "
+            "known to say, a prompt for others. [default: auto]",
+            rich_help_panel=TASK,
         ),
     ] = None,
     model: Annotated[
@@ -176,7 +210,7 @@ def run(
         bool | None,
         typer.Option(
             "--retry-truncated/--no-retry-truncated",
-            help="Ask once more, with twice the limit, where an answer was cut. [default: retry]",
+            help="Let an answer that reaches the limit go on to twice of it. [default: retry]",
             show_default=False,
             rich_help_panel=MODEL,
         ),

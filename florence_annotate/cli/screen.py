@@ -51,10 +51,9 @@ def show_plan(job: "Job", pending: int, *, as_json: bool) -> None:
         "device": str(job.device),
         "routes": dict(job.plan.routes),
         "questions": [
-            f"{question.task} {question.text or ''}".strip()
-            for question in job.plan.recipe.questions
+            f"{question.task} {question.text or ''}".strip() for question in job.plan.questions
         ],
-        "formats": list(job.spec.formats),
+        "formats": list(job.formats),
     }
     if as_json:
         print_json(plan)
@@ -111,7 +110,9 @@ def show_summary(summary: dict[str, Any], out: Path) -> None:
     rate = summary["run"].get("images_per_second")
     console.print(
         f"\n{images['annotated']} of {images['images']} pictures annotated, "
-        f"{summary['instances']} instances" + (f", {rate:.2f} images/s" if rate else "")
+        f"{summary['instances']} instances"
+        + (f", {summary['captions']} captions" if summary["captions"] else "")
+        + (f", {rate:.2f} images/s" if rate else "")
     )
     table = Table(box=None, pad_edge=False, show_header=False)
     table.add_column(justify="right")
@@ -146,6 +147,8 @@ def _remarks(summary: dict[str, Any]) -> list[str]:
             some = "; ".join(f"{key}: {reason}" for key, reason in list(left_out.items())[:3])
             more = " …" if len(left_out) > 3 else ""
             remarks.append(f"{len(left_out)} pictures are not in {where}: {some}{more}")
+    if without := summary["instances_without_mask"]:
+        remarks.append(f"{without} instances have no mask, so they are not in YOLO's outlines")
     for split in summary["splits_without_images"]:
         remarks.append(f"the split {split} has no picture: in data.yaml it points at train")
     if copied := summary["images_copied_instead_of_linked"]:
@@ -165,17 +168,16 @@ def _remarks(summary: dict[str, Any]) -> list[str]:
 
 
 def _written(summary: dict[str, Any], out: Path) -> list[str]:
+    from florence_annotate.formats import FORMATS
+
     lines = [f"\n{out}"]
-    formats = summary["settings"]["formats"]
-    if "yolo" in formats:
-        lines.append("  data.yaml, labels/    YOLO")
-    if "coco" in formats:
-        lines.append("  annotations/          COCO")
+    for name in summary["formats"]:
+        lines.append(f"  {FORMATS[name].files:29} {FORMATS[name].about}")
     if summary["settings"]["images"] != "none":
-        lines.append("  images/               pictures")
+        lines.append("  images/                       pictures")
     if summary["settings"]["visuals"]:
-        lines.append("  visuals/              pictures with boxes")
-    lines.append("  summary.json          counts, failures, settings, versions, hashes")
+        lines.append("  visuals/                      pictures with boxes")
+    lines.append("  summary.json                  counts, failures, settings, versions, hashes")
     return lines
 
 

@@ -7,7 +7,7 @@ from florence_annotate.cli import options, screen
 
 
 def list_tasks(as_json: options.AsJson = False) -> None:
-    """List the tasks of Florence-2, and which of them write datasets."""
+    """List the tasks of Florence-2: what they take, and what they give."""
     if as_json:
         screen.print_json(
             [
@@ -17,15 +17,13 @@ def list_tasks(as_json: options.AsJson = False) -> None:
                     "prompt": task.prompt,
                     "takes": str(task.takes),
                     "gives": str(task.gives),
-                    "annotates": task.annotates,
                 }
                 for task in tasks.TASKS
             ]
         )
         return
-    line = "{:23} {:36} {:9} {:29} {}"
-    typer.echo(line.format("task", "token", "takes", "gives", "run --task"))
+    line = "{:23} {:38} {:9} {}"
+    typer.echo(line.format("task", "token", "takes", "gives"))
     for task in tasks.TASKS:
-        usable = "yes" if task.annotates else "not yet"
-        typer.echo(line.format(task.name, task.token, task.takes, task.gives, usable))
+        typer.echo(line.format(task.name, task.token, task.takes, task.gives))
     typer.echo("A task can be named by its name or its token: --task detection, --task '<OD>'")

@@ -34,6 +34,8 @@ class Notes:
     """Key → why the picture is in no format."""
     yolo_left_out: dict[str, str] = field(default_factory=dict)
     """Key → why YOLO readers would reject the picture."""
+    without_mask: int = 0
+    """Instances that a format of outlines could not hold."""
     empty_splits: list[str] = field(default_factory=list)
     """Splits of data.yaml that have no picture and point at train."""
     copied: int = 0

@@ -1,5 +1,6 @@
 """An answer as a row of the journal: strings and numbers of every token, packed."""
 
+import json
 import sqlite3
 import sys
 from array import array
@@ -19,12 +20,15 @@ def answer_values(answer: Answer) -> tuple[Any, ...]:
         bytes(answer.kinds),
         _pack("f", answer.logprobs),
         answer.truncated,
+        None if answer.question.region is None else json.dumps(answer.question.region),
+        answer.question.label,
     )
 
 
 def read_answer(row: sqlite3.Row) -> Answer:
+    region = None if row["region"] is None else tuple(json.loads(row["region"]))
     return Answer(
-        Question(row["task"], row["text"]),
+        Question(row["task"], row["text"], region, row["label"]),
         row["data"],
         _unpack("I", row["ends"]),
         tuple(TokenKind(kind) for kind in row["kinds"]),

@@ -10,7 +10,7 @@ from typing import Any, Self
 from florence_annotate.errors import JobError, OutputError
 
 FILE_NAME = "job.db"
-_VERSION = 1
+_VERSION = 2
 
 _SCHEMA = """
 CREATE TABLE job (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -50,6 +50,8 @@ CREATE TABLE answers (
     kinds BLOB NOT NULL,              -- uint8, one a token
     logprobs BLOB NOT NULL,           -- float32, little-endian, one a token
     truncated INTEGER NOT NULL,
+    region TEXT,                      -- of a question about one: its box as JSON
+    label TEXT,
     PRIMARY KEY (attempt, place)
 ) WITHOUT ROWID;
 CREATE TABLE exports (                -- what the formats wrote, to know corrections by hand from it
@@ -60,6 +62,13 @@ CREATE TABLE exports (                -- what the formats wrote, to know correct
     PRIMARY KEY (path, content)
 ) WITHOUT ROWID;
 """
+
+
+_SINCE_VERSION_1 = (
+    "ALTER TABLE answers ADD COLUMN region TEXT",
+    "ALTER TABLE answers ADD COLUMN label TEXT",
+    f"PRAGMA user_version={_VERSION}",
+)
 
 
 class Database:
@@ -106,13 +115,18 @@ class Database:
             connection = sqlite3.connect(location, uri=True, isolation_level=None)
             try:
                 version = connection.execute("PRAGMA user_version").fetchone()[0]
-                if version != _VERSION:
+                database = cls(path, connection)
+                if version == 1:
+                    with database.transaction():
+                        for statement in _SINCE_VERSION_1:
+                            connection.execute(statement)
+                elif version != _VERSION:
                     raise JobError(
                         f"{path} was written by another version of florence-annotate (schema "
                         f"{version}, this one reads {_VERSION}): use that version, or another "
                         "output with -o"
                     )
-                return cls(path, connection)
+                return database
             except BaseException:
                 connection.close()
                 raise

@@ -25,7 +25,10 @@ def fitting_batch_size(
     if model.device.type != "cuda":
         return ON_OTHER_DEVICES
     trial = replace(generation, max_new_tokens=_TRIAL_TOKENS, retry_truncated=False)
-    few, more = (_peak_bytes(model, trial, questions[0], count) for count in (_FEW, _MORE))
+    try:
+        few, more = (_peak_bytes(model, trial, questions[0], count) for count in (_FEW, _MORE))
+    except torch.OutOfMemoryError:
+        return _FEW  # a nearly full device; the job halves it where that is too much
     each = max(1, (more - few) // (_MORE - _FEW))
     torch.cuda.empty_cache()
     free, _ = torch.cuda.mem_get_info(model.device)

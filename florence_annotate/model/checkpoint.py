@@ -19,6 +19,14 @@ from florence_annotate.model.known import KNOWN, ORIGINALS, SHAPES, hub_id
 from florence_annotate.model.weights import weight_files
 from florence_annotate.shapes import CHECKPOINT as SHAPES_FOLDER
 
+_DESCRIPTIONS = (
+    "config.json",
+    "generation_config.json",
+    "preprocessor_config.json",
+    "processor_config.json",
+    "tokenizer.json",
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
@@ -55,8 +63,8 @@ class Checkpoint:
         return self.generation.get("no_repeat_ngram_size") or 0
 
     def weights_hash(self) -> str:
-        """SHA-256 over the weights' files, their tokenizer and configuration."""
-        described = [self.folder / "config.json", self.folder / "tokenizer.json"]
+        """SHA-256 over the weights' files, their tokenizer and configurations."""
+        described = [self.folder / name for name in _DESCRIPTIONS]
         return _hash([*described, *weight_files(self.folder)])
 
     def adapter_hash(self) -> str | None:
@@ -110,7 +118,9 @@ def _find(name: str, revision: str | None, download: bool) -> Checkpoint:
     folder = Path(name).expanduser()
     if folder.is_dir():
         return _inspect(str(folder), folder, None)
-    if name.startswith((".", "/", "~")) or folder.exists():
+    if folder.exists():
+        raise CheckpointError(f"{name} is a file: give the folder of the checkpoint that holds it")
+    if name.startswith((".", "/", "~")):
         raise CheckpointError(f"the checkpoint folder {name} is not there: check the spelling")
     repository = hub_id(name)
     if repository.count("/") != 1:

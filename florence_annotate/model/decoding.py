@@ -203,9 +203,9 @@ class Decoding(Generic[Ticket]):
 
     def _read(self, tokens: list[int], logprobs: list[float]) -> Decoded:
         # the end token at the limit was forced, so that the answer may have been going on
-        truncated = len(tokens) >= self._limit
-        end = len(tokens)
-        if truncated and tokens[-1] == self._rules.end and self._rules.forced_last is not None:
-            end -= 1
+        is_end_forced = self._rules.forced_last is not None
+        has_ended = tokens[-1] == self._rules.end
+        truncated = len(tokens) >= self._limit and (is_end_forced or not has_ended)
+        end = len(tokens) - (truncated and has_ended)
         first = 1 if self._rules.forced_first is None else 2
         return Decoded(tokens[first:end], logprobs[first:end], truncated)

@@ -47,9 +47,17 @@ def resolve_dtype(asked: str, device: "torch.device", *, is_embedded: bool) -> "
             features: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
             has_bfloat16 = bool(features.get("avx512_bf16") or features.get("amx_bf16"))
         else:
-            has_bfloat16 = device.type == "cuda" and torch.cuda.is_bf16_supported()
+            has_bfloat16 = device.type == "cuda" and _multiplies_bfloat16(device)
         return torch.bfloat16 if has_bfloat16 and not is_embedded else torch.float32
     return {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}[asked]
+
+
+def _multiplies_bfloat16(device: "torch.device") -> bool:
+    """Not whether PyTorch can emulate it, as it does on older GPUs, slowly."""
+    import torch
+
+    with torch.cuda.device(device):
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
 
 
 def resolve_attention(asked: str, device: "torch.device", dtype: "torch.dtype") -> str:

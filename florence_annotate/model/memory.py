@@ -1,4 +1,4 @@
-"""What becomes of the memory of tensors that are gone."""
+"""Memory that runs out, and what becomes of that of tensors that are gone."""
 
 import ctypes
 import gc
@@ -13,15 +13,37 @@ _NEVER = -1
 _SMALL, _LARGE = 1 << 17, 1 << 30
 
 
+_SIGNS = ("can't allocate memory", "not enough memory", "could not create a primitive")
+"""How the CPU's allocator and oneDNN, which have no exception of their own, say it."""
+
+
+def say_out_of_memory(error: BaseException) -> str:
+    """What the device said, where it ran out of memory; anything else is raised again."""
+    is_known = isinstance(error, torch.OutOfMemoryError | MemoryError)
+    if not is_known and not any(sign in str(error) for sign in _SIGNS):
+        raise error
+    return (str(error) or "out of memory").strip().splitlines()[0]
+
+
 def keep_freed_memory() -> None:
     """Have the process use freed memory again instead of giving it back to the system.
 
     glibc asks the system anew for every tensor of over 32 MB, and gets it in zeroed pages of 4 KB,
     one fault each: on a CPU that took as long as the products that fill a vision tower's tensors
     (docs/performance.md). The process then stays as large as it once was. Only glibc has the call;
-    elsewhere nothing happens.
+    elsewhere nothing happens. Nor does it where the process's addresses are limited (`ulimit -v`):
+    what is kept is in pieces, and addresses are not given back piece by piece.
     """
-    _set_thresholds(mmap=_LARGE, trim=_NEVER)
+    if not _are_addresses_limited():
+        _set_thresholds(mmap=_LARGE, trim=_NEVER)
+
+
+def _are_addresses_limited() -> bool:
+    try:
+        import resource
+    except ModuleNotFoundError:  # Windows
+        return False
+    return resource.getrlimit(resource.RLIMIT_AS)[0] != resource.RLIM_INFINITY
 
 
 def give_back_freed_memory() -> None:

@@ -2,10 +2,10 @@ import contextlib
 
 import pytest
 
-from florence_annotate import classes, recipes, tasks
+from florence_annotate import classes, planning, tasks
 from florence_annotate.classes import ClassList, ClassSpec
 from florence_annotate.errors import UsageError
-from florence_annotate.recipes import Strategy
+from florence_annotate.planning import Request, Strategy
 from florence_annotate.tasks import GROUNDING, OD, OPEN_VOCABULARY
 from florence_annotate.types import Question
 
@@ -16,7 +16,7 @@ KNOWN = {"car", "person"}
 def questions(
     class_list: ClassList | None, strategy: Strategy = Strategy.AUTO, task: str = "detection"
 ) -> tuple[Question, ...]:
-    return recipes.plan(tasks.find(task), strategy, class_list, KNOWN).recipe.questions
+    return planning.plan(Request(tasks.find(task), strategy, class_list), KNOWN).questions
 
 
 def test_without_classes_detection_is_asked_once() -> None:
@@ -24,8 +24,9 @@ def test_without_classes_detection_is_asked_once() -> None:
 
 
 def test_auto_asks_od_for_known_labels_and_a_prompt_for_others() -> None:
-    plan = recipes.plan(DETECTION, Strategy.AUTO, classes.parse_names("cars,red hat,person"), KNOWN)
-    assert plan.recipe.questions == (Question(OD), Question(OPEN_VOCABULARY, "red hat"))
+    named = classes.parse_names("cars,red hat,person")
+    plan = planning.plan(Request(DETECTION, Strategy.AUTO, named), KNOWN)
+    assert plan.questions == (Question(OD), Question(OPEN_VOCABULARY, "red hat"))
     assert plan.routes == (("cars", OD), ("red hat", OPEN_VOCABULARY), ("person", OD))
 
 
@@ -77,8 +78,8 @@ def test_a_class_with_a_control_token_in_it_is_refused_by_name() -> None:
 
 def test_classes_that_no_question_can_have_found_are_known() -> None:
     asked = questions(classes.parse_names("hat,shoe"))
-    assert recipes.never_asked(asked, classes.parse_names("hat,scarf")) == ("scarf",)
-    assert recipes.never_asked((Question(OD),), classes.parse_names("anything")) == ()
+    assert planning.never_asked(asked, classes.parse_names("hat,scarf")) == ("scarf",)
+    assert planning.never_asked((Question(OD),), classes.parse_names("anything")) == ()
 
 
 def test_prompts_are_the_sentences_of_the_checkpoints_processor() -> None:

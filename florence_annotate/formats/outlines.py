@@ -1,0 +1,65 @@
+"""Outlines of instances: areas, joined parts, turned boxes, masks."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from florence_annotate.types import Instance, Polygon
+
+
+def area(polygon: Polygon) -> float:
+    """Shoelace formula; in square pixels."""
+    following = (*polygon[1:], polygon[0])
+    return (
+        abs(sum(x1 * y2 - x2 * y1 for (x1, y1), (x2, y2) in zip(polygon, following, strict=True)))
+        / 2
+    )
+
+
+def join(polygons: Sequence[Polygon]) -> Polygon:
+    """One outline around all parts: each is entered and left at its point nearest to the others.
+
+    The way there and back has no width, so that the area stays the sum of the parts.
+    """
+    joined, *others = polygons
+    for other in others:
+        distances = np.linalg.norm(np.array(joined)[:, None] - np.array(other)[None], axis=2)
+        here, there = np.unravel_index(distances.argmin(), distances.shape)
+        around = (*other[there:], *other[: there + 1])
+        joined = (*joined[: here + 1], *around, *joined[here:])
+    return joined
+
+
+def oriented_box(instance: Instance) -> Polygon:
+    """Four corners: of printed text its own, of a mask the smallest box around, else the box's."""
+    if len(instance.quad) == 4:
+        return instance.quad
+    if instance.polygons:
+        import cv2
+
+        points = np.array([point for polygon in instance.polygons for point in polygon], np.float32)
+        return tuple((float(x), float(y)) for x, y in cv2.boxPoints(cv2.minAreaRect(points)))
+    x1, y1, x2, y2 = instance.box
+    return (x1, y1), (x2, y1), (x2, y2), (x1, y2)
+
+
+def encode_mask(polygons: Sequence[Polygon], width: int, height: int) -> dict[str, Any]:
+    """Run lengths, as COCO spells them, of what an odd number of outlines surrounds.
+
+    So an outline within another one is a hole in it.
+    """
+    from pycocotools import mask
+
+    flat = [[value for point in polygon for value in point] for polygon in polygons]
+    parts = mask.decode(mask.frPyObjects(flat, height, width))  # (height, width, outlines)
+    odd = np.asfortranarray(parts.sum(axis=2, dtype=np.uint8) % 2)
+    encoded = mask.encode(odd)
+    return {"size": [height, width], "counts": encoded["counts"].decode("ascii")}
+
+
+def mask_area(encoded: dict[str, Any]) -> float:
+    """Pixels of a mask."""
+    from pycocotools import mask
+
+    return float(mask.area(encoded))

@@ -1,0 +1,259 @@
+"""The settings of a job → its recipe: which tasks, which classes by which questions.
+
+With classes, four ways to find them: `od` asks `<OD>` once and maps its labels; `open-vocabulary`
+asks one prompt a class; `grounding` asks one prompt that holds all classes; `segmentation` asks for
+the mask of each. `auto` decides for each class: `<OD>` where the checkpoint is known to say the
+class or a synonym, its own prompt otherwise.
+"""
+
+import re
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from pathlib import Path
+
+from florence_annotate import inputs
+from florence_annotate.classes import ClassList, ClassSpec
+from florence_annotate.errors import UsageError
+from florence_annotate.recipes import (
+    AskAboutBoxes,
+    AskAboutRegions,
+    AskAll,
+    AskWithText,
+    GroundCaption,
+)
+from florence_annotate.tasks import (
+    CAPTION,
+    GROUNDING,
+    OD,
+    OPEN_VOCABULARY,
+    REGION_TO_DESCRIPTION,
+    REGION_TO_SEGMENTATION,
+    SEGMENTATION,
+    Gives,
+    Takes,
+    Task,
+    of,
+)
+from florence_annotate.types import Question, Recipe
+
+_PHRASE_SEPARATOR = "<and>"
+"""The control token that stands between the phrases of one grounding prompt."""
+
+_CONTROL_TOKEN = re.compile(r"</?[a-z_]+(_\d+)?>")
+
+
+class Strategy(StrEnum):
+    AUTO = "auto"
+    OD = "od"
+    OPEN_VOCABULARY = "open-vocabulary"
+    GROUNDING = "grounding"
+    SEGMENTATION = "segmentation"
+
+
+class RecipeName(StrEnum):
+    INSTANCE_SEGMENTATION = "instance-segmentation"
+    DESCRIBE = "describe"
+    CAPTION_GROUNDING = "caption-grounding"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a job is to ask, as the user says it."""
+
+    task: Task
+    strategy: Strategy = Strategy.AUTO
+    classes: ClassList | None = None
+    recipe: RecipeName | None = None
+    text: str | None = None
+    """One text for all pictures."""
+    texts: str | None = None
+    """A CSV with a text a picture, or `sidecar`."""
+    regions: str | None = None
+    """A COCO file or a YOLO folder."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A recipe, what it asks, and for each class the task that finds it."""
+
+    recipe: Recipe
+    questions: tuple[Question, ...]
+    """Those of all pictures; without a text or region where each picture has its own."""
+    routes: tuple[tuple[str, str], ...] = ()
+    """(class name, task token); empty where there are no classes."""
+
+    @property
+    def samples(self) -> tuple[Question, ...]:
+        """The questions, with a text or a region where each picture has its own."""
+        return tuple(
+            question
+            if question.text is not None
+            else replace(question, text=_SAMPLES[of(question).takes])
+            for question in self.questions
+        )
+
+
+_SAMPLES = {
+    Takes.NOTHING: None,
+    Takes.TEXT: "a red star",
+    Takes.REGION: "<loc_250><loc_250><loc_750><loc_750>",
+}
+
+
+def plan(request: Request, known_labels: Collection[str]) -> Plan:
+    """Decide the questions of a job, once, before any picture is read.
+
+    `known_labels` are those that the checkpoint's `<OD>` is known to say. Raises UsageError where
+    the settings contradict each other, an input is missing, or a class can't be asked for.
+    """
+    _refuse_contradictions(request)
+    if request.recipe is RecipeName.CAPTION_GROUNDING:
+        caption = request.task.token if request.task.gives is Gives.TEXT else CAPTION
+        return Plan(GroundCaption(caption), (Question(caption), Question(GROUNDING)))
+    finding = _plan_task(request, known_labels)
+    if request.recipe is RecipeName.INSTANCE_SEGMENTATION:
+        return _ask_about_boxes(finding, REGION_TO_SEGMENTATION)
+    if request.recipe is RecipeName.DESCRIBE:
+        questions = (*finding.questions, Question(CAPTION))
+        described = Plan(AskAll(questions), questions, finding.routes)
+        return _ask_about_boxes(described, REGION_TO_DESCRIPTION)
+    return finding
+
+
+def _ask_about_boxes(finding: Plan, task: str) -> Plan:
+    recipe = AskAboutBoxes(finding.recipe, task)
+    return Plan(recipe, (*finding.questions, Question(task)), finding.routes)
+
+
+def _plan_task(request: Request, known_labels: Collection[str]) -> Plan:
+    task = request.task
+    if task.takes is Takes.REGION:
+        source = inputs.read_regions(Path(request.regions or ""))
+        return Plan(AskAboutRegions(task.token, source), (Question(task.token),))
+    if request.texts is not None:
+        is_sidecar = request.texts == inputs.SIDECAR
+        text_of = inputs.sidecar_text if is_sidecar else inputs.read_texts(Path(request.texts))
+        return Plan(AskWithText(task.token, text_of), (Question(task.token),))
+    if request.text is not None:
+        return _ask_all((Question(task.token, request.text),))
+    if task.token in _BY_CLASS:
+        return _plan_classes(request, known_labels)
+    return _ask_all((Question(task.token),))
+
+
+def _ask_all(questions: tuple[Question, ...], routes: Iterable[tuple[str, str]] = ()) -> Plan:
+    return Plan(AskAll(questions), questions, tuple(routes))
+
+
+def _plan_classes(request: Request, known_labels: Collection[str]) -> Plan:
+    strategy = _settle(request)
+    if request.classes is None:
+        return _ask_all((Question(OD),))
+    specs = request.classes.classes
+    if strategy is Strategy.GROUNDING:
+        text = _PHRASE_SEPARATOR.join(_askable(spec) for spec in specs)
+        return _ask_all((Question(GROUNDING, text),), [(spec.name, GROUNDING) for spec in specs])
+    if strategy is Strategy.SEGMENTATION:
+        questions = tuple(Question(SEGMENTATION, _askable(spec)) for spec in specs)
+        return _ask_all(questions, [(spec.name, SEGMENTATION) for spec in specs])
+    by_od = [
+        strategy is Strategy.OD or (strategy is Strategy.AUTO and _is_known(spec, known_labels))
+        for spec in specs
+    ]
+    prompts = [
+        Question(OPEN_VOCABULARY, _askable(spec))
+        for spec, is_by_od in zip(specs, by_od, strict=True)
+        if not is_by_od
+    ]
+    routes = [
+        (spec.name, OD if is_by_od else OPEN_VOCABULARY)
+        for spec, is_by_od in zip(specs, by_od, strict=True)
+    ]
+    return _ask_all((*([Question(OD)] if any(by_od) else []), *prompts), routes)
+
+
+def _refuse_contradictions(request: Request) -> None:
+    """Raise UsageError for settings that the task has no use for, and for those that it lacks."""
+    task = request.task
+    needs_text = task.takes is Takes.TEXT and request.classes is None
+    problem = None
+    if request.text is not None and request.texts is not None:
+        problem = "give --text or --texts, not both"
+    elif (request.text or request.texts) and task.takes is not Takes.TEXT:
+        problem = f"--task {task.name} takes no text: leave --text and --texts out"
+    elif request.text and _CONTROL_TOKEN.search(request.text.replace(_PHRASE_SEPARATOR, "")):
+        problem = "--text holds what the model reads as a control token: leave that out"
+    elif needs_text and request.text is None and request.texts is None:
+        problem = f"--task {task.name} needs --classes, --text or --texts"
+    elif task.takes is Takes.REGION and request.regions is None:
+        problem = f"--task {task.name} needs --regions: a COCO file or a YOLO folder with boxes"
+    elif request.regions is not None and task.takes is not Takes.REGION:
+        problem = f"--task {task.name} asks about whole pictures: leave --regions out"
+    elif request.classes is not None and task.takes is Takes.NOTHING and task.gives in _UNNAMED:
+        problem = f"--task {task.name} names no classes: leave --classes out"
+    if request.recipe is RecipeName.CAPTION_GROUNDING:
+        if task.token != OD and (task.gives is not Gives.TEXT or "caption" not in task.name):
+            problem = "--recipe caption-grounding begins with a caption: leave --task out"
+    elif request.recipe is not None and task.gives not in _WITH_BOXES:
+        problem = f"--recipe {request.recipe} begins with boxes, and --task {task.name} gives none"
+    if problem:
+        raise UsageError(problem)
+
+
+_UNNAMED = (Gives.TEXT, Gives.PLAIN_BOXES)
+_WITH_BOXES = (Gives.BOXES, Gives.BOXES_OR_POLYGONS, Gives.PLAIN_BOXES)
+
+
+def asked_by_prompt(questions: Collection[Question], classes: ClassList) -> frozenset[int]:
+    """Ids of the classes that have an open-vocabulary prompt of their own."""
+    texts = {question.text for question in questions if question.task == OPEN_VOCABULARY}
+    return frozenset(i for i, spec in enumerate(classes.classes) if spec.question in texts)
+
+
+def never_asked(questions: Collection[Question], classes: ClassList) -> tuple[str, ...]:
+    """Names of the classes that none of the questions can have found."""
+    if any(question.text is None for question in questions):
+        return ()  # such a question may find anything
+    phrases = {phrase for question in questions for phrase in (question.text or "").split("<and>")}
+    return tuple(spec.name for spec in classes.classes if spec.question not in phrases)
+
+
+_BY_CLASS = {
+    OD: Strategy.OD,
+    OPEN_VOCABULARY: Strategy.OPEN_VOCABULARY,
+    GROUNDING: Strategy.GROUNDING,
+    SEGMENTATION: Strategy.SEGMENTATION,
+}
+"""The tasks that find classes, and the strategy that each stands for."""
+
+
+def _settle(request: Request) -> Strategy:
+    task, strategy = request.task, request.strategy
+    implied = _BY_CLASS[task.token]
+    if task.token != OD:
+        if strategy not in (Strategy.AUTO, implied):
+            raise UsageError(
+                f"--task {task.name} and --strategy {strategy} contradict each other: "
+                "leave one of them out"
+            )
+        strategy = implied
+    if request.classes is None and strategy not in (Strategy.AUTO, Strategy.OD):
+        raise UsageError(
+            f"{strategy} asks for classes by name: give them with --classes or --classes-file"
+        )
+    return strategy
+
+
+def _is_known(spec: ClassSpec, known_labels: Collection[str]) -> bool:
+    alone = ClassList([replace(spec, prompt=None)])
+    return any(alone.find(label) is not None for label in known_labels)
+
+
+def _askable(spec: ClassSpec) -> str:
+    if found := _CONTROL_TOKEN.search(spec.question):
+        raise UsageError(
+            f"class {spec.name!r} can't be asked for: the model would read {found[0]!r} in it as a "
+            "control token; give the class another prompt in a --classes-file"
+        )
+    return spec.question

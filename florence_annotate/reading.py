@@ -1,0 +1,108 @@
+"""The answers about one picture → instances and captions, joined across questions.
+
+How answers read follows from the answers alone, so a job reads the same whichever recipe asked.
+"""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from florence_annotate import parsing
+from florence_annotate.tasks import (
+    OPEN_VOCABULARY,
+    REGION_TO_CATEGORY,
+    REGION_TO_SEGMENTATION,
+    SEGMENTATION,
+    Gives,
+    Takes,
+    of,
+)
+from florence_annotate.types import (
+    Answer,
+    Box,
+    Caption,
+    Dropped,
+    Instance,
+    Polygon,
+    Reading,
+    Record,
+)
+
+REGION_LABEL = "object"
+"""Of boxes that nobody gave a label."""
+TEXT_LABEL = "text"
+"""Of printed words; what they say is their text."""
+
+
+def read(record: Record) -> Reading:
+    """Instances in pixels, unfiltered; captions; and what could not be read.
+
+    The answer to a prompt about one phrase is about that phrase, whatever the model repeated
+    before the locations, so its instances carry the phrase as their label. An answer about a region
+    belongs to the instance with that very box: it gives a mask, a label or a text. Where there is
+    no such instance, the region was given by the user and becomes one.
+    """
+    instances: list[Instance] = []
+    captions: list[Caption] = []
+    dropped: list[Dropped] = []
+    about_regions: dict[Box, list[Answer]] = {}
+    for answer in record.answers:
+        task = of(answer.question)
+        if answer.question.region is not None:
+            about_regions.setdefault(answer.question.region, []).append(answer)
+        elif task.takes is not Takes.REGION and task.gives is Gives.TEXT:
+            text, score = parsing.read_text(answer)
+            captions.append(Caption(task.token, text, score))
+        else:
+            found, unreadable = parsing.read(answer, record.width, record.height)
+            instances += [_labelled(instance, answer) for instance in found]
+            dropped += unreadable
+    known = {instance.box for instance in instances}
+    given = [_given(region, answers) for region, answers in about_regions.items()]
+    instances += [instance for instance in given if instance.box not in known]
+    joined = []
+    for instance in instances:
+        joined_one, unreadable = _join(instance, about_regions.get(instance.box, ()), record)
+        joined.append(joined_one)
+        dropped += unreadable
+    return Reading(tuple(joined), tuple(captions), tuple(dropped))
+
+
+def _labelled(instance: Instance, answer: Answer) -> Instance:
+    task = of(answer.question)
+    if task.token in (OPEN_VOCABULARY, SEGMENTATION):
+        return replace(instance, label=answer.question.text or "")
+    if task.gives is Gives.PLAIN_BOXES:
+        return replace(instance, label=REGION_LABEL)
+    if task.gives is Gives.QUADS:
+        return replace(instance, label=TEXT_LABEL)
+    return instance
+
+
+def _given(region: Box, answers: Iterable[Answer]) -> Instance:
+    """An instance of a region that the user gave; the answers about it say how sure they are."""
+    first = next(iter(answers))
+    label = first.question.label or REGION_LABEL
+    return Instance(label, 1.0, region, first.question.task)
+
+
+def _join(
+    instance: Instance, answers: Iterable[Answer], record: Record
+) -> tuple[Instance, list[Dropped]]:
+    dropped: list[Dropped] = []
+    for answer in answers:
+        task = of(answer.question)
+        text, score = parsing.read_text(answer)
+        if task.takes is Takes.REGION and instance.task == task.token:
+            instance = replace(instance, score=score)
+        if task.token == REGION_TO_SEGMENTATION:
+            found, unreadable = parsing.read(answer, record.width, record.height)
+            polygons: tuple[Polygon, ...] = tuple(p for one in found for p in one.polygons)
+            dropped += [replace(one, label=instance.label) for one in unreadable]
+            instance = replace(instance, polygons=polygons)
+            if instance.task == task.token:
+                instance = replace(instance, score=found[0].score if found else 0.0)
+        elif task.token == REGION_TO_CATEGORY:
+            instance = replace(instance, label=text)
+        else:
+            instance = replace(instance, text=text)
+    return instance, dropped
