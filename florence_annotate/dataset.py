@@ -14,7 +14,16 @@ from florence_annotate.config import JobSpec
 from florence_annotate.errors import UsageError
 from florence_annotate.journal import Journal
 from florence_annotate.policy import Policy
-from florence_annotate.types import Caption, Dropped, ImageRef, Instance, Question, Record
+from florence_annotate.types import (
+    Box,
+    Caption,
+    Dropped,
+    ImageRef,
+    Instance,
+    Polygon,
+    Question,
+    Record,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,21 +43,47 @@ class AnnotatedImage:
 
     def to_supervision(self) -> Any:
         """The instances as `supervision.Detections`: pixel boxes, class ids, scores as confidence,
-        and `class_name` in its data."""
+        and `class_name` in its data. Masks where any instance has an outline; where any has the
+        four points around printed text, those of all under supervision's own name."""
         import numpy as np
         import supervision as sv
+        from supervision.config import ORIENTED_BOX_COORDINATES
 
         if not self.instances:
             return sv.Detections.empty()
         class_ids = [instance.class_id or 0 for instance in self.instances]
+        data = {"class_name": np.array([self.class_names[i] for i in class_ids])}
+        if any(instance.text is not None for instance in self.instances):
+            data["text"] = np.array([instance.text or "" for instance in self.instances])
+        if any(instance.quad for instance in self.instances):
+            quads = [instance.quad or _corners(instance.box) for instance in self.instances]
+            data[ORIENTED_BOX_COORDINATES] = np.array(quads, dtype=np.float32)
+        mask = None
+        if any(instance.polygons for instance in self.instances):
+            mask = np.stack([self._mask(instance) for instance in self.instances])
         return sv.Detections(
             xyxy=np.array([instance.box for instance in self.instances], dtype=np.float32),
+            mask=mask,
             confidence=np.array([instance.score for instance in self.instances], dtype=np.float32),
             class_id=np.array(class_ids, dtype=int),
-            data={
-                "class_name": np.array([self.class_names[i] for i in class_ids if i is not None])
-            },
+            data=data,
         )
+
+    def _mask(self, instance: Instance) -> Any:
+        """What an odd number of outlines surrounds; bool, shape (height, width)."""
+        import numpy as np
+        import supervision as sv
+
+        mask = np.zeros((self.height, self.width), dtype=bool)
+        for polygon in instance.polygons:
+            points = np.rint(np.array(polygon)).astype(int)
+            mask ^= sv.polygon_to_mask(points, (self.width, self.height)).astype(bool)
+        return mask
+
+
+def _corners(box: Box) -> Polygon:
+    x1, y1, x2, y2 = box
+    return (x1, y1), (x2, y1), (x2, y2), (x1, y2)
 
 
 @dataclass(frozen=True, slots=True)

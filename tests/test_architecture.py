@@ -28,7 +28,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "images": set(),
     "handover": set(),
     "loading": {"images", "handover"},
-    "model": {"tasks", "images", "shapes"},
+    "model": {"tasks", "parsing", "images", "shapes"},
     "annotator": {"recipes", "loading", "model"},
     "lock": set(),
     "journal": set(),

@@ -46,7 +46,7 @@ Visuals = Annotated[
     bool | None,
     typer.Option(
         "--visuals/--no-visuals",
-        help="Also write pictures with the boxes drawn in.",
+        help="Also write pictures with what was found drawn in.",
         show_default=False,
         rich_help_panel=DATASET,
     ),

@@ -1,15 +1,26 @@
-"""Rendered pictures under `visuals/`: boxes, class names and scores, drawn by supervision."""
+"""Rendered pictures under `visuals/`, drawn by supervision: boxes, masks, turned boxes, with class
+names, scores and texts; captions stand under the picture."""
 
 import os
+from collections.abc import Callable
+from dataclasses import replace
 from itertools import islice
 from pathlib import PurePosixPath
+from typing import Any
 
 import numpy as np
 import supervision as sv
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 from florence_annotate import images
+from florence_annotate.dataset import AnnotatedImage
 from florence_annotate.formats.export import Entry, Export
+from florence_annotate.types import Instance, Polygon
+
+_LEGIBLE_SIDE = 480
+"""Pixels; pictures whose longer side has fewer are enlarged, so that labels can be read."""
+_LONGEST_TEXT = 40
+"""Characters of a label; the rest of a description is in the dataset."""
 
 
 def write(export: Export) -> None:
@@ -20,29 +31,98 @@ def write(export: Export) -> None:
 
 
 def _render(entry: Entry) -> bytes:
-    image = entry.image
     picture = images.decode(
-        images.read_bytes(os.fsencode(entry.original)), image.width * image.height
+        images.read_bytes(os.fsencode(entry.original)), entry.image.width * entry.image.height
     )
-    detections = image.to_supervision()
-    if len(detections):
-        size = (image.width, image.height)
-        thickness = sv.calculate_optimal_line_thickness(resolution_wh=size)
-        boxes = sv.BoxAnnotator(thickness=thickness)
-        # unlike LabelAnnotator, this one has letters beyond ASCII (Pillow's own font: no CJK)
-        labels = sv.RichLabelAnnotator(
-            font_size=_font_size(image.height), text_color=sv.Color.BLACK, smart_position=True
-        )
-        texts = [
-            f"{image.class_names[instance.class_id or 0]} {instance.score:.2f}"
-            for instance in image.instances
-        ]
-        bgr = np.ascontiguousarray(np.asarray(picture)[:, :, ::-1])
-        bgr = boxes.annotate(bgr, detections)
-        bgr = labels.annotate(bgr, detections, labels=texts)
-        picture = Image.fromarray(np.ascontiguousarray(bgr[:, :, ::-1]))
+    image = entry.image
+    factor = -(-_LEGIBLE_SIDE // max(image.width, image.height))
+    if factor > 1:
+        image = _enlarge(image, factor)
+        picture = picture.resize((image.width, image.height), Image.Resampling.NEAREST)
+    if image.instances:
+        picture = _draw(picture, image)
+    if image.captions:
+        lines = [caption.text for caption in image.captions]
+        picture = _write_under(picture, lines)
     return images.encode(picture, ".jpg")
 
 
+def _draw(picture: Image.Image, image: AnnotatedImage) -> Image.Image:
+    detections = image.to_supervision()
+    size = (image.width, image.height)
+    thickness = sv.calculate_optimal_line_thickness(resolution_wh=size)
+    bgr = np.ascontiguousarray(np.asarray(picture)[:, :, ::-1])
+    has_quads = any(instance.quad for instance in image.instances)
+    outlines = sv.OrientedBoxAnnotator if has_quads else sv.BoxAnnotator
+    annotators: list[Any] = [outlines(thickness=thickness)]
+    if detections.mask is not None:
+        annotators.insert(0, sv.MaskAnnotator(opacity=0.4))
+    for annotator in annotators:
+        bgr = annotator.annotate(bgr, detections)
+    # unlike LabelAnnotator, this one has letters beyond ASCII (Pillow's own font: no CJK)
+    labels = sv.RichLabelAnnotator(
+        font_size=_font_size(image.height), text_color=sv.Color.BLACK, smart_position=True
+    )
+    texts = [_label(instance, image.class_names) for instance in image.instances]
+    bgr = labels.annotate(bgr, detections, labels=texts)
+    return Image.fromarray(np.ascontiguousarray(bgr[:, :, ::-1]))
+
+
+def _label(instance: Instance, class_names: tuple[str, ...]) -> str:
+    name = class_names[instance.class_id or 0]
+    said = f"{name}: {instance.text}" if instance.text else name
+    shown = said if len(said) <= _LONGEST_TEXT else f"{said[: _LONGEST_TEXT - 1]}…"
+    return f"{shown} {instance.score:.2f}"
+
+
+def _write_under(picture: Image.Image, captions: list[str]) -> Image.Image:
+    """The picture with its captions on white below it."""
+    font = ImageFont.load_default(_font_size(picture.height))
+    margin = _font_size(picture.height) // 2
+    measure = ImageDraw.Draw(picture).textlength
+    lines = [
+        line
+        for caption in captions
+        for line in _wrap(caption, lambda text: measure(text, font) <= picture.width - 2 * margin)
+    ]
+    text = "\n".join(lines)
+    bottom = ImageDraw.Draw(picture).multiline_textbbox((0, 0), text, font)[3]
+    whole = Image.new("RGB", (picture.width, picture.height + int(bottom) + 2 * margin), "white")
+    whole.paste(picture)
+    ImageDraw.Draw(whole).multiline_text((margin, picture.height + margin), text, "black", font)
+    return whole
+
+
+def _wrap(text: str, fits: Callable[[str], bool]) -> list[str]:
+    """Words into lines that fit; a word that is too long has a line of its own."""
+    lines = [""]
+    for word in text.split():
+        longer = f"{lines[-1]} {word}".strip()
+        if fits(longer) or not lines[-1]:
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    return lines
+
+
+def _enlarge(image: AnnotatedImage, factor: int) -> AnnotatedImage:
+    def larger(polygon: Polygon) -> Polygon:
+        return tuple((x * factor, y * factor) for x, y in polygon)
+
+    def enlarged(instance: Instance) -> Instance:
+        x1, y1, x2, y2 = (edge * factor for edge in instance.box)
+        polygons = tuple(map(larger, instance.polygons))
+        return replace(
+            instance, box=(x1, y1, x2, y2), polygons=polygons, quad=larger(instance.quad)
+        )
+
+    return replace(
+        image,
+        width=image.width * factor,
+        height=image.height * factor,
+        instances=tuple(map(enlarged, image.instances)),
+    )
+
+
 def _font_size(height: int) -> int:
-    return max(10, min(48, height // 32))
+    return max(12, min(48, height // 32))

@@ -9,24 +9,23 @@ from dataclasses import replace
 
 import torch
 
-from florence_annotate import images, tasks
+from florence_annotate import images, parsing, tasks
 from florence_annotate.errors import CheckpointError
 from florence_annotate.model.florence import Florence
-from florence_annotate.model.grammar import START, compile_form
 from florence_annotate.shapes.scenes import paint
+from florence_annotate.tasks import Gives
 from florence_annotate.types import Answer, Generation, ImageRef, Picture, Question, TokenKind
 
 _SEEDS = 2_900_001, 2_900_002
 _MOST_TOKENS = 64
 _NEIGHBOUR = Question("<MORE_DETAILED_CAPTION>")
 """Of another length than the prompts of a job, so that these are padded."""
-_SEPARATORS = {b"<sep>": "s", b"<poly>": "p", b"</poly>": "q", b"</s>": ""}
 
 
 def check(model: Florence, questions: Sequence[Question], generation: Generation) -> str | None:
     """Ask the first question of each task; returns what is to be told about lower precision.
 
-    Raises CheckpointError where an answer has not the form of its task, or where in float32 the
+    Raises CheckpointError where an answer can't be read as its task's, or where in float32 the
     answers to a picture alone and in a batch are not the same.
     """
     first_of_task = {question.task: question for question in reversed(questions)}
@@ -38,7 +37,7 @@ def check(model: Florence, questions: Sequence[Question], generation: Generation
     alone = [_ask(model, [picture], [(0, question)], short)[0] for question in asked]
     beside = _ask(model, [picture, neighbour], together, short)[1:]
     for answer in alone:
-        if not _has_form(answer):
+        if not _is_readable(answer, picture):
             raise CheckpointError(
                 f"a test picture got an answer to {answer.question.task} that is none: "
                 f"{answer.data[:80]!r}. The weights may be damaged, or not trained for this task; "
@@ -80,22 +79,12 @@ def _ask(
     return [answers[ticket] for ticket in range(len(asked))]
 
 
-def _has_form(answer: Answer) -> bool:
-    """Whether an answer can be read as its task's; of a cut one, as far as it goes."""
-    grammar = compile_form(tasks.form(answer.question))
-    state = START
-    for letter in _letters(answer):
-        if letter not in grammar.following[state]:
-            return False
-        state = grammar.following[state][letter]
-    return answer.truncated or state in grammar.final
+def _is_readable(answer: Answer, picture: Picture) -> bool:
+    """Whether most of an answer with locations makes instances; of any other, whether it has none.
 
-
-def _letters(answer: Answer) -> str:
-    """The kinds of the tokens, as FORMS spells them, without the closing `</s>`."""
-    pieces = [answer.data[a:b] for a, b in zip((0, *answer.ends), answer.ends, strict=False)]
-    kinds = {TokenKind.TEXT: "t", TokenKind.LOCATION: "l"}
-    return "".join(
-        kinds.get(kind) or _SEPARATORS.get(piece, "?")
-        for kind, piece in zip(answer.kinds, pieces, strict=True)
-    )
+    An empty answer says that nothing is there.
+    """
+    if tasks.of(answer.question).gives is Gives.TEXT:
+        return TokenKind.LOCATION not in answer.kinds
+    instances, dropped = parsing.read(answer, picture.width, picture.height)
+    return len(instances) >= len(dropped)
