@@ -15,8 +15,7 @@ from tqdm import tqdm
 
 from florence_annotate import config, exporting, images, planning
 from florence_annotate.annotator import Annotator
-from florence_annotate.classes import ClassList
-from florence_annotate.dataset import AnnotatedImage, Dataset, read_picture
+from florence_annotate.dataset import AnnotatedImage, Dataset, PolicySettings, read_picture
 from florence_annotate.errors import UsageError
 from florence_annotate.journal import Journal
 from florence_annotate.loading import LoadingOptions, load
@@ -25,7 +24,7 @@ from florence_annotate.model.batching import fitting_batch_size
 from florence_annotate.model.device import resolve_attention, resolve_device, resolve_dtype
 from florence_annotate.model.florence import Florence
 from florence_annotate.policy import Policy
-from florence_annotate.types import Failure, Generation, ImageRef, Loaded, Picture, Record
+from florence_annotate.types import Box, Failure, Generation, ImageRef, Loaded, Picture, Record
 
 Pictorial: TypeAlias = str | os.PathLike[str] | Image.Image | np.ndarray[Any, Any]
 """A path, a PIL image, or an RGB array of uint8, shape (height, width, 3)."""
@@ -42,6 +41,8 @@ def annotate(
     strategy: str = "auto",
     recipe: str | None = None,
     text: str | None = None,
+    texts: Sequence[str | None] | None = None,
+    regions: Sequence[Sequence[Box]] | None = None,
     device: str = "auto",
     dtype: str = "auto",
     batch_size: int | Literal["auto"] = "auto",
@@ -52,12 +53,16 @@ def annotate(
     """Annotate pictures in batches, in their order, without writing anything.
 
     Yields an `AnnotatedImage` a picture, with boxes in pixels of the upright picture, or a
-    `Failure` for one that can't be read. With `classes` None the class ids are those of the
-    checkpoint's labels in the order in which they first appear. Raises UsageError, CheckpointError
-    and DeviceError before the first picture.
+    `Failure` for one that can't be read. `task`, `recipe` and `text` are those of the command;
+    `texts` and `regions` (boxes in pixels) hold one entry a picture, in the same order. With
+    `classes` None the class ids are those of the checkpoint's labels in the order in which they
+    first appear. Raises UsageError, CheckpointError and DeviceError before the first picture.
     """
     if isinstance(pictures, str | bytes | os.PathLike) or isinstance(classes, str):
         raise UsageError("annotate takes lists: annotate([picture, …], classes=[name, …])")
+    for name, given in (("texts", texts), ("regions", regions)):
+        if given is not None and isinstance(pictures, Sequence) and len(given) != len(pictures):
+            raise UsageError(f"annotate: {len(given)} {name} for {len(pictures)} pictures")
     spec = config.build(
         {
             "classes": None if classes is None else list(classes),
@@ -75,9 +80,16 @@ def annotate(
             "nms": nms,
         }
     )
-    class_list = spec.class_list()
     checkpoint = checkpoints.find(model, revision, adapter=adapter)
-    plan = planning.plan(spec.request(), checkpoint.known_labels)
+    places: dict[int, int] = {}
+    request = replace(
+        spec.request(),
+        texts=None if texts is None else lambda ref: texts[places[id(ref)]],
+        regions=None
+        if regions is None
+        else lambda ref: [(box, None) for box in regions[places[id(ref)]]],
+    )
+    plan = planning.plan(request, checkpoint.known_labels)
     generation = Generation(
         min(512, checkpoint.max_new_tokens), checkpoint.num_beams, checkpoint.no_repeat_ngram, True
     )
@@ -89,28 +101,24 @@ def annotate(
     if batch_size == "auto":
         batch_size = fitting_batch_size(network, generation, plan.samples)
     annotator = Annotator(network, plan.recipe, generation, batch_size)
-    reader = _Reader(plan, class_list, min_score, nms)
+    reader = _Reader(plan, PolicySettings.of(spec))
     total = len(pictures) if isinstance(pictures, Sequence) else None
-    return _annotate(pictures, annotator, reader, tqdm(total=total, disable=not progress))
+    return _annotate(pictures, places, annotator, reader, tqdm(total=total, disable=not progress))
 
 
 class _Reader:
     """Outcomes → annotated images; without classes, a label becomes one when it first appears."""
 
-    def __init__(
-        self,
-        plan: planning.Plan,
-        classes: ClassList | None,
-        min_score: float,
-        nms: float | None,
-    ) -> None:
+    def __init__(self, plan: planning.Plan, settings: PolicySettings) -> None:
         self._ids: dict[str, int] = {}
-        self._classes = classes
+        self._classes = settings.classes
         prompted: frozenset[int] = frozenset()
-        if classes is not None:
-            prompted = planning.asked_by_prompt(plan.questions, classes)
-        find = self._find_or_add if classes is None else classes.find
-        self._policy = Policy(find, prompted, min_score, nms)
+        if settings.classes is not None:
+            prompted = planning.asked_by_prompt(plan.questions, settings.classes)
+        find = self._find_or_add if settings.classes is None else settings.classes.find
+        self._policy = Policy(
+            find, prompted, settings.min_score, settings.nms, settings.min_area, settings.presence
+        )
 
     def _find_or_add(self, label: str) -> int:
         return self._ids.setdefault(label, len(self._ids))
@@ -124,8 +132,13 @@ class _Reader:
 
 
 def _annotate(
-    pictures: Iterable[Pictorial], annotator: Annotator, reader: _Reader, bar: "tqdm[Any]"
+    pictures: Iterable[Pictorial],
+    places: dict[int, int],
+    annotator: Annotator,
+    reader: _Reader,
+    bar: "tqdm[Any]",
 ) -> Iterator[AnnotatedImage | Failure]:
+    """`places` gets the place of each picture by the identity of its ref."""
     options = LoadingOptions(annotator.model.image_size, annotator.batch_size, workers=0)
     order: deque[ImageRef] = deque()
     ready: dict[int, Record | Failure] = {}  # by identity: a picture may be given twice
@@ -135,6 +148,8 @@ def _annotate(
         while batch := list(islice(numbered, options.batch_size)):
             loaded = [_load(pictorial, place, options) for place, pictorial in batch]
             order.extend(item.ref for item in loaded)
+            for item, (place, _) in zip(loaded, batch, strict=True):
+                places[id(item.ref)] = place
             yield loaded
 
     with bar:

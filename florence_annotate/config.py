@@ -16,10 +16,9 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 
 from florence_annotate import classes as class_lists
-from florence_annotate import tasks
+from florence_annotate import inputs, tasks
 from florence_annotate.classes import ClassList, ClassSpec
 from florence_annotate.errors import FingerprintError, UsageError
-from florence_annotate.inputs import SIDECAR
 from florence_annotate.planning import RecipeName, Request, Strategy
 
 SPLITS = ("train", "val", "test")
@@ -125,6 +124,7 @@ class JobSpec(BaseModel):
     seed: int = 0
     min_score: float = Field(default=0.0, ge=0, le=1)
     min_area: float = Field(default=0.0, ge=0)
+    presence: bool | None = None
     nms: float | None = Field(default=None, ge=0, le=1)
 
     # the contract
@@ -138,7 +138,7 @@ class JobSpec(BaseModel):
     @field_validator("texts", "regions")
     @classmethod
     def _input_is_absolute(cls, value: str | None) -> str | None:
-        return value if value in (None, SIDECAR) else os.path.abspath(value)
+        return value if value in (None, inputs.SIDECAR) else os.path.abspath(value)
 
     @field_validator("split")
     @classmethod
@@ -160,11 +160,15 @@ class JobSpec(BaseModel):
         return None if self.classes is None else ClassList(self.classes)
 
     def request(self) -> Request:
-        """What is to be asked."""
-        return Request(
-            tasks.find(self.task), self.strategy, self.class_list(), self.recipe, self.text,
-            self.texts, self.regions,
-        )  # fmt: skip
+        """What is to be asked. Raises UsageError for files of texts or regions that can't be."""
+        texts = regions = None
+        if self.texts is not None:
+            is_file = self.texts != inputs.SIDECAR
+            texts = inputs.read_texts(Path(self.texts)) if is_file else inputs.sidecar_text
+        if self.regions is not None:
+            regions = inputs.read_regions(Path(self.regions))
+        task, classes = tasks.find(self.task), self.class_list()
+        return Request(task, self.strategy, classes, self.recipe, self.text, texts, regions)
 
 
 def _absolute(source: str) -> str:
@@ -187,6 +191,8 @@ def build(flags: Mapping[str, Any], preset: str | None = None) -> JobSpec:
     """
     settings = _read_preset(preset) if preset else {}
     given = {name: value for name, value in flags.items() if value is not None}
+    if given.get("presence"):
+        settings.setdefault("recipe", RecipeName.VERIFY)
     if "classes" in given or "classes_file" in given:
         settings.pop("classes", None)
         settings.pop("classes_file", None)

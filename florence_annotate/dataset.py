@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
 
-from florence_annotate import planning, reading
+from florence_annotate import outlines, planning, presence, reading
 from florence_annotate.classes import ClassList
 from florence_annotate.config import JobSpec
 from florence_annotate.errors import UsageError
 from florence_annotate.journal import Journal
+from florence_annotate.planning import RecipeName
 from florence_annotate.policy import Policy
 from florence_annotate.types import (
     Box,
@@ -60,7 +61,9 @@ class AnnotatedImage:
             data[ORIENTED_BOX_COORDINATES] = np.array(quads, dtype=np.float32)
         mask = None
         if any(instance.polygons for instance in self.instances):
-            mask = np.stack([self._mask(instance) for instance in self.instances])
+            mask = np.stack(
+                [outlines.to_mask(i.polygons, self.width, self.height) for i in self.instances]
+            )
         return sv.Detections(
             xyxy=np.array([instance.box for instance in self.instances], dtype=np.float32),
             mask=mask,
@@ -68,17 +71,6 @@ class AnnotatedImage:
             class_id=np.array(class_ids, dtype=int),
             data=data,
         )
-
-    def _mask(self, instance: Instance) -> Any:
-        """What an odd number of outlines surrounds; bool, shape (height, width)."""
-        import numpy as np
-        import supervision as sv
-
-        mask = np.zeros((self.height, self.width), dtype=bool)
-        for polygon in instance.polygons:
-            points = np.rint(np.array(polygon)).astype(int)
-            mask ^= sv.polygon_to_mask(points, (self.width, self.height)).astype(bool)
-        return mask
 
 
 def _corners(box: Box) -> Polygon:
@@ -94,16 +86,25 @@ class PolicySettings:
     min_score: float
     nms: float | None
     min_area: float = 0.0
+    presence: bool = False
 
     @classmethod
     def of(cls, spec: JobSpec) -> "PolicySettings":
-        return cls(spec.class_list(), spec.min_score, spec.nms, spec.min_area)
+        asked_twice = spec.recipe is RecipeName.VERIFY
+        return cls(
+            spec.class_list(),
+            spec.min_score,
+            spec.nms,
+            spec.min_area,
+            asked_twice if spec.presence is None else spec.presence,
+        )
 
 
 def read_picture(record: Record, policy: Policy, class_names: tuple[str, ...]) -> AnnotatedImage:
     """One record under a policy."""
     said = reading.read(record)
-    kept, dropped = policy.apply(said.instances, record.width, record.height)
+    evidence = presence.gather(said, policy.find) if policy.presence else None
+    kept, dropped = policy.apply(said.instances, record.width, record.height, evidence)
     return AnnotatedImage(
         record.ref,
         record.sha,
@@ -171,6 +172,11 @@ class Dataset:
                     "classes in another output (-o)"
                 )
             prompted = planning.asked_by_prompt(questions, settings.classes)
+        if settings.presence and not planning.are_verified(questions):
+            raise UsageError(
+                "--presence needs a second kind of question about each class, and this job asked "
+                "none: annotate with --recipe verify in another output (-o)"
+            )
         self._policy = Policy(find, prompted, settings.min_score, settings.nms, settings.min_area)
 
     def _classes(

@@ -10,21 +10,23 @@ import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from pathlib import Path
 
-from florence_annotate import inputs
 from florence_annotate.classes import ClassList, ClassSpec
 from florence_annotate.errors import UsageError
+from florence_annotate.presence import ASKED_BY_NAME
 from florence_annotate.recipes import (
     AskAboutBoxes,
     AskAboutRegions,
     AskAll,
     AskWithText,
     GroundCaption,
+    RegionsOf,
+    TextOf,
 )
 from florence_annotate.tasks import (
     CAPTION,
     GROUNDING,
+    MORE_DETAILED_CAPTION,
     OD,
     OPEN_VOCABULARY,
     REGION_TO_DESCRIPTION,
@@ -55,6 +57,7 @@ class RecipeName(StrEnum):
     INSTANCE_SEGMENTATION = "instance-segmentation"
     DESCRIBE = "describe"
     CAPTION_GROUNDING = "caption-grounding"
+    VERIFY = "verify"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +70,10 @@ class Request:
     recipe: RecipeName | None = None
     text: str | None = None
     """One text for all pictures."""
-    texts: str | None = None
-    """A CSV with a text a picture, or `sidecar`."""
-    regions: str | None = None
-    """A COCO file or a YOLO folder."""
+    texts: TextOf | None = None
+    """The text of each picture."""
+    regions: RegionsOf | None = None
+    """The regions of each picture."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,26 +118,44 @@ def plan(request: Request, known_labels: Collection[str]) -> Plan:
     if request.recipe is RecipeName.INSTANCE_SEGMENTATION:
         return _ask_about_boxes(finding, REGION_TO_SEGMENTATION)
     if request.recipe is RecipeName.DESCRIBE:
-        questions = (*finding.questions, Question(CAPTION))
-        described = Plan(AskAll(questions), questions, finding.routes)
-        return _ask_about_boxes(described, REGION_TO_DESCRIPTION)
+        return _ask_about_boxes(finding, REGION_TO_DESCRIPTION, Question(CAPTION))
+    if request.recipe is RecipeName.VERIFY:
+        return _verify(finding)
     return finding
 
 
-def _ask_about_boxes(finding: Plan, task: str) -> Plan:
-    recipe = AskAboutBoxes(finding.recipe, task)
-    return Plan(recipe, (*finding.questions, Question(task)), finding.routes)
+_MOST_PHRASES = 6
+"""In one grounding prompt; the embedded checkpoint was trained on no more."""
+
+
+def _verify(finding: Plan) -> Plan:
+    """Second questions about the classes that are asked by name: see `presence`."""
+    named = [q.text for q in finding.questions if q.task in ASKED_BY_NAME and q.text is not None]
+    if not named:
+        raise UsageError(
+            "--recipe verify is for classes that are asked by name, and this job asks for none: "
+            "name classes, and choose --strategy open-vocabulary or segmentation"
+        )
+    groups = (named[i : i + _MOST_PHRASES] for i in range(0, len(named), _MOST_PHRASES))
+    evidence = [
+        Question(OD),
+        Question(MORE_DETAILED_CAPTION),
+        *(Question(GROUNDING, _PHRASE_SEPARATOR.join(group)) for group in groups),
+    ]
+    return _ask_all(tuple(dict.fromkeys((*finding.questions, *evidence))), finding.routes)
+
+
+def _ask_about_boxes(finding: Plan, task: str, *also: Question) -> Plan:
+    recipe = AskAboutBoxes(finding.recipe, task, also)
+    return Plan(recipe, (*finding.questions, *also, Question(task)), finding.routes)
 
 
 def _plan_task(request: Request, known_labels: Collection[str]) -> Plan:
     task = request.task
-    if task.takes is Takes.REGION:
-        source = inputs.read_regions(Path(request.regions or ""))
-        return Plan(AskAboutRegions(task.token, source), (Question(task.token),))
+    if request.regions is not None:
+        return Plan(AskAboutRegions(task.token, request.regions), (Question(task.token),))
     if request.texts is not None:
-        is_sidecar = request.texts == inputs.SIDECAR
-        text_of = inputs.sidecar_text if is_sidecar else inputs.read_texts(Path(request.texts))
-        return Plan(AskWithText(task.token, text_of), (Question(task.token),))
+        return Plan(AskWithText(task.token, request.texts), (Question(task.token),))
     if request.text is not None:
         return _ask_all((Question(task.token, request.text),))
     if task.token in _BY_CLASS:
@@ -190,7 +211,12 @@ def _refuse_contradictions(request: Request) -> None:
         problem = f"--task {task.name} needs --regions: a COCO file or a YOLO folder with boxes"
     elif request.regions is not None and task.takes is not Takes.REGION:
         problem = f"--task {task.name} asks about whole pictures: leave --regions out"
-    elif request.classes is not None and task.takes is Takes.NOTHING and task.gives in _UNNAMED:
+    elif (
+        request.classes is not None
+        and request.recipe is None
+        and task.takes is Takes.NOTHING
+        and task.gives in _UNNAMED
+    ):
         problem = f"--task {task.name} names no classes: leave --classes out"
     if request.recipe is RecipeName.CAPTION_GROUNDING:
         if task.token != OD and (task.gives is not Gives.TEXT or "caption" not in task.name):
@@ -206,16 +232,28 @@ _WITH_BOXES = (Gives.BOXES, Gives.BOXES_OR_POLYGONS, Gives.PLAIN_BOXES)
 
 
 def asked_by_prompt(questions: Collection[Question], classes: ClassList) -> frozenset[int]:
-    """Ids of the classes that have an open-vocabulary prompt of their own."""
-    texts = {question.text for question in questions if question.task == OPEN_VOCABULARY}
+    """Ids of the classes that have a prompt of their own."""
+    texts = {question.text for question in questions if question.task in ASKED_BY_NAME}
     return frozenset(i for i, spec in enumerate(classes.classes) if spec.question in texts)
+
+
+def are_verified(questions: Collection[Question]) -> bool:
+    """Whether a second kind of question is asked about classes that are asked by name."""
+    asked = {question.task for question in questions}
+    return bool(asked & ASKED_BY_NAME) and MORE_DETAILED_CAPTION in asked
 
 
 def never_asked(questions: Collection[Question], classes: ClassList) -> tuple[str, ...]:
     """Names of the classes that none of the questions can have found."""
-    if any(question.text is None for question in questions):
-        return ()  # such a question may find anything
-    phrases = {phrase for question in questions for phrase in (question.text or "").split("<and>")}
+    # follow-ups and captions find nothing of their own
+    finding = [
+        question
+        for question in questions
+        if of(question).takes is not Takes.REGION and of(question).gives is not Gives.TEXT
+    ]
+    if not finding or any(question.text is None for question in finding):
+        return ()  # given regions have any label, and such questions may find anything
+    phrases = {phrase for question in finding for phrase in (question.text or "").split("<and>")}
     return tuple(spec.name for spec in classes.classes if spec.question not in phrases)
 
 

@@ -6,7 +6,9 @@ A policy never needs the model: it can be changed, and the dataset written again
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from florence_annotate.tasks import OD
+from florence_annotate.boxes import area, iou
+from florence_annotate.presence import Evidence
+from florence_annotate.tasks import GROUNDING, OD
 from florence_annotate.types import Box, Dropped, Instance
 
 
@@ -16,7 +18,8 @@ class Policy:
 
     1. Boxes are clipped to the picture, their corners put in order; `zero-area` boxes go.
     2. Labels become classes by `find`; `no-class` where there is none, `no-label` where the model
-       gave none, `asked-by-prompt` where `<OD>` names a class that a prompt of its own looks for.
+       gave none, `asked-by-prompt` where `<OD>` or a grounding prompt names a class that a prompt
+       of its own looks for, `absent` where no second question confirms such a prompt.
     3. `duplicate`: the same class and box again; the higher score stays.
     4. `min-score`, and `min-area`: boxes of fewer square pixels.
     5. `nms`: overlap with a better instance of the same class above `nms`, as intersection over
@@ -28,11 +31,20 @@ class Policy:
     min_score: float = 0.0
     nms: float | None = None
     min_area: float = 0.0
+    presence: bool = False
+    """Instances of classes asked by name have to be confirmed."""
 
     def apply(
-        self, instances: Sequence[Instance], width: int, height: int
+        self,
+        instances: Sequence[Instance],
+        width: int,
+        height: int,
+        evidence: Evidence | None = None,
     ) -> tuple[list[Instance], list[Dropped]]:
-        """Kept instances with class ids, in the order given, and the dropped ones."""
+        """Kept instances with class ids, in the order given, and the dropped ones.
+
+        Without evidence none has to be confirmed.
+        """
         dropped: list[Dropped] = []
         candidates: list[Instance] = []
         for instance in instances:
@@ -43,8 +55,11 @@ class Policy:
             if reason is None:
                 class_id = self.find(upright.label)
                 reason = self._refuse_class(upright, class_id)
+            upright = replace(upright, class_id=class_id)
+            if reason is None and evidence and not evidence.confirms(upright):
+                reason = "absent"
             if reason is None:
-                candidates.append(replace(upright, class_id=class_id))
+                candidates.append(upright)
             else:
                 dropped.append(_drop(upright, reason))
         kept = self._best_first(candidates, dropped)
@@ -53,7 +68,7 @@ class Policy:
     def _refuse_class(self, instance: Instance, class_id: int | None) -> str | None:
         if class_id is None:
             return "no-class"
-        if instance.task == OD and class_id in self.prompted:
+        if instance.task in (OD, GROUNDING) and class_id in self.prompted:
             return "asked-by-prompt"
         return None
 
@@ -67,8 +82,8 @@ class Policy:
             elif instance.score < self.min_score:
                 detail = f"{instance.score:.4f} < {self.min_score:g}"
                 dropped.append(_drop(instance, "min-score", detail))
-            elif _area(instance.box) < self.min_area:
-                detail = f"{_area(instance.box):.1f} < {self.min_area:g} square pixels"
+            elif area(instance.box) < self.min_area:
+                detail = f"{area(instance.box):.1f} < {self.min_area:g} square pixels"
                 dropped.append(_drop(instance, "min-area", detail))
             elif winner := self._overlapped(instance, kept):
                 dropped.append(_drop(instance, "nms", _name_winner(instance, winner)))
@@ -91,20 +106,6 @@ def _refuse(instance: Instance) -> str | None:
     if x1 >= x2 or y1 >= y2:
         return "zero-area"
     return None if instance.label else "no-label"
-
-
-def iou(first: Box, second: Box) -> float:
-    """Intersection over union of two boxes of positive area."""
-    width = min(first[2], second[2]) - max(first[0], second[0])
-    height = min(first[3], second[3]) - max(first[1], second[1])
-    if width <= 0 or height <= 0:
-        return 0.0
-    intersection = width * height
-    return intersection / (_area(first) + _area(second) - intersection)
-
-
-def _area(box: Box) -> float:
-    return (box[2] - box[0]) * (box[3] - box[1])
 
 
 def _inside(box: Box, width: int, height: int) -> Box:

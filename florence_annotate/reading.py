@@ -22,7 +22,6 @@ from florence_annotate.types import (
     Caption,
     Dropped,
     Instance,
-    Polygon,
     Reading,
     Record,
 )
@@ -44,11 +43,12 @@ def read(record: Record) -> Reading:
     instances: list[Instance] = []
     captions: list[Caption] = []
     dropped: list[Dropped] = []
-    about_regions: dict[Box, list[Answer]] = {}
+    about: dict[tuple[Box, str | None], list[Answer]] = {}
     for answer in record.answers:
         task = of(answer.question)
         if answer.question.region is not None:
-            about_regions.setdefault(answer.question.region, []).append(answer)
+            region = answer.question.region, answer.question.label
+            about.setdefault(region, []).append(answer)
         elif task.takes is not Takes.REGION and task.gives is Gives.TEXT:
             text, score = parsing.read_text(answer)
             captions.append(Caption(task.token, text, score))
@@ -57,12 +57,16 @@ def read(record: Record) -> Reading:
             instances += [_labelled(instance, answer) for instance in found]
             dropped += unreadable
     known = {instance.box for instance in instances}
-    given = [_given(region, answers) for region, answers in about_regions.items()]
-    instances += [instance for instance in given if instance.box not in known]
+    pairs = [(instance, about.get((instance.box, None), [])) for instance in instances]
+    pairs += [
+        (Instance(label or REGION_LABEL, 1.0, box, answers[0].question.task), answers)
+        for (box, label), answers in about.items()
+        if box not in known
+    ]
     joined = []
-    for instance in instances:
-        joined_one, unreadable = _join(instance, about_regions.get(instance.box, ()), record)
-        joined.append(joined_one)
+    for instance, answers in pairs:
+        whole, unreadable = _join(instance, answers, record)
+        joined.append(whole)
         dropped += unreadable
     return Reading(tuple(joined), tuple(captions), tuple(dropped))
 
@@ -78,31 +82,27 @@ def _labelled(instance: Instance, answer: Answer) -> Instance:
     return instance
 
 
-def _given(region: Box, answers: Iterable[Answer]) -> Instance:
-    """An instance of a region that the user gave; the answers about it say how sure they are."""
-    first = next(iter(answers))
-    label = first.question.label or REGION_LABEL
-    return Instance(label, 1.0, region, first.question.task)
-
-
 def _join(
     instance: Instance, answers: Iterable[Answer], record: Record
 ) -> tuple[Instance, list[Dropped]]:
+    """The instance with what the answers about its box add.
+
+    Where they made it, since its box was given, they say how sure it is, too.
+    """
     dropped: list[Dropped] = []
     for answer in answers:
         task = of(answer.question)
         text, score = parsing.read_text(answer)
-        if task.takes is Takes.REGION and instance.task == task.token:
-            instance = replace(instance, score=score)
         if task.token == REGION_TO_SEGMENTATION:
             found, unreadable = parsing.read(answer, record.width, record.height)
-            polygons: tuple[Polygon, ...] = tuple(p for one in found for p in one.polygons)
-            dropped += [replace(one, label=instance.label) for one in unreadable]
+            polygons = tuple(polygon for one in found for polygon in one.polygons)
             instance = replace(instance, polygons=polygons)
-            if instance.task == task.token:
-                instance = replace(instance, score=found[0].score if found else 0.0)
+            dropped += [replace(one, label=instance.label) for one in unreadable]
+            score = found[0].score if found else 0.0
         elif task.token == REGION_TO_CATEGORY:
             instance = replace(instance, label=text)
         else:
             instance = replace(instance, text=text)
+        if instance.task == task.token:
+            instance = replace(instance, score=score)
     return instance, dropped

@@ -12,6 +12,11 @@ from florence_annotate import parsing, reading
 from florence_annotate.tasks import GROUNDING
 from florence_annotate.types import Box, ImageRef, Picture, Question, Recipe, Record
 
+TextOf = Callable[[ImageRef], str | None]
+"""The text of a picture; None where it has none."""
+RegionsOf = Callable[[ImageRef], Sequence[tuple[Box, str | None]]]
+"""The given regions of a picture: boxes in pixels, with their labels."""
+
 MOST_BOXES = 100
 """The most boxes of a picture that follow-up questions are asked about."""
 
@@ -34,7 +39,7 @@ class AskWithText:
     """One question with a text of the picture's own; nothing where it has none."""
 
     task: str
-    text_of: Callable[[ImageRef], str | None]
+    text_of: TextOf
 
     def first(self, picture: Picture) -> Sequence[Question]:
         text = self.text_of(picture.ref)
@@ -49,8 +54,7 @@ class AskAboutRegions:
     """One question about each of the picture's given regions."""
 
     task: str
-    regions_of: Callable[[ImageRef], Sequence[tuple[Box, str | None]]]
-    """Boxes in pixels, with their labels."""
+    regions_of: RegionsOf
 
     def first(self, picture: Picture) -> Sequence[Question]:
         return [
@@ -68,9 +72,11 @@ class AskAboutBoxes:
 
     finding: Recipe
     task: str
+    also: tuple[Question, ...] = ()
+    """Asked with the first questions."""
 
     def first(self, picture: Picture) -> Sequence[Question]:
-        return self.finding.first(picture)
+        return (*self.finding.first(picture), *self.also)
 
     def then(self, record: Record) -> Sequence[Question]:
         if _has_asked(record, self.task):

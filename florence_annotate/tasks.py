@@ -76,6 +76,7 @@ OD = "<OD>"
 OPEN_VOCABULARY = "<OPEN_VOCABULARY_DETECTION>"
 GROUNDING = "<CAPTION_TO_PHRASE_GROUNDING>"
 CAPTION = "<CAPTION>"
+MORE_DETAILED_CAPTION = "<MORE_DETAILED_CAPTION>"
 SEGMENTATION = "<REFERRING_EXPRESSION_SEGMENTATION>"
 REGION_TO_SEGMENTATION = "<REGION_TO_SEGMENTATION>"
 REGION_TO_CATEGORY = "<REGION_TO_CATEGORY>"
@@ -127,7 +128,7 @@ TASKS: tuple[Task, ...] = (
     ),
     Task(
         "more-detailed-caption",
-        "<MORE_DETAILED_CAPTION>",
+        MORE_DETAILED_CAPTION,
         "Describe with a paragraph what is shown in the image.",
         Takes.NOTHING,
         Gives.TEXT,

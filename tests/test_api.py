@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -82,3 +83,26 @@ def test_an_unfinished_job_opens_too(scenes: Path, tmp_path: Path) -> None:
     assert {dataset.split_of(image.ref.key) for image in dataset} <= {"train", "val"}
     with pytest.raises(JobError, match="no job"):
         florence_annotate.open_dataset(tmp_path)
+
+
+def test_texts_and_regions_go_with_their_pictures(scenes: Path) -> None:
+    paths = sorted(scenes.glob("*.jpg"))[:3]
+    grounded = []
+    asked: dict[str, Any] = {"task": "grounding", "texts": ["a star", None, "a cross"]}
+    for image in florence_annotate.annotate(paths, model="shapes", **asked):
+        assert isinstance(image, AnnotatedImage)
+        grounded.append({instance.label for instance in image.instances})
+    assert grounded[0] <= {"star"} and grounded[1] == set() and grounded[2] <= {"cross"}
+    regions = [[(10.0, 10.0, 60.5, 70.0)], [], [(1.0, 2.0, 30.0, 40.0), (5.0, 5.0, 90.0, 90.0)]]
+    described = []
+    asked = {"task": "region-to-description", "regions": regions}
+    for image in florence_annotate.annotate(paths, model="shapes", **asked):
+        assert isinstance(image, AnnotatedImage)
+        described.append([instance.box for instance in image.instances])
+    assert described == regions
+
+
+def test_texts_that_are_too_few_are_refused(scenes: Path) -> None:
+    paths = sorted(scenes.glob("*.jpg"))[:3]
+    with pytest.raises(UsageError, match="1 texts for 3 pictures"):
+        florence_annotate.annotate(paths, model="shapes", task="grounding", texts=["a star"])

@@ -49,6 +49,8 @@ def test_a_class_file_in_a_preset_lies_beside_it(tmp_path: Path) -> None:
         ({"split": "train=nan"}, "above 0"),
         ({"limit": 10**20}, "--limit"),
         ({"formats": 3}, "--format: 3"),
+        ({"batch_size": 5000}, "from 1 to 1024"),
+        ({"num_beams": 65}, "--num-beams"),
         ({"max_failures": "some"}, "2%"),
         ({"max_failures": "-1"}, "--max-failures"),
         ({"min_score": 2.0}, "--min-score"),

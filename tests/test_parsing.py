@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from florence_annotate import parsing
+from florence_annotate import parsing, tasks
 from florence_annotate.tasks import OD, OPEN_VOCABULARY
 from florence_annotate.types import Answer, Question, TokenKind
 
@@ -114,14 +114,42 @@ TOKENS = st.one_of(
 )
 
 
-@given(st.lists(TOKENS, max_size=40), st.integers(1, 5000), st.integers(1, 5000))
+LOCATED = [task.token for task in tasks.TASKS if task.gives is not tasks.Gives.TEXT]
+
+
+@given(
+    st.sampled_from(LOCATED),
+    st.lists(TOKENS, max_size=40),
+    st.integers(1, 5000),
+    st.integers(1, 5000),
+)
 def test_any_sequence_of_tokens_reads_and_stays_in_the_picture(
-    tokens: list[str | int], width: int, height: int
+    task: str, tokens: list[str | int], width: int, height: int
 ) -> None:
-    instances, dropped = parsing.read(answer(*tokens), width, height)
+    instances, dropped = parsing.read(answer(*tokens, task=task), width, height)
     for instance in instances:
-        assert all(0 < x < width for x in instance.box[0::2])
-        assert all(0 < y < height for y in instance.box[1::2])
+        outlines = (*instance.polygons, *([instance.quad] if instance.quad else []))
+        points = [point for outline in outlines for point in outline]
+        corners = [instance.box[:2], instance.box[2:]]
+        assert all(0 < x < width and 0 < y < height for x, y in [*points, *corners])
         assert all(len(polygon) >= 3 for polygon in instance.polygons)
-    has_label = any(token in ("car", " door") for token in tokens)
-    assert bool(instances or dropped) >= has_label
+        assert len(instance.quad) in (0, 4)
+    # whatever was named or pointed at is an instance, or is dropped with a reason
+    has_something = any(token in ("car", " door") or isinstance(token, int) for token in tokens)
+    assert bool(instances or dropped) >= has_something
+    assert all(one.reason for one in dropped)
+
+
+@given(st.lists(TOKENS, max_size=40))
+def test_locations_never_leak_into_text(tokens: list[str | int]) -> None:
+    text, score = parsing.read_text(answer(*tokens, task="<OCR>"))
+    assert "<" not in text and 0 <= score <= 1
+
+
+def test_printed_text_keeps_its_four_corners() -> None:
+    said = answer("EXIT", 10, 20, 30, 22, 29, 40, 9, 38, "犬", 1, 2, 3, task="<OCR_WITH_REGION>")
+    (instance,), (torn,) = parsing.read(said, 1000, 1000)
+    assert instance.text == "EXIT"
+    assert instance.quad == ((10.5, 20.5), (30.5, 22.5), (29.5, 40.5), (9.5, 38.5))
+    assert instance.box == (9.5, 20.5, 30.5, 40.5)
+    assert (torn.label, torn.reason) == ("犬", "torn-quad")

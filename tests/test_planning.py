@@ -5,7 +5,7 @@ import pytest
 from florence_annotate import classes, planning, tasks
 from florence_annotate.classes import ClassList, ClassSpec
 from florence_annotate.errors import UsageError
-from florence_annotate.planning import Request, Strategy
+from florence_annotate.planning import RecipeName, Request, Strategy
 from florence_annotate.tasks import GROUNDING, OD, OPEN_VOCABULARY
 from florence_annotate.types import Question
 
@@ -99,3 +99,21 @@ def test_prompts_are_the_sentences_of_the_checkpoints_processor() -> None:
     reference = Bare()
     assert reference.task_prompts_with_input == with_input
     assert reference.task_prompts_without_inputs == without
+
+
+@pytest.mark.parametrize("name", ["instance-segmentation", "describe"])
+def test_recipes_ask_for_the_classes_and_nothing_else(name: str) -> None:
+    named = classes.parse_names("hat,shoe")
+    request = Request(DETECTION, Strategy.OPEN_VOCABULARY, named, RecipeName(name))
+    asked = planning.plan(request, KNOWN).questions
+    assert planning.never_asked(asked, classes.parse_names("hat,scarf")) == ("scarf",)
+
+
+def test_verify_asks_second_questions_in_groups() -> None:
+    named = classes.parse_names(",".join(f"thing {number}" for number in range(8)))
+    request = Request(DETECTION, Strategy.AUTO, named, RecipeName.VERIFY)
+    plan = planning.plan(request, KNOWN)
+    assert planning.are_verified(plan.questions)
+    grounded = [q.text or "" for q in plan.questions if q.task == GROUNDING]
+    assert [text.count("<and>") + 1 for text in grounded] == [6, 2]
+    assert len(plan.questions) == len(set(plan.questions)) == 8 + 2 + 2

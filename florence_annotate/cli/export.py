@@ -16,6 +16,7 @@ def export(
     min_score: options.MinScore = None,
     nms: options.Nms = None,
     min_area: options.MinArea = None,
+    presence: options.Presence = None,
     overwrite: options.Overwrite = False,
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,

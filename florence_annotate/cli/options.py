@@ -101,6 +101,16 @@ MinArea = Annotated[
         rich_help_panel=DATASET,
     ),
 ]
+Presence = Annotated[
+    bool | None,
+    typer.Option(
+        "--presence/--no-presence",
+        help="Keep a class that was asked by name only where a second kind of question agrees. "
+        "[default: with --recipe verify, which it implies in run]",
+        show_default=False,
+        rich_help_panel=DATASET,
+    ),
+]
 Nms = Annotated[
     float | None,
     typer.Option(

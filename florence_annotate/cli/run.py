@@ -39,6 +39,7 @@ def run(
     min_score: options.MinScore = None,
     nms: options.Nms = None,
     min_area: options.MinArea = None,
+    presence: options.Presence = None,
     task: Annotated[
         str | None,
         typer.Option(
@@ -50,9 +51,10 @@ def run(
     recipe: Annotated[
         str | None,
         typer.Option(
-            metavar="instance-segmentation|describe|caption-grounding",
+            metavar="instance-segmentation|describe|caption-grounding|verify",
             help="Several questions a picture: boxes, then a mask of each; boxes, then a caption "
-            "of each and of the picture; a caption, then the boxes of its phrases.",
+            "of each and of the picture; a caption, then the boxes of its phrases; classes by "
+            "name, and second questions that confirm them.",
             rich_help_panel=TASK,
         ),
     ] = None,

@@ -14,8 +14,8 @@ from datetime import UTC, datetime
 from typing import IO, Any
 
 import florence_annotate
+from florence_annotate import outlines
 from florence_annotate.errors import UsageError
-from florence_annotate.formats import outlines
 from florence_annotate.formats.export import Entry, Export, dump_json
 from florence_annotate.types import Instance
 

@@ -8,7 +8,8 @@ from collections import Counter
 from contextlib import ExitStack
 from typing import Any
 
-from florence_annotate.formats import coco, outlines
+from florence_annotate import outlines
+from florence_annotate.formats import coco
 from florence_annotate.formats.export import Export, dump_json
 from florence_annotate.types import Instance
 

@@ -17,7 +17,7 @@ from florence_annotate.dataset import AnnotatedImage
 from florence_annotate.formats.export import Entry, Export
 from florence_annotate.types import Instance, Polygon
 
-_LEGIBLE_SIDE = 480
+_LEGIBLE_SIDE = 240
 """Pixels; pictures whose longer side has fewer are enlarged, so that labels can be read."""
 _LONGEST_TEXT = 40
 """Characters of a label; the rest of a description is in the dataset."""

@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 
 import yaml
 
-from florence_annotate.formats import outlines
+from florence_annotate import outlines
 from florence_annotate.formats.export import Export
 from florence_annotate.types import Box, Instance, Polygon
 

@@ -18,7 +18,7 @@ from florence_annotate.types import Answer, Generation, ImageRef, Picture, Quest
 
 _SEEDS = 2_900_001, 2_900_002
 _MOST_TOKENS = 64
-_NEIGHBOUR = Question("<MORE_DETAILED_CAPTION>")
+_NEIGHBOUR = Question(tasks.MORE_DETAILED_CAPTION)
 """Of another length than the prompts of a job, so that these are padded."""
 
 

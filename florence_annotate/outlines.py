@@ -44,17 +44,25 @@ def oriented_box(instance: Instance) -> Polygon:
     return (x1, y1), (x2, y1), (x2, y2), (x1, y2)
 
 
-def encode_mask(polygons: Sequence[Polygon], width: int, height: int) -> dict[str, Any]:
-    """Run lengths, as COCO spells them, of what an odd number of outlines surrounds.
+def to_mask(polygons: Sequence[Polygon], width: int, height: int) -> Any:
+    """What an odd number of outlines surrounds, so that one within another is a hole in it.
 
-    So an outline within another one is a hole in it.
+    Bool, shape (height, width).
     """
+    import supervision as sv
+
+    mask = np.zeros((height, width), dtype=bool)
+    for polygon in polygons:
+        points = np.rint(np.array(polygon)).astype(int)
+        mask ^= sv.polygon_to_mask(points, (width, height)).astype(bool)
+    return mask
+
+
+def encode_mask(polygons: Sequence[Polygon], width: int, height: int) -> dict[str, Any]:
+    """Run lengths of `to_mask`, as COCO spells them."""
     from pycocotools import mask
 
-    flat = [[value for point in polygon for value in point] for polygon in polygons]
-    parts = mask.decode(mask.frPyObjects(flat, height, width))  # (height, width, outlines)
-    odd = np.asfortranarray(parts.sum(axis=2, dtype=np.uint8) % 2)
-    encoded = mask.encode(odd)
+    encoded = mask.encode(np.asfortranarray(to_mask(polygons, width, height), np.uint8))
     return {"size": [height, width], "counts": encoded["counts"].decode("ascii")}
 
 

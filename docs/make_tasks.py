@@ -1,0 +1,173 @@
+"""Writes docs/tasks.md from `florence_annotate.tasks`, with a picture that each task rendered.
+
+python docs/make_tasks.py
+"""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from florence_annotate import formats
+from florence_annotate.planning import RecipeName
+from florence_annotate.shapes.captions import caption
+from florence_annotate.shapes.demo import write_demo
+from florence_annotate.shapes.scenes import paint
+from florence_annotate.shapes.truth import truth_of
+from florence_annotate.tasks import TASKS, Takes, Task
+from florence_annotate.types import Question
+
+DOCS = Path(__file__).parent
+PICTURES = DOCS / "pictures"
+SEED = 2_000_043
+
+OPTIONS = {
+    Takes.NOTHING: "",
+    Takes.TEXT: "`--text`, `--texts`",
+    Takes.REGION: "`--regions`",
+}
+BY_CLASS = {"detection", "open-vocabulary", "grounding", "segmentation"}
+
+INTRODUCTION = """\
+# Tasks
+
+The 15 tasks of Florence-2, each a `--task` of `run` and a `task=` of `florence_annotate.annotate`.
+The table is written by `python docs/make_tasks.py` from `florence_annotate/tasks.py`; the pictures
+below were annotated and rendered by the same script with the embedded checkpoint.
+
+- `--classes A,B,…` finds classes; each is a prompt, or part of one (`--strategy`).
+- `--text "a red star"` is one phrase or caption for all pictures. `--texts FILE.csv` has the
+  columns `image` (the picture's name or path) and `text`; `--texts sidecar` reads the `.txt` beside
+  each picture. A picture without a text is asked nothing, and its annotation is empty.
+- `--regions FILE` is a COCO file or a YOLO folder with boxes that exist already. They stay as they
+  are, and so do their labels, unless the task gives one; at the picture's edge they are clipped.
+
+| task | token | prompt | takes | gives | formats by default |
+| --- | --- | --- | --- | --- | --- |
+"""
+
+
+def row(task: Task) -> str:
+    takes = OPTIONS[task.takes]
+    if task.name in BY_CLASS:
+        takes = ", ".join(filter(None, ["`--classes`", takes]))
+    usual = ", ".join(formats.settle(None, [Question(task.token)]))
+    cells = [task.name, f"`{task.token}`", task.prompt, takes, str(task.gives), usual]
+    return f"| {' | '.join(cells)} |"
+
+
+RECIPES = """
+## Recipes
+
+A recipe asks several questions about a picture that is encoded once.
+
+| `--recipe` | asks | gives |
+| --- | --- | --- |
+| instance-segmentation | boxes by any strategy, then the mask of each | boxes with masks |
+| describe | boxes by any strategy and a caption, then a description of each box | boxes with text |
+| caption-grounding | a caption (`--task` chooses which), then its phrases | boxes, no list |
+| verify | classes by name, then `<OD>`, a caption and grounding | classes that two questions know |
+
+Follow-up questions are asked about at most 100 boxes a picture. What `verify` does: a prompt for
+one class always points somewhere, also where there is none of it. So a class that was asked by name
+stays on a picture only where `<OD>` says it too, a caption names it, or a grounding prompt puts it
+in the same place (intersection over union of 0.5). The rest is dropped as `absent`;
+`export --no-presence` brings it back. `--presence` is short for `--recipe verify`.
+
+### One of your own
+
+A recipe is a class with two methods: what to ask first, and what follows from the answers. This one
+asks what is printed on each thing that was found:
+
+```python
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from florence_annotate import reading
+from florence_annotate.recipes import about_region
+from florence_annotate.types import Picture, Question, Record
+
+
+@dataclass(frozen=True, slots=True)
+class ReadEachBox:
+    def first(self, picture: Picture) -> Sequence[Question]:
+        return (Question("<OD>"),)
+
+    def then(self, record: Record) -> Sequence[Question]:
+        if len(record.answers) > 1:  # the follow-ups are answered
+            return ()
+        boxes = [instance.box for instance in reading.read(record).instances]
+        size = record.width, record.height
+        return [about_region("<REGION_TO_OCR>", box, *size) for box in boxes]
+```
+
+How answers read needs no word from the recipe: an answer about a region belongs to the instance
+with that box. To give it a name for `--recipe`, add it to `RecipeName` and `plan` in
+`florence_annotate/planning.py`.
+
+## Pictures
+"""
+
+
+def text() -> str:
+    """The whole page."""
+    pictures = [
+        f"\n**{name}**\n\n![{name}](pictures/{name}.jpg)\n"
+        for name in [*(task.name for task in TASKS), *map(str, RecipeName)]
+    ]
+    table = "\n".join(map(row, TASKS))
+    return f"{INTRODUCTION}{table}\n{RECIPES}{''.join(pictures)}"
+
+
+def options(name: str, truth: Path) -> list[str]:
+    """Of the run that renders a task or a recipe."""
+    said = caption(truth_of(paint(SEED)).objects)
+    if name in map(str, RecipeName):
+        classes = ["--classes", "red triangle,blue star,yellow cross"]
+        by_name = [*classes, "--strategy", "open-vocabulary"]
+        return ["--recipe", name, *(by_name if name == RecipeName.VERIFY else [])]
+    task = next(task for task in TASKS if task.name == name)
+    if task.name == "region-to-ocr":
+        truth = write_word_regions(truth.with_name("words.json"))
+    if task.takes is Takes.REGION:
+        return ["--task", name, "--regions", str(truth)]
+    if task.name == "grounding":
+        return ["--task", name, "--text", said]
+    if task.takes is Takes.TEXT:
+        return ["--task", name, "--classes", "ellipse,rectangle,triangle,star,cross"]
+    return ["--task", name]
+
+
+def write_word_regions(file: Path) -> Path:
+    """The boxes of the printed words, as a COCO file."""
+    quads = [word.quad for word in paint(SEED).words]
+    boxes = [(q[0], q[1], q[4] - q[0], q[5] - q[1]) for q in quads]
+    annotations = [{"image_id": 1, "category_id": 1, "bbox": box} for box in boxes]
+    images = [{"id": 1, "file_name": f"scene-{SEED}.jpg"}]
+    categories = [{"id": 1, "name": "text"}]
+    content = {"images": images, "annotations": annotations, "categories": categories}
+    file.write_text(json.dumps(content))
+    return file
+
+
+def main() -> None:
+    PICTURES.mkdir(exist_ok=True)
+    with TemporaryDirectory() as folder:
+        scenes = Path(folder) / "in"
+        write_demo(scenes, 1, SEED)
+        for name in [*(task.name for task in TASKS), *map(str, RecipeName)]:
+            out = Path(folder) / name
+            command = ["run", scenes, "-o", out, "--model", "shapes", "--visuals", "--quiet"]
+            given = [*command, *options(name, scenes / "ground-truth.json")]
+            subprocess.run(
+                [sys.executable, "-m", "florence_annotate", *map(str, given)], check=True
+            )
+            (drawn,) = (out / "visuals").rglob("*.jpg")
+            shutil.copy(drawn, PICTURES / f"{name}.jpg")
+    (DOCS / "tasks.md").write_text(text(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

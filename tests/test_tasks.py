@@ -1,0 +1,316 @@
+"""Every task and recipe through the real command, on the embedded checkpoint."""
+
+import importlib.util
+import json
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import annotate, command
+from PIL import Image
+from pycocotools.coco import COCO
+
+import florence_annotate
+from florence_annotate import tasks
+from florence_annotate.model.florence import Florence
+from florence_annotate.planning import RecipeName
+from florence_annotate.tasks import Gives, Takes
+from florence_annotate.types import Picture
+
+FEW = ("--limit", 4, "--images", "none", "--format", "jsonl")
+
+
+def rows(out: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (out / "annotations.jsonl").read_text().splitlines()]
+
+
+def options_of(task: tasks.Task, scenes: Path) -> list[object]:
+    """What a task needs besides the pictures."""
+    needs: dict[Takes, list[object]] = {
+        Takes.NOTHING: [],
+        Takes.TEXT: ["--text", "star"],
+        Takes.REGION: ["--regions", scenes / "ground-truth.json"],
+    }
+    return ["--task", task.name, *needs[task.takes]]
+
+
+@pytest.mark.parametrize("task", tasks.TASKS, ids=lambda task: task.name)
+def test_every_task_writes_what_it_gives(task: tasks.Task, scenes: Path, tmp_path: Path) -> None:
+    options = [*options_of(task, scenes), *FEW, "--visuals"]
+    result = annotate(scenes, tmp_path / "out", *options)
+    assert result.code == 0, result.err
+    read = rows(tmp_path / "out")
+    assert len(read) == 4 == len(list((tmp_path / "out" / "visuals").rglob("*.jpg")))
+    is_caption = task.gives is Gives.TEXT and task.takes is Takes.NOTHING
+    assert all(len(row["captions"]) == is_caption for row in read)
+    instances = [(row, one) for row in read for one in row["instances"]]
+    assert bool(instances) is not is_caption
+    for row, one in instances:
+        x1, y1, x2, y2 = one["box"]
+        assert 0 <= x1 < x2 <= row["width"] and 0 <= y1 < y2 <= row["height"]
+        if task.gives is Gives.POLYGONS:
+            assert all(len(polygon) >= 6 for polygon in one["polygons"])
+        if task.gives is Gives.QUADS:
+            assert len(one["quad"]) == 8 and one["class"] == "text"
+    said = [one.get("text") or one["class"] for _, one in instances]
+    said += [caption["text"] for row in read for caption in row["captions"]]
+    assert not any("<" in text for text in said)
+
+
+class TestRegions:
+    def test_given_boxes_stay_as_they_are(self, scenes: Path, tmp_path: Path) -> None:
+        truth = json.loads((scenes / "ground-truth.json").read_text())
+        shift = 0.37  # between two bins
+        for annotation in truth["annotations"]:
+            annotation["bbox"][0] += shift
+            annotation["bbox"][2] -= shift
+        (tmp_path / "shifted.json").write_text(json.dumps(truth))
+        regions = ["--regions", tmp_path / "shifted.json"]
+        options = ["--task", "region-to-description", *regions, *FEW]
+        assert annotate(scenes, tmp_path / "out", *options).code == 0
+        names = {image["id"]: image["file_name"] for image in truth["images"]}
+        wanted: dict[str, list[list[float]]] = {}
+        for annotation in truth["annotations"]:
+            x, y, width, height = annotation["bbox"]
+            wanted.setdefault(names[annotation["image_id"]], []).append(
+                [x, y, x + width, y + height]
+            )
+        for row in rows(tmp_path / "out"):
+            assert np.allclose([one["box"] for one in row["instances"]], wanted[row["key"]])
+
+    def test_a_yolo_folder_means_the_same_as_a_coco_file(
+        self, scenes: Path, dataset: Path, tmp_path: Path
+    ) -> None:
+        coco = tmp_path / "coco.json"
+        parts = [
+            json.loads((dataset / "annotations" / f"instances_{split}.json").read_text())
+            for split in ("train", "val")
+        ]
+        for place, part in enumerate(parts):
+            for image in part["images"]:
+                image["id"] += 1000 * place
+            for annotation in part["annotations"]:
+                annotation["image_id"] += 1000 * place
+        whole = {name: parts[0][name] + parts[1][name] for name in ("images", "annotations")}
+        coco.write_text(json.dumps({**whole, "categories": parts[0]["categories"]}))
+        found = []
+        for regions in (coco, dataset):
+            out = tmp_path / f"out-{regions.name}"
+            options = ["--task", "region-to-category", "--regions", regions, *FEW]
+            result = annotate(scenes, out, *options)
+            assert result.code == 0, result.err
+            found.append(rows(out))
+        for one, other in zip(*found, strict=True):
+            assert [i["class"] for i in one["instances"]] == [
+                i["class"] for i in other["instances"]
+            ]
+            boxes = [[i["box"] for i in row["instances"]] for row in (one, other)]
+            assert np.allclose(boxes[0], boxes[1], atol=0.01)
+
+    def test_known_labels_are_kept_where_the_task_gives_none(
+        self, scenes: Path, tmp_path: Path
+    ) -> None:
+        regions = ["--regions", scenes / "ground-truth.json"]
+        options = ["--task", "region-to-segmentation", *regions, *FEW]
+        assert annotate(scenes, tmp_path / "out", *options).code == 0
+        labels = {one["class"] for row in rows(tmp_path / "out") for one in row["instances"]}
+        assert labels <= {"ellipse", "rectangle", "triangle", "star", "cross"}
+
+    @pytest.mark.parametrize("content", ["{", "[]", '{"images": []}'])
+    def test_a_file_that_holds_no_regions_is_refused(
+        self, content: str, scenes: Path, tmp_path: Path
+    ) -> None:
+        (tmp_path / "regions.json").write_text(content)
+        options = ["--task", "region-to-ocr", "--regions", tmp_path / "regions.json"]
+        result = annotate(scenes, tmp_path / "out", *options)
+        assert result.code == 2 and "regions" in result.err
+        assert not (tmp_path / "out").exists()
+
+
+class TestTexts:
+    def test_each_picture_has_its_own_text(self, scenes: Path, tmp_path: Path) -> None:
+        first, second, *others = sorted(path.name for path in scenes.glob("*.jpg"))
+        csv = f"image,text\n{first},a star\nelsewhere/{second},a star\n{others[0]},a cross\n"
+        (tmp_path / "texts.csv").write_text(csv)
+        options = ["--task", "grounding", "--texts", tmp_path / "texts.csv", *FEW]
+        assert annotate(scenes, tmp_path / "out", *options).code == 0
+        dataset = florence_annotate.open_dataset(tmp_path / "out")
+        asked = {image.ref.key: image.instances for image in dataset}
+        assert asked[second] == ()  # its name is not the one in the file
+        assert {one.label for one in asked[first]} <= {"star"}
+        assert {one.label for one in asked[others[0]]} <= {"cross"}
+
+    def test_a_text_may_lie_beside_the_picture(self, scenes: Path, tmp_path: Path) -> None:
+        folder = tmp_path / "in"
+        folder.mkdir()
+        for path in sorted(scenes.glob("*.jpg"))[:2]:
+            (folder / path.name).write_bytes(path.read_bytes())
+        named = sorted(folder.glob("*.jpg"))[0]
+        named.with_suffix(".txt").write_text("a star, a cross and\nan ellipse\n")
+        options = ["--task", "grounding", "--texts", "sidecar", "--format", "jsonl"]
+        assert annotate(folder, tmp_path / "out", *options).code == 0
+        with_text, without = rows(tmp_path / "out")
+        assert without["instances"] == []
+        assert {one["class"] for one in with_text["instances"]} <= {"star", "cross", "ellipse"}
+
+    @pytest.mark.parametrize(
+        "content", ["", "picture,text\na,b\n", "image,text\na.jpg,x\na.jpg,y\n"]
+    )
+    def test_a_file_that_cannot_be_read_as_texts_is_refused(
+        self, content: str, scenes: Path, tmp_path: Path
+    ) -> None:
+        (tmp_path / "texts.csv").write_text(content)
+        options = ["--task", "grounding", "--texts", tmp_path / "texts.csv"]
+        result = annotate(scenes, tmp_path / "out", *options)
+        assert result.code == 2 and "texts.csv" in result.err
+
+
+class TestRecipes:
+    def test_masks_are_joined_to_their_boxes(self, scenes: Path, tmp_path: Path) -> None:
+        out = tmp_path / "out"
+        assert annotate(scenes, out, "--recipe", "instance-segmentation", "--limit", 6).code == 0
+        dataset = florence_annotate.open_dataset(out)
+        plain = tmp_path / "plain"
+        assert annotate(scenes, plain, "--limit", 6).code == 0
+        for image, boxes_only in zip(dataset, florence_annotate.open_dataset(plain), strict=True):
+            assert [one.box for one in image.instances] == [o.box for o in boxes_only.instances]
+            detections = image.to_supervision()
+            for one, mask in zip(image.instances, detections.mask, strict=True):
+                assert one.polygons
+                x1, y1, x2, y2 = (round(edge) for edge in one.box)
+                assert mask[y1:y2, x1:x2].sum() > 0.8 * mask.sum() > 0
+
+    @pytest.mark.filterwarnings("ignore:__array__:DeprecationWarning")  # pycocotools with numpy 2
+    def test_coco_and_yolo_hold_the_masks(self, scenes: Path, tmp_path: Path) -> None:
+        out = tmp_path / "out"
+        assert annotate(scenes, out, "--recipe", "instance-segmentation", "--limit", 6).code == 0
+        read = COCO(str(out / "annotations" / "instances_train.json"))
+        for row in read.loadAnns(read.getAnnIds()):
+            assert read.annToMask(row).sum() == pytest.approx(row["area"], rel=0.1, abs=40)
+        lines = [
+            line
+            for file in (out / "labels").rglob("*.txt")
+            for line in file.read_text().splitlines()
+        ]
+        assert lines and all(len(line.split()) >= 7 and len(line.split()) % 2 for line in lines)
+
+    def test_a_picture_is_encoded_once(
+        self, scenes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        encoded: list[str] = []
+        encode = Florence.encode
+
+        def count(self: Florence, pictures: list[Picture]) -> Any:
+            encoded.extend(picture.ref.key for picture in pictures)
+            return encode(self, pictures)
+
+        monkeypatch.setattr(Florence, "encode", count)
+        options = ["--recipe", "describe", "--no-canary", *FEW]
+        assert annotate(scenes, tmp_path / "out", *options).code == 0
+        assert len(encoded) == 4 == len(set(encoded))
+        described = rows(tmp_path / "out")
+        assert all(row["captions"] for row in described)
+        assert all(one["text"] for row in described for one in row["instances"])
+
+    def test_a_caption_is_grounded(self, scenes: Path, tmp_path: Path) -> None:
+        options = ["--recipe", "caption-grounding", *FEW]
+        assert annotate(scenes, tmp_path / "out", *options).code == 0
+        for row in rows(tmp_path / "out"):
+            (caption,) = row["captions"]
+            assert row["instances"]
+            assert all(one["class"] in caption["text"] for one in row["instances"])
+
+    def test_verified_classes_can_be_exported_unverified(
+        self, scenes: Path, tmp_path: Path
+    ) -> None:
+        classes = ["--classes", "red star,blue cross,pink ellipse"]
+        out = tmp_path / "out"
+        assert annotate(scenes, out, "--presence", *classes, *FEW).code == 0
+        verified = rows(out)
+        assert command("export", out, "--no-presence").code == 0
+        for one, other in zip(verified, rows(out), strict=True):
+            assert len(one["instances"]) <= len(other["instances"])
+            kept = [instance["box"] for instance in other["instances"]]
+            assert all(instance["box"] in kept for instance in one["instances"])
+
+    def test_presence_needs_second_questions(self, dataset: Path) -> None:
+        refused = command("export", dataset, "--presence")
+        assert refused.code == 2 and "--recipe verify" in refused.err
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--task", "grounding"], "--text"),
+        (["--task", "ocr", "--text", "x"], "takes no text"),
+        (["--task", "caption", "--classes", "a"], "names no classes"),
+        (["--task", "region-to-ocr"], "needs --regions"),
+        (["--regions", "x.json"], "leave --regions out"),
+        (["--task", "grounding", "--text", "a", "--texts", "sidecar"], "not both"),
+        (["--task", "grounding", "--text", "a </s> b"], "control token"),
+        (["--recipe", "describe", "--task", "ocr"], "begins with boxes"),
+        (["--recipe", "caption-grounding", "--task", "ocr"], "begins with a caption"),
+        (["--recipe", "verify"], "asked by name"),
+        (["--recipe", "guess"], "instance-segmentation"),
+        (["--task", "caption", "--format", "yolo"], "would hold nothing"),
+        (["--format", "yolo,yolo-obb"], "same files"),
+    ],
+)
+def test_what_contradicts_itself_is_refused_before_anything_is_written(
+    options: list[object], message: str, scenes: Path, tmp_path: Path
+) -> None:
+    result = annotate(scenes, tmp_path / "out", *options)
+    assert result.code == 2
+    assert message in " ".join(result.err.split())
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_job_of_the_first_schema_goes_on(scenes: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert annotate(scenes, out, "--limit", 2).code == 0
+    with sqlite3.connect(out / "job.db") as connection:
+        connection.execute("ALTER TABLE answers DROP COLUMN region")
+        connection.execute("ALTER TABLE answers DROP COLUMN label")
+        connection.execute("PRAGMA user_version=1")
+    connection.close()
+    assert annotate(scenes, out, "--limit", 4).code == 0
+    assert sum(1 for _ in florence_annotate.open_dataset(out)) == 4
+
+
+def test_small_text_is_kept_unless_asked_otherwise(scenes: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    options = ["--task", "ocr-regions", "--format", "jsonl", "--images", "none"]
+    assert annotate(scenes, out, *options).code == 0
+    areas = [
+        (x2 - x1) * (y2 - y1)
+        for row in rows(out)
+        for x1, y1, x2, y2 in (one["box"] for one in row["instances"])
+    ]
+    middle = sorted(areas)[len(areas) // 2]
+    assert command("export", out, "--min-area", middle).code == 0
+    left = [one for row in rows(out) for one in row["instances"]]
+    assert len(left) == sum(area >= middle for area in areas)
+    reasons = {one["reason"] for row in rows(out) for one in row["dropped"]}
+    assert "min-area" in reasons
+
+
+def test_visuals_of_tiny_pictures_are_legible(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    Image.new("RGB", (40, 30), "red").save(tmp_path / "in" / "tiny.png")
+    assert annotate(tmp_path / "in", tmp_path / "out", "--task", "caption", "--visuals").code == 0
+    (drawn,) = (tmp_path / "out" / "visuals").rglob("*.jpg")
+    with Image.open(drawn) as image:
+        assert image.width == 240 and image.height > 180
+
+
+def test_the_page_about_tasks_is_the_one_that_the_table_gives() -> None:
+    docs = Path(__file__).parent.parent / "docs"
+    described = importlib.util.spec_from_file_location("make_tasks", docs / "make_tasks.py")
+    assert described and described.loader
+    maker = importlib.util.module_from_spec(described)
+    described.loader.exec_module(maker)
+    assert (docs / "tasks.md").read_text(encoding="utf-8") == maker.text()
+    named = [*(task.name for task in tasks.TASKS), *RecipeName]
+    assert {path.stem for path in (docs / "pictures").iterdir()} == set(named)
