@@ -17,6 +17,7 @@ from florence_annotate import config, exporting, images, planning
 from florence_annotate.annotator import Annotator
 from florence_annotate.dataset import AnnotatedImage, Dataset, PolicySettings, read_picture
 from florence_annotate.errors import UsageError
+from florence_annotate.inputs import Region
 from florence_annotate.journal import Journal
 from florence_annotate.loading import LoadingOptions, load
 from florence_annotate.model import checkpoint as checkpoints
@@ -87,7 +88,7 @@ def annotate(
         texts=None if texts is None else lambda ref: texts[places[id(ref)]],
         regions=None
         if regions is None
-        else lambda ref: [(box, None) for box in regions[places[id(ref)]]],
+        else lambda ref: [Region(box) for box in regions[places[id(ref)]]],
     )
     plan = planning.plan(request, checkpoint.known_labels)
     generation = Generation(

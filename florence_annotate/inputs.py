@@ -17,8 +17,23 @@ from florence_annotate.types import Box, ImageRef
 SIDECAR = "sidecar"
 """In the place of a file: a text beside each picture, with its name and the ending `.txt`."""
 
-Region = tuple[Box, str | None]
-"""A box in pixels of the upright picture, and its label where it has one."""
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """A box that a user gives, and its label where it has one."""
+
+    box: Box
+    label: str | None = None
+    is_relative: bool = False
+    """In parts of the picture's sides instead of pixels of the upright picture."""
+
+    def pixels(self, width: int, height: int) -> Box:
+        """The box in pixels."""
+        x1, y1, x2, y2 = self.box
+        if not self.is_relative:
+            return self.box
+        return x1 * width, y1 * height, x2 * width, y2 * height
+
 
 Value = TypeVar("Value")
 
@@ -29,10 +44,12 @@ class ByName(Generic[Value]):
 
     values: Mapping[str, Value]
     none: Value
-    source: Path
+    has_suffixes: bool = True
+    """The names have the endings of the pictures."""
 
     def __call__(self, ref: ImageRef) -> Value:
-        parts = PurePosixPath(ref.key).parts
+        path = PurePosixPath(ref.key)
+        parts = (path if self.has_suffixes else path.with_suffix("")).parts
         for start in range(len(parts)):
             found = self.values.get("/".join(parts[start:]))
             if found is not None:
@@ -67,19 +84,20 @@ def read_texts(file: Path) -> ByName[str | None]:
         name = (row["image"] or "").strip()
         if texts.setdefault(name, (row["text"] or "").strip()) != (row["text"] or "").strip():
             raise UsageError(f"{file} has two texts for {name!r}: keep one of them")
-    return ByName(texts, None, file)
+    return ByName(texts, None)
 
 
 def read_regions(source: Path) -> ByName[Sequence[Region]]:
     """The boxes of a COCO file, or of a folder of YOLO labels. Raises UsageError."""
-    if source.is_dir():
-        return ByName(_read_yolo(source), (), source)
     try:
-        return ByName(_read_coco(json.loads(source.read_text("utf-8"))), (), source)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        if source.is_dir():
+            return ByName(_read_yolo(source), (), has_suffixes=False)
+        return ByName(_read_coco(json.loads(source.read_text("utf-8"))), ())
+    except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError) as error:
         raise UsageError(
             f"can't read the regions in {source} ({type(error).__name__}: {error}): give a COCO "
-            "file with images, annotations and categories, or a YOLO folder with data.yaml"
+            "file with images, annotations and categories, or a YOLO folder with data.yaml and "
+            "boxes in labels/"
         ) from error
 
 
@@ -90,44 +108,27 @@ def _read_coco(coco: Mapping[str, Any]) -> dict[str, list[Region]]:
     for annotation in coco["annotations"]:
         x, y, width, height = map(float, annotation["bbox"])
         label = categories.get(annotation.get("category_id"))
-        regions[names[annotation["image_id"]]].append(((x, y, x + width, y + height), label))
+        box = (x, y, x + width, y + height)
+        regions[names[annotation["image_id"]]].append(Region(box, label))
     return regions
 
 
 def _read_yolo(folder: Path) -> dict[str, list[Region]]:
-    """Boxes of `labels/…/name.txt`, in parts of the picture's sides, under `…/name`.
-
-    The pictures' sizes are not known here, so they are read from `images/`, as YOLO's readers do.
-    """
-    from PIL import Image
-
-    try:
-        described = yaml.safe_load((folder / "data.yaml").read_text("utf-8"))
-        names = described["names"]
-    except (OSError, yaml.YAMLError, KeyError, TypeError) as error:
-        raise UsageError(
-            f"{folder} is no YOLO folder: can't read its data.yaml: {error}"
-        ) from error
+    """Boxes of `labels/<split>/…/name.txt` under `…/name`."""
+    names = yaml.safe_load((folder / "data.yaml").read_text("utf-8"))["names"]
     label_of = dict(enumerate(names)) if isinstance(names, list) else dict(names)
     regions: dict[str, list[Region]] = {}
-    for file in sorted((folder / "images").rglob("*")):
-        labels = folder / "labels" / file.relative_to(folder / "images").with_suffix(".txt")
-        if not file.is_file() or not labels.is_file():
-            continue
-        with Image.open(file) as image:
-            width, height = image.size
-        name = PurePosixPath(*file.relative_to(folder / "images").parts[1:]).as_posix()
-        regions[name] = []
-        for line in labels.read_text("utf-8").splitlines():
-            fields = line.split()
-            if len(fields) != 5:
-                raise UsageError(
-                    f"{labels}: {line!r} is no box: a row is `class cx cy width height`"
-                )
-            centre_x, centre_y, w, h = map(float, fields[1:])
-            x, y = centre_x * width, centre_y * height
-            box = (x - w * width / 2, y - h * height / 2, x + w * width / 2, y + h * height / 2)
-            regions[name].append((box, label_of.get(int(fields[0]))))
+    for file in sorted((folder / "labels").rglob("*.txt")):
+        name = PurePosixPath(*file.relative_to(folder / "labels").parts[1:]).with_suffix("")
+        regions[name.as_posix()] = []
+        for line in file.read_text("utf-8").splitlines():
+            number, *place = line.split()
+            if len(place) != 4:
+                raise ValueError(f"{file}: {line!r} is no box, class cx cy width height")
+            x, y, width, height = map(float, place)
+            box = (x - width / 2, y - height / 2, x + width / 2, y + height / 2)
+            region = Region(box, label_of.get(int(number)), is_relative=True)
+            regions[name.as_posix()].append(region)
     return regions
 
 

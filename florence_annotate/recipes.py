@@ -9,13 +9,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from florence_annotate import parsing, reading
+from florence_annotate.inputs import Region
 from florence_annotate.tasks import GROUNDING
 from florence_annotate.types import Box, ImageRef, Picture, Question, Recipe, Record
 
 TextOf = Callable[[ImageRef], str | None]
 """The text of a picture; None where it has none."""
-RegionsOf = Callable[[ImageRef], Sequence[tuple[Box, str | None]]]
-"""The given regions of a picture: boxes in pixels, with their labels."""
+RegionsOf = Callable[[ImageRef], Sequence[Region]]
+"""The given regions of a picture."""
 
 MOST_BOXES = 100
 """The most boxes of a picture that follow-up questions are asked about."""
@@ -57,9 +58,10 @@ class AskAboutRegions:
     regions_of: RegionsOf
 
     def first(self, picture: Picture) -> Sequence[Question]:
+        size = picture.width, picture.height
         return [
-            about_region(self.task, box, picture.width, picture.height, label)
-            for box, label in self.regions_of(picture.ref)
+            about_region(self.task, region.pixels(*size), *size, region.label)
+            for region in self.regions_of(picture.ref)
         ]
 
     def then(self, record: Record) -> Sequence[Question]:

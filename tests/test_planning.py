@@ -117,3 +117,8 @@ def test_verify_asks_second_questions_in_groups() -> None:
     grounded = [q.text or "" for q in plan.questions if q.task == GROUNDING]
     assert [text.count("<and>") + 1 for text in grounded] == [6, 2]
     assert len(plan.questions) == len(set(plan.questions)) == 8 + 2 + 2
+
+
+def test_regions_are_for_the_tasks_that_take_them() -> None:
+    with pytest.raises(UsageError, match="leave --regions out"):
+        planning.plan(Request(DETECTION, regions=lambda ref: ()), KNOWN)

@@ -118,6 +118,17 @@ class TestRegions:
         labels = {one["class"] for row in rows(tmp_path / "out") for one in row["instances"]}
         assert labels <= {"ellipse", "rectangle", "triangle", "star", "cross"}
 
+    @pytest.mark.parametrize("row", ["0 0.5 0.5 0.1", "a b c d e", "0 0.1 0.1 0.2 0.1 0.2 0.2"])
+    def test_yolo_rows_that_are_no_boxes_are_refused(
+        self, row: str, scenes: Path, tmp_path: Path
+    ) -> None:
+        (tmp_path / "yolo" / "labels" / "train").mkdir(parents=True)
+        (tmp_path / "yolo" / "data.yaml").write_text("names: [a]")
+        (tmp_path / "yolo" / "labels" / "train" / "x.txt").write_text(row)
+        options = ["--task", "region-to-ocr", "--regions", tmp_path / "yolo"]
+        result = annotate(scenes, tmp_path / "out", *options)
+        assert result.code == 2 and "regions" in result.err
+
     @pytest.mark.parametrize("content", ["{", "[]", '{"images": []}'])
     def test_a_file_that_holds_no_regions_is_refused(
         self, content: str, scenes: Path, tmp_path: Path
@@ -247,7 +258,6 @@ class TestRecipes:
         (["--task", "ocr", "--text", "x"], "takes no text"),
         (["--task", "caption", "--classes", "a"], "names no classes"),
         (["--task", "region-to-ocr"], "needs --regions"),
-        (["--regions", "x.json"], "leave --regions out"),
         (["--task", "grounding", "--text", "a", "--texts", "sidecar"], "not both"),
         (["--task", "grounding", "--text", "a </s> b"], "control token"),
         (["--recipe", "describe", "--task", "ocr"], "begins with boxes"),
