@@ -83,7 +83,7 @@ FORMATS: dict[str, Format] = {
     "label-studio": Format(
         label_studio.write, _BOXES_OR_CAPTIONS, "label-studio/", "Label Studio, pre-annotations"
     ),
-    "cvat": Format(cvat.write, _BOXES, "cvat/", "CVAT for images 1.1"),
+    "cvat": Format(cvat.write, _BOXES, "annotations.xml, cvat/", "CVAT for images 1.1"),
     "parquet": Format(
         parquet.write,
         _BOXES_OR_CAPTIONS,

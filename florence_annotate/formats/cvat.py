@@ -1,15 +1,14 @@
-"""CVAT for images 1.1: `cvat/<split>.xml`, to be uploaded to a task with the pictures of
-`images/<split>/`, and `cvat/labels.json`, the labels to make that task with.
+"""CVAT for images 1.1: `annotations.xml` beside `images/`, and `cvat/labels.json`, the labels to
+make a project or a task with.
 
-Format: https://docs.cvat.ai/docs/other/xml_format, "Annotation". An object is a `box`, or a
-`polygon` where it has an outline, in float pixels, with `score` and `text` as attributes. A task
-takes only labels and attributes that it knows, so `labels.json` is for the "Raw" tab of its label
-editor.
+Format: https://docs.cvat.ai/docs/other/xml_format, "Annotation", with the pictures where
+https://docs.cvat.ai/docs/dataset_management/formats/format-cvat/ has them: a project whose subsets
+are the splits. An object is a `box`, or a `polygon` where it has an outline, in float pixels, with
+`score` and `text` as attributes. CVAT takes only labels and attributes that it knows, so
+`labels.json` is for the "Raw" tab of its label editor.
 """
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
 from typing import Any
 
 from florence_annotate.formats import markup, outlines
@@ -23,18 +22,14 @@ def write(export: Export) -> None:
     class_names = export.dataset.class_names
     labels = ",\n".join(dump_json(_label(name)) for name in class_names)
     export.staging.write_text("cvat/labels.json", f"[\n{labels}\n]\n")
-    images: Counter[str] = Counter()
-    with ExitStack() as stack:
-        files = {}
-        for split in export.dataset.split_names:
-            path = stack.enter_context(export.staging.file(f"cvat/{split}.xml"))
-            files[split] = stack.enter_context(path.open("w", encoding="utf-8", newline="\n"))
-            files[split].write(_head(split, class_names))
-        for entry in export:
-            files[entry.split].write("\n".join([*_image(entry, images[entry.split]), ""]))
-            images[entry.split] += 1
-        for file in files.values():
-            file.write("</annotations>\n")
+    with (
+        export.staging.file("annotations.xml") as path,
+        path.open("w", encoding="utf-8", newline="\n") as file,
+    ):
+        file.write(_head(export.dataset.split_names, class_names))
+        for number, entry in enumerate(export):
+            file.write("\n".join([*_image(entry, number), ""]))
+        file.write("</annotations>\n")
 
 
 def _label(name: str) -> dict[str, Any]:
@@ -53,7 +48,7 @@ def _label(name: str) -> dict[str, Any]:
     }
 
 
-def _head(split: str, class_names: Sequence[str]) -> str:
+def _head(splits: Sequence[str], class_names: Sequence[str]) -> str:
     attributes = "".join(
         f"<attribute><name>{name}</name><mutable>False</mutable><input_type>text</input_type>"
         "<default_value></default_value><values></values></attribute>"
@@ -63,16 +58,17 @@ def _head(split: str, class_names: Sequence[str]) -> str:
         "<annotations>",
         "<version>1.1</version>",
         "<meta>",
-        "<task>",
-        markup.element("name", split),
-        "<mode>annotation</mode>",
+        "<project>",
+        "<subsets>",
+        *(markup.element("subset", split) for split in splits),
+        "</subsets>",
         "<labels>",
         *(
             f"<label>{markup.element('name', name)}<attributes>{attributes}</attributes></label>"
             for name in class_names
         ),
         "</labels>",
-        "</task>",
+        "</project>",
         "</meta>",
         "",
     ]
@@ -81,7 +77,13 @@ def _head(split: str, class_names: Sequence[str]) -> str:
 
 def _image(entry: Entry, number: int) -> Iterator[str]:
     image = entry.image
-    about = {"id": number, "name": entry.name, "width": image.width, "height": image.height}
+    about = {
+        "id": number,
+        "name": entry.name,
+        "subset": entry.split,
+        "width": image.width,
+        "height": image.height,
+    }
     yield f"<image{markup.attributes(about)}>"
     for instance in image.instances:
         yield _shape(instance, image.class_names[instance.class_id or 0])
