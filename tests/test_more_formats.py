@@ -20,7 +20,6 @@ import pandas
 import pyarrow.parquet
 import pytest
 import supervision as sv
-import yaml
 from conftest import annotate, command, tree
 from PIL import Image
 from test_parsing import answer
@@ -220,7 +219,7 @@ def test_parquet_is_read_by_pandas_and_is_written_in_row_groups(
     assert pyarrow.parquet.ParquetFile(file).num_row_groups == 1
     monkeypatch.setattr(formats.parquet, "_ROW_GROUP_ROWS", 5)
     out = Path(shutil.copytree(exported, tmp_path / "out", symlinks=True))
-    assert command("export", out).code == 0
+    assert command("export", out, "--format", "parquet").code == 0
     again = pyarrow.parquet.ParquetFile(out / "parquet" / "train.parquet")
     assert again.num_row_groups == -(-len(table) // 5)
     assert again.read().to_pylist() == pyarrow.parquet.read_table(file).to_pylist()
@@ -253,7 +252,7 @@ def test_parquet_without_pyarrow_says_what_to_install(
 ) -> None:
     out = Path(shutil.copytree(exported, tmp_path / "out", symlinks=True))
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    refused = command("export", out)
+    refused = command("export", out, "--format", "parquet")
     assert refused.code == 2
     assert "pip install 'florence-annotate[parquet]'" in " ".join(refused.err.split())
 
@@ -309,7 +308,7 @@ def test_the_same_journal_gives_the_same_bytes(exported: Path, tmp_path: Path) -
     out = Path(shutil.copytree(exported, tmp_path / "out", symlinks=True))
     before = tree(out)
     assert command("export", out, "--format", "coco").code == 0
-    assert command("export", out, "--format", f"yolo,{ALL}").code == 0
+    assert command("export", out, "--format", f"yolo,{ALL}", "--no-visuals").code == 0
     assert tree(out) == before
 
 
@@ -341,31 +340,31 @@ def test_odd_names_of_files_and_classes_survive(tmp_path: Path) -> None:
     out = tmp_path / "out"
     assert annotate(tmp_path / "in", out, "--split", "train=1").code == 0
     say(out, answer(*(part for name in ODD for part in (name, 100, 200, 500, 700))))
-    (tmp_path / "classes.yaml").write_text(yaml.safe_dump(ODD))
-    done = command("export", out, "--format", ALL, "--classes-file", tmp_path / "classes.yaml")
+    done = command("export", out, "--format", ALL)
     assert done.code == 0, done.err
     names = florence_annotate.open_dataset(out).class_names
-    safe = [name.replace("\x07", "\ufffd") for name in names]
+    assert len(names) == len(ODD)
+    safe = sorted(name.replace("\x07", "\ufffd") for name in names)
     root = ElementTree.parse(out / "annotations.xml").getroot()
     pictures = {row.get("name"): row for row in root.iterfind("image")}
     assert len(pictures) == 7
     for name, row in pictures.items():
         path = out / "images" / "train" / str(name)
         assert path.is_file()
-        assert [box.get("label") for box in row] == safe
+        assert sorted(str(box.get("label")) for box in row) == safe
         stem = Path(str(name)).with_suffix(".xml")
         found = ElementTree.parse(out / "voc" / "train" / stem).getroot()
         assert found.findtext("filename") == path.name
-        assert [one.findtext("name") for one in found.iterfind("object")] == safe
+        assert sorted(str(one.findtext("name")) for one in found.iterfind("object")) == safe
         file = out / "labelme" / "train" / stem.with_suffix(".json")
         shapes = json.loads(file.read_text())["shapes"]
-        assert tuple(shape["label"] for shape in shapes) == names
+        assert sorted(shape["label"] for shape in shapes) == list(names)
     for task in json.loads((out / "label-studio" / "tasks.json").read_text()):
         assert (out / parse_qs(urlsplit(task["data"]["image"]).query)["d"][0]).is_file()
     for kind, folder in (("parquet", "parquet"), ("imagefolder", "images")):
         read = datasets.load_dataset(kind, data_dir=str(out / folder), split="train")
         assert len(read) == 7
-        assert all(tuple(row["objects"]["label"]) == names for row in read)
+        assert all(sorted(row["objects"]["label"]) == list(names) for row in read)
 
 
 @pytest.fixture(scope="module")
@@ -442,7 +441,8 @@ def test_captions_are_in_the_formats_that_have_a_place_for_them(tmp_path: Path) 
     for name in ("1.png", "2.png"):
         picture(tmp_path / "in" / name)
     out = tmp_path / "out"
-    assert annotate(tmp_path / "in", out, "--task", "caption", "--split", "train=1").code == 0
+    options = ("--task", "caption", "--split", "train=1", "--no-canary")
+    assert annotate(tmp_path / "in", out, *options).code == 0
     say(out, answer("a red wall", task="<CAPTION>"))
     done = command("export", out, "--format", "label-studio,parquet,imagefolder")
     assert done.code == 0, done.err
