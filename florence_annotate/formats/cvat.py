@@ -1,11 +1,12 @@
 """CVAT for images 1.1: `annotations.xml` beside `images/`, and `cvat/labels.json`, the labels to
 make a project or a task with.
 
-Format: https://docs.cvat.ai/docs/other/xml_format, "Annotation", with the pictures where
-https://docs.cvat.ai/docs/dataset_management/formats/format-cvat/ has them: a project whose subsets
-are the splits. An object is a `box`, or a `polygon` where it has an outline, in float pixels, with
-`score` and `text` as attributes. CVAT takes only labels and attributes that it knows, so
-`labels.json` is for the "Raw" tab of its label editor.
+Format: https://docs.cvat.ai/docs/other/xml_format, "Annotation"; that the splits are the subsets of
+a project, with their pictures in `images/<subset>/`, is how CVAT writes projects
+(`cvat/apps/dataset_manager/formats/cvat.py`) and datumaro reads them. An object is a `box`, or a
+`polygon` where it has an outline, in float pixels, with `score` and `text` as attributes. CVAT
+takes only labels and attributes that it knows, so `labels.json` is for the "Raw" tab of its label
+editor.
 """
 
 from collections.abc import Iterator, Sequence
