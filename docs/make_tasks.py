@@ -53,7 +53,7 @@ def row(task: Task) -> str:
     takes = OPTIONS[task.takes]
     if task.name in BY_CLASS:
         takes = ", ".join(filter(None, ["`--classes`", takes]))
-    usual = ", ".join(formats.settle(None, [Question(task.token)]))
+    usual = ", ".join(formats.settle(None, [Question(task.token)], "hardlink"))
     cells = [task.name, f"`{task.token}`", task.prompt, takes, str(task.gives), usual]
     return f"| {' | '.join(cells)} |"
 

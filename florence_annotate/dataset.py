@@ -228,10 +228,11 @@ def export_names(journal: Journal) -> Callable[[str], str]:
 
     - another ending, `.png`, for kinds that YOLO readers do not list (a GIF, say);
     - `_` for characters that are escaped in the key, for the dot of a hidden name and in a folder
-      named `images` (readers look for the *last* `/images/` of a path), a shorter name for one that
-      is too long; for a second picture with the same stem in one folder, whose label file would
-      be the same; and for one whose files would be named as a folder is (`1.txt/`). Then a part of
-      the key's hash is added, so that no two names meet.
+      named `images` (readers look for the *last* `/images/` of a path) or `metadata.jsonl` (a file
+      of that name lies beside the pictures), a shorter name for one that is too long; for a second
+      picture with the same stem in one folder, whose label file would be the same; and for one
+      whose files would be named as a folder is (`1.txt/`). Then a part of the key's hash is added,
+      so that no two names meet.
     """
     first_of_stem: dict[str, str] = {}
     doubled: set[str] = set()
@@ -241,7 +242,7 @@ def export_names(journal: Journal) -> Callable[[str], str]:
             doubled.add(key)
         folders.update(str(parent) for parent in PurePosixPath(key.casefold()).parents)
     for stem, key in first_of_stem.items():
-        endings = {".txt", ".jpg", ".png", PurePosixPath(key).suffix.casefold()}
+        endings = {".txt", ".jpg", ".png", ".xml", ".json", PurePosixPath(key).suffix.casefold()}
         if any(stem + ending in folders for ending in endings):
             doubled.add(key)
 
@@ -259,8 +260,8 @@ def export_names(journal: Journal) -> Callable[[str], str]:
 
 
 def _safe(part: str) -> str:
-    if part == "images":
-        return "images_"
+    if part == "images" or part.casefold() == "metadata.jsonl":
+        return f"{part}_"
     if part.startswith("."):
         part = "_" + part[1:]
     part = part.replace("\\", "_")

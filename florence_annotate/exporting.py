@@ -61,11 +61,15 @@ def export(journal: Journal, out: Path, spec: JobSpec, *, overwrite: bool) -> Ex
 
     Raises ExportError for files that were corrected by hand, OutputError for a full disk.
     """
-    names = formats.settle(spec.formats, questions_of(journal))
+    names = formats.settle(spec.formats, questions_of(journal), spec.images)
     dataset = open_dataset(journal, spec)
     with Staging(out, journal, overwrite) as staging:
         job = Export(dataset, staging, export_names(journal), spec.images, spec.visuals_limit)
-        needs_originals = spec.images != "none" or spec.visuals
+        needs_originals = (
+            spec.images != "none"
+            or spec.visuals
+            or any(formats.FORMATS[name].reads_pictures for name in names)
+        )
         statistics = job.survey(check_originals=needs_originals)
         if spec.images != "none":
             pictures.write(job)

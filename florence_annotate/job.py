@@ -82,7 +82,7 @@ class Job:
             spec.model, spec.revision, adapter=spec.adapter
         )
         self.plan: Plan = planning.plan(spec.request(), self.checkpoint.known_labels)
-        self.formats = formats.settle(spec.formats, self.plan.questions)
+        self.formats = formats.settle(spec.formats, self.plan.questions, spec.images)
         self.generation = self._settle_generation()
 
     def refs(self) -> Iterator[ImageRef]:

@@ -31,6 +31,12 @@ def join(polygons: Sequence[Polygon]) -> Polygon:
     return joined
 
 
+def whole(instance: Instance) -> Polygon:
+    """One outline for formats that have one an object: of a mask with its parts joined, or around
+    printed text; empty for a box."""
+    return join(instance.polygons) if instance.polygons else instance.quad
+
+
 def oriented_box(instance: Instance) -> Polygon:
     """Four corners: of printed text its own, of a mask the smallest box around, else the box's."""
     if len(instance.quad) == 4:

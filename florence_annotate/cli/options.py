@@ -38,7 +38,8 @@ Formats = Annotated[
         "--format",
         metavar="A,B,…",
         help="Formats to write: yolo, yolo-seg, yolo-obb, coco, coco-captions, coco-results, "
-        "jsonl. [default: what fits the task; for boxes yolo,coco]",
+        "voc, labelme, label-studio, cvat, parquet, imagefolder, jsonl. [default: what fits the "
+        "task; for boxes yolo,coco]",
         rich_help_panel=DATASET,
     ),
 ]

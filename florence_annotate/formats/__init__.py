@@ -1,11 +1,24 @@
 """The dataset's files: one module a format, and the registry of their names."""
 
+import importlib.util
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from florence_annotate.errors import UsageError
-from florence_annotate.formats import coco, coco_captions, coco_results, jsonl, yolo
+from florence_annotate.formats import (
+    coco,
+    coco_captions,
+    coco_results,
+    cvat,
+    imagefolder,
+    jsonl,
+    label_studio,
+    labelme,
+    parquet,
+    voc,
+    yolo,
+)
 from florence_annotate.formats.export import Export
 from florence_annotate.tasks import Gives, Takes, of
 from florence_annotate.types import Question
@@ -31,9 +44,16 @@ class Format:
     about: str
     is_yolo: bool = False
     """Writes `data.yaml` and `labels/`, which only one format can."""
+    lies_beside_pictures: bool = False
+    """Readers look for the pictures in `images/`, so there must be some."""
+    reads_pictures: bool = False
+    """The originals are read for it, also where `images/` is not written."""
+    package: str | None = None
+    """What has to be installed for it; the extra of this package has the format's name."""
 
 
 _BOXES = frozenset({Content.BOXES})
+_BOXES_OR_CAPTIONS = frozenset({Content.BOXES, Content.CAPTIONS})
 _YOLO_FILES = "data.yaml, labels/"
 
 FORMATS: dict[str, Format] = {
@@ -58,17 +78,41 @@ FORMATS: dict[str, Format] = {
     "coco-results": Format(
         coco_results.write, _BOXES, "annotations/results_*", "COCO, results for pycocotools"
     ),
+    "voc": Format(voc.write, _BOXES, "voc/", "Pascal VOC"),
+    "labelme": Format(labelme.write, _BOXES, "labelme/", "LabelMe", lies_beside_pictures=True),
+    "label-studio": Format(
+        label_studio.write, _BOXES_OR_CAPTIONS, "label-studio/", "Label Studio, pre-annotations"
+    ),
+    "cvat": Format(cvat.write, _BOXES, "annotations.xml, cvat/", "CVAT for images 1.1"),
+    "parquet": Format(
+        parquet.write,
+        _BOXES_OR_CAPTIONS,
+        "parquet/",
+        "a table with the pictures in it",
+        reads_pictures=True,
+        package="pyarrow",
+    ),
+    "imagefolder": Format(
+        imagefolder.write,
+        _BOXES_OR_CAPTIONS,
+        "images/*/metadata.jsonl",
+        "a folder of pictures for the hub",
+        lies_beside_pictures=True,
+    ),
     "jsonl": Format(
         jsonl.write, frozenset(Content), "annotations.jsonl", "everything, a line a picture"
     ),
 }
 
 
-def settle(names: Sequence[str] | None, questions: Sequence[Question]) -> tuple[str, ...]:
+def settle(
+    names: Sequence[str] | None, questions: Sequence[Question], image_mode: str
+) -> tuple[str, ...]:
     """The formats of a job that asks such questions; the usual ones where none are named.
 
-    Raises UsageError for a format that does not exist, that would hold nothing, or that would
-    write another one's files.
+    Raises UsageError for a format that does not exist, that would hold nothing, whose readers would
+    find no pictures, that needs a package which is not there, or that would write another one's
+    files.
     """
     holds = contents(questions)
     if names is None:
@@ -83,12 +127,26 @@ def settle(names: Sequence[str] | None, questions: Sequence[Question]) -> tuple[
                 f"--format {name} would hold nothing: this job's answers are "
                 f"{', '.join(sorted(holds))}; choose {', '.join(_usual(holds))}"
             )
+        _refuse_without_means(name, image_mode)
     if len(yolos := [name for name in dict.fromkeys(names) if FORMATS[name].is_yolo]) > 1:
         raise UsageError(
             f"{' and '.join(yolos)} write the same files: choose one of them, and export the other "
             "to a copy of the job's folder"
         )
     return tuple(dict.fromkeys(names))
+
+
+def _refuse_without_means(name: str, image_mode: str) -> None:
+    format_ = FORMATS[name]
+    if format_.lies_beside_pictures and image_mode == "none":
+        raise UsageError(
+            f"--format {name} is read beside its pictures, and --images none writes none: leave "
+            "one of them out"
+        )
+    if format_.package and importlib.util.find_spec(format_.package) is None:
+        raise UsageError(
+            f"--format {name} needs {format_.package}: pip install 'florence-annotate[{name}]'"
+        )
 
 
 def contents(questions: Sequence[Question]) -> frozenset[Content]:

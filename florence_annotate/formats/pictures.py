@@ -24,20 +24,37 @@ def write(export: Export) -> None:
             export.notes.left_out[entry.image.ref.key] = str(error)
 
 
-def _write_one(export: Export, entry: Entry, path: str) -> None:
+def read(entry: Entry) -> bytes:
+    """The bytes of a picture as a dataset holds it: the original's own wherever that is upright and
+    of a kind that readers list. Raises UnreadableImageError."""
     original = os.fsencode(entry.original)
-    check = images.check_for_link(original)
-    suffix = PurePosixPath(entry.name).suffix
-    if not check.is_upright or suffix.lower() != PurePosixPath(entry.image.ref.key).suffix.lower():
-        # sized by the journal: what was annotated has been decoded under the limit of its run
-        max_pixels = entry.image.width * entry.image.height
-        upright = images.decode(images.read_bytes(original), max_pixels)
-        export.staging.write_bytes(path, images.encode(upright, suffix))
+    if _is_as_it_should_be(entry, images.check_for_link(original)):
+        return images.read_bytes(original)
+    return _encode_upright(entry)
+
+
+def _write_one(export: Export, entry: Entry, path: str) -> None:
+    check = images.check_for_link(os.fsencode(entry.original))
+    if not _is_as_it_should_be(entry, check):
+        export.staging.write_bytes(path, _encode_upright(entry))
     elif export.image_mode == "copy" or not check.is_whole:
         _copy(export, entry.original, path)
     elif not _link(export, entry, path):
         _copy(export, entry.original, path)
         export.notes.copied += 1
+
+
+def _is_as_it_should_be(entry: Entry, check: images.LinkCheck) -> bool:
+    """Upright, and of the kind that its export name says."""
+    own = PurePosixPath(entry.image.ref.key).suffix.lower()
+    return check.is_upright and PurePosixPath(entry.name).suffix.lower() == own
+
+
+def _encode_upright(entry: Entry) -> bytes:
+    # sized by the journal: what was annotated has been decoded under the limit of its run
+    max_pixels = entry.image.width * entry.image.height
+    upright = images.decode(images.read_bytes(os.fsencode(entry.original)), max_pixels)
+    return images.encode(upright, PurePosixPath(entry.name).suffix)
 
 
 def _link(export: Export, entry: Entry, path: str) -> bool:

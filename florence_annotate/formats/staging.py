@@ -20,6 +20,8 @@ from florence_annotate.errors import ExportError, OutputError
 from florence_annotate.journal import Exported, Journal
 
 PICTURES = "images/"
+METADATA_NAME = "metadata.jsonl"
+"""A file beside the pictures that is none."""
 _FOLDER = ".export"
 
 
@@ -140,14 +142,14 @@ class Staging:
             if present is None or is_ours or present == wanted:
                 continue
             # an original that was edited in place is seen through the dataset's link to it, too
-            if not (path.startswith(PICTURES) and _has_another_name(target)):
+            if not (_is_picture(path) and _has_another_name(target)):
                 foreign.append(path)
         return replaced, removed, foreign
 
     def _is_other_kind(self, path: str) -> bool:
         """A picture that has the right bytes, but as a link instead of a copy or the reverse."""
         staged, target = self.out / _FOLDER / path, self.out / path
-        if not path.startswith(PICTURES) or staged.is_symlink():
+        if not _is_picture(path) or staged.is_symlink():
             return False
         if _has_another_name(staged):
             return not staged.samefile(target)
@@ -169,7 +171,7 @@ class Staging:
         """Content → paths of the pictures that an earlier export wrote."""
         found: dict[str, list[str]] = {}
         for path, files in self._known.items():
-            if path.startswith(PICTURES):
+            if _is_picture(path):
                 for file in files:
                     found.setdefault(file.content, []).append(path)
         return found
@@ -177,7 +179,7 @@ class Staging:
     def _remove(self, path: str) -> None:
         """Remove a file of an earlier export; the last copy of a picture moves to `orphans/`."""
         target = self.out / path
-        if path.startswith(PICTURES) and not target.is_symlink() and not _has_another_name(target):
+        if _is_picture(path) and not target.is_symlink() and not _has_another_name(target):
             content = _content(target)
             originals = self.journal.originals_of(content)
             if originals and not any(_has_content(original, content) for original in originals):
@@ -186,6 +188,10 @@ class Staging:
                 target.replace(orphan)
                 return
         target.unlink(missing_ok=True)
+
+
+def _is_picture(path: str) -> bool:
+    return path.startswith(PICTURES) and not path.endswith(f"/{METADATA_NAME}")
 
 
 def _has_another_name(path: Path) -> bool:

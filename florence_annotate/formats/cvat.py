@@ -1,0 +1,112 @@
+"""CVAT for images 1.1: `annotations.xml` beside `images/`, and `cvat/labels.json`, the labels to
+make a project or a task with.
+
+Format: https://docs.cvat.ai/docs/other/xml_format, "Annotation"; that the splits are the subsets of
+a project, with their pictures in `images/<subset>/`, is how CVAT writes projects
+(`cvat/apps/dataset_manager/formats/cvat.py`) and datumaro reads them. An object is a `box`, or a
+`polygon` where it has an outline, in float pixels, with `score` and `text` as attributes. CVAT
+takes only labels and attributes that it knows, so `labels.json` is for the "Raw" tab of its label
+editor.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from florence_annotate import outlines
+from florence_annotate.formats import markup
+from florence_annotate.formats.export import Entry, Export, dump_json
+from florence_annotate.types import Instance
+
+_ATTRIBUTES = ("score", "text")
+
+
+def write(export: Export) -> None:
+    class_names = export.dataset.class_names
+    labels = ",\n".join(dump_json(_label(name)) for name in class_names)
+    export.staging.write_text("cvat/labels.json", f"[\n{labels}\n]\n")
+    with (
+        export.staging.file("annotations.xml") as path,
+        path.open("w", encoding="utf-8", newline="\n") as file,
+    ):
+        file.write(_head(export.dataset.split_names, class_names))
+        for number, entry in enumerate(export):
+            file.write("\n".join([*_image(entry, number), ""]))
+        file.write("</annotations>\n")
+
+
+def _label(name: str) -> dict[str, Any]:
+    return {
+        "name": name,
+        "attributes": [
+            {
+                "name": attribute,
+                "mutable": False,
+                "input_type": "text",
+                "default_value": "",
+                "values": [""],
+            }
+            for attribute in _ATTRIBUTES
+        ],
+    }
+
+
+def _head(splits: Sequence[str], class_names: Sequence[str]) -> str:
+    attributes = "".join(
+        f"<attribute><name>{name}</name><mutable>False</mutable><input_type>text</input_type>"
+        "<default_value></default_value><values></values></attribute>"
+        for name in _ATTRIBUTES
+    )
+    lines = [
+        "<annotations>",
+        "<version>1.1</version>",
+        "<meta>",
+        "<project>",
+        "<subsets>",
+        *(markup.element("subset", split) for split in splits),
+        "</subsets>",
+        "<labels>",
+        *(
+            f"<label>{markup.element('name', name)}<attributes>{attributes}</attributes></label>"
+            for name in class_names
+        ),
+        "</labels>",
+        "</project>",
+        "</meta>",
+        "",
+    ]
+    return markup.DECLARATION + "\n".join(lines)
+
+
+def _image(entry: Entry, number: int) -> Iterator[str]:
+    image = entry.image
+    about = {
+        "id": number,
+        "name": entry.name,
+        "subset": entry.split,
+        "width": image.width,
+        "height": image.height,
+    }
+    yield f"<image{markup.attributes(about)}>"
+    for instance in image.instances:
+        yield _shape(instance, image.class_names[instance.class_id or 0])
+    yield "</image>"
+
+
+def _shape(instance: Instance, label: str) -> str:
+    tag, place = _place(instance)
+    about = {"label": label, "source": "auto", "occluded": 0, **place, "z_order": 0}
+    values = [("score", f"{instance.score:.4f}")]
+    if instance.text is not None:
+        values.append(("text", instance.text))
+    attributes = "".join(
+        f'<attribute name="{name}">{markup.text(value)}</attribute>' for name, value in values
+    )
+    return f"<{tag}{markup.attributes(about)}>{attributes}</{tag}>"
+
+
+def _place(instance: Instance) -> tuple[str, dict[str, object]]:
+    """The element of an instance, and the attributes that say where it is."""
+    if outline := outlines.whole(instance):
+        return "polygon", {"points": ";".join(f"{x:.4f},{y:.4f}" for x, y in outline)}
+    names = ("xtl", "ytl", "xbr", "ybr")
+    return "box", {name: f"{v:.4f}" for name, v in zip(names, instance.box, strict=True)}

@@ -1,0 +1,104 @@
+"""Label Studio: `label-studio/tasks.json`, pre-annotations of all pictures, and `config.xml`, the
+labelling interface that shows them.
+
+Format: https://labelstud.io/guide/predictions, https://labelstud.io/guide/task_format. Places are
+percentages of the picture's sides. An object is a rectangle, or a polygon where it has an outline;
+what is printed there is a text area of the same region; captions are a text area of the picture.
+
+Pictures are named as Label Studio's storage of local files names them
+(https://labelstud.io/guide/storage#Local-storage), with the output folder as its document root.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+from urllib.parse import quote
+
+from florence_annotate import outlines
+from florence_annotate.formats import markup
+from florence_annotate.formats.export import Entry, Export, dump_json
+from florence_annotate.types import Instance
+
+
+def write(export: Export) -> None:
+    export.staging.write_text("label-studio/config.xml", _interface(export.dataset.class_names))
+    with (
+        export.staging.file("label-studio/tasks.json") as path,
+        path.open("w", encoding="utf-8", newline="\n") as file,
+    ):
+        file.write("[")
+        for number, entry in enumerate(export, start=1):
+            file.write(("\n" if number == 1 else ",\n") + dump_json(_task(number, entry)))
+        file.write("\n]\n")
+
+
+def _task(number: int, entry: Entry) -> dict[str, Any]:
+    image = entry.image
+    path = quote(f"images/{entry.split}/{entry.name}")
+    prediction: dict[str, Any] = {"model_version": "Florence-2", "result": list(_results(entry))}
+    if image.instances:
+        # what Label Studio sorts tasks by: the doubtful ones can come first
+        score = sum(one.score for one in image.instances) / len(image.instances)
+        prediction["score"] = round(score, 4)
+    return {
+        "id": number,
+        "data": {
+            "image": f"/data/local-files/?d={path}",
+            "key": image.ref.key,
+            "split": entry.split,
+        },
+        "predictions": [prediction],
+    }
+
+
+def _results(entry: Entry) -> Iterator[dict[str, Any]]:
+    image = entry.image
+    size = image.width, image.height
+    for number, instance in enumerate(image.instances, start=1):
+        region = {
+            "id": f"region-{number}",
+            "to_name": "image",
+            "original_width": image.width,
+            "original_height": image.height,
+            "image_rotation": 0,
+            "score": round(instance.score, 4),
+        }
+        control, kind, place = _place(instance, size)
+        label = {kind: [image.class_names[instance.class_id or 0]]}
+        yield {**region, "from_name": control, "type": kind, "value": {**place, **label}}
+        if instance.text is not None:
+            value = {**place, "text": [instance.text]}
+            yield {**region, "from_name": "text", "type": "textarea", "value": value}
+    if image.captions:
+        yield {
+            "id": "caption",
+            "from_name": "caption",
+            "to_name": "image",
+            "type": "textarea",
+            "value": {"text": [caption.text for caption in image.captions]},
+        }
+
+
+def _place(instance: Instance, size: tuple[int, int]) -> tuple[str, str, dict[str, Any]]:
+    """The control of the interface that shows an instance, its type, and where it is."""
+
+    def percent(x: float, y: float) -> list[float]:
+        return [round(100 * x / size[0], 6), round(100 * y / size[1], 6)]
+
+    if outline := outlines.whole(instance):
+        points = [percent(x, y) for x, y in outline]
+        return "outline", "polygonlabels", {"points": points, "closed": True}
+    x1, y1, x2, y2 = instance.box
+    (x, y), (width, height) = percent(x1, y1), percent(x2 - x1, y2 - y1)
+    place = {"x": x, "y": y, "width": width, "height": height, "rotation": 0}
+    return "box", "rectanglelabels", place
+
+
+def _interface(class_names: Sequence[str]) -> str:
+    lines = ["<View>", '  <Image name="image" value="$image"/>']
+    if class_names:
+        labels = [f"    <Label{markup.attributes({'value': name})}/>" for name in class_names]
+        for tag, name in (("RectangleLabels", "box"), ("PolygonLabels", "outline")):
+            lines += [f'  <{tag} name="{name}" toName="image">', *labels, f"  </{tag}>"]
+        lines.append('  <TextArea name="text" toName="image" perRegion="true" editable="true"/>')
+    lines.append('  <TextArea name="caption" toName="image" editable="true"/>')
+    return "\n".join([*lines, "</View>", ""])

@@ -1,0 +1,52 @@
+"""LabelMe: `labelme/<split>/<name>.json`, a file a picture of `images/<split>/`.
+
+Format: https://github.com/wkentaro/labelme/blob/main/labelme/_label_file.py. An object is one
+`rectangle`, or one `polygon` where it has an outline, in float pixels; what is printed there is its
+`description`. Beyond the format it carries its `score`, which LabelMe keeps when it saves.
+"""
+
+import os
+from pathlib import PurePosixPath
+from typing import Any
+
+from florence_annotate import outlines
+from florence_annotate.formats.export import Entry, Export, dump_json
+from florence_annotate.types import Instance
+
+_VERSION = "5.5.0"
+"""Of LabelMe, whose files these are like; its readers take any."""
+
+
+def write(export: Export) -> None:
+    for entry in export:
+        path = PurePosixPath("labelme", entry.split, entry.name).with_suffix(".json")
+        picture = PurePosixPath("images", entry.split, entry.name)
+        link = os.path.relpath(picture, path.parent).replace(os.sep, "/")
+        export.staging.write_text(str(path), dump_json(_document(entry, link)) + "\n")
+
+
+def _document(entry: Entry, image_path: str) -> dict[str, Any]:
+    image = entry.image
+    return {
+        "version": _VERSION,
+        "flags": {},
+        "shapes": [_shape(one, image.class_names) for one in image.instances],
+        "imagePath": image_path,
+        "imageData": None,
+        "imageHeight": image.height,
+        "imageWidth": image.width,
+    }
+
+
+def _shape(instance: Instance, class_names: tuple[str, ...]) -> dict[str, Any]:
+    x1, y1, x2, y2 = instance.box
+    outline = outlines.whole(instance)
+    return {
+        "label": class_names[instance.class_id or 0],
+        "points": [[round(x, 4), round(y, 4)] for x, y in outline or ((x1, y1), (x2, y2))],
+        "group_id": None,
+        "description": instance.text or "",
+        "shape_type": "polygon" if outline else "rectangle",
+        "flags": {},
+        "score": round(instance.score, 4),
+    }

@@ -1,0 +1,147 @@
+"""Parquet: `parquet/<split>.parquet`, a table with the pictures in it, for `datasets` and pandas.
+
+Formats: https://parquet.apache.org/docs/file-format/; the columns are what `datasets.Image` and
+https://huggingface.co/docs/datasets/object_detection expect: the picture as its bytes and its name,
+objects as columns of equal length, boxes as x, y, width, height in float pixels. `category` is the
+class id, whose names the file carries for `datasets`; `label` is the name itself, for everyone
+else. `segmentation` holds an object's outlines as COCO's lists of coordinates.
+
+Bytes, and not paths, since readers look for a relative path where they were started. So the file is
+whole also with `--images none`. A row group is written as soon as it is full, so that memory holds
+one.
+"""
+
+import json
+from contextlib import ExitStack
+from typing import Any
+
+from florence_annotate import images
+from florence_annotate.formats import coco, pictures
+from florence_annotate.formats.export import Entry, Export
+
+_ROW_GROUP_BYTES = 32 * 2**20
+_ROW_GROUP_ROWS = 1000
+
+
+def write(export: Export) -> None:
+    """A split without pictures has no file: `datasets` refuses one without rows."""
+    with ExitStack() as stack:
+        tables: dict[str, _Table] = {}
+        for entry in export:
+            try:
+                picture = pictures.read(entry)
+            except images.UnreadableImageError as error:
+                export.notes.left_out[entry.image.ref.key] = str(error)
+                continue
+            if entry.split not in tables:
+                path = export.staging.file(f"parquet/{entry.split}.parquet")
+                tables[entry.split] = stack.enter_context(
+                    _Table(stack.enter_context(path), export.dataset.class_names)
+                )
+            tables[entry.split].add(entry, picture)
+
+
+class _Table:
+    """One file, a row group at a time."""
+
+    def __init__(self, path: Any, class_names: tuple[str, ...]) -> None:
+        import pyarrow.parquet
+
+        self._schema = _schema(class_names)
+        self._rows: list[dict[str, Any]] = []
+        self._bytes = 0
+        self._writer = pyarrow.parquet.ParquetWriter(path, self._schema)
+
+    def __enter__(self) -> "_Table":
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if error is None:
+            self._flush()
+        self._writer.close()
+
+    def add(self, entry: Entry, picture: bytes) -> None:
+        self._rows.append(_row(entry, picture))
+        self._bytes += len(picture)
+        if self._bytes >= _ROW_GROUP_BYTES or len(self._rows) >= _ROW_GROUP_ROWS:
+            self._flush()
+
+    def _flush(self) -> None:
+        import pyarrow
+
+        if self._rows:
+            self._writer.write_table(pyarrow.Table.from_pylist(self._rows, self._schema))
+        self._rows, self._bytes = [], 0
+
+
+def _row(entry: Entry, picture: bytes) -> dict[str, Any]:
+    image = entry.image
+    return {
+        "image": {"bytes": picture, "path": entry.name},
+        "width": image.width,
+        "height": image.height,
+        "objects": {
+            "bbox": [coco.box_row(one) for one in image.instances],
+            "category": [one.class_id or 0 for one in image.instances],
+            "label": [image.class_names[one.class_id or 0] for one in image.instances],
+            "score": [round(one.score, 4) for one in image.instances],
+            "segmentation": [
+                [
+                    [round(value, 4) for point in outline for value in point]
+                    for outline in one.polygons or ((one.quad,) if one.quad else ())
+                ]
+                for one in image.instances
+            ],
+            "text": [one.text for one in image.instances],
+        },
+        "captions": [caption.text for caption in image.captions],
+    }
+
+
+def _schema(class_names: tuple[str, ...]) -> Any:
+    """Arrow's types, and beside them those of `datasets`, which know pictures and class names."""
+    import pyarrow as pa
+
+    numbers = pa.list_(pa.float64())
+    objects = [
+        ("bbox", pa.list_(numbers)),
+        ("category", pa.list_(pa.int64())),
+        ("label", pa.list_(pa.string())),
+        ("score", numbers),
+        ("segmentation", pa.list_(pa.list_(numbers))),
+        ("text", pa.list_(pa.string())),
+    ]
+    columns = [
+        ("image", pa.struct([("bytes", pa.binary()), ("path", pa.string())])),
+        ("width", pa.int64()),
+        ("height", pa.int64()),
+        ("objects", pa.struct(objects)),
+        ("captions", pa.list_(pa.string())),
+    ]
+    number, word, integer = _value("float64"), _value("string"), _value("int64")
+    category = {"names": list(class_names), "_type": "ClassLabel"} if class_names else integer
+    features = {
+        "image": {"_type": "Image"},
+        "width": integer,
+        "height": integer,
+        "objects": {
+            "bbox": _list(_list(number)),
+            "category": _list(category),
+            "label": _list(word),
+            "score": _list(number),
+            "segmentation": _list(_list(_list(number))),
+            "text": _list(word),
+        },
+        "captions": _list(word),
+    }
+    metadata = {"huggingface": json.dumps({"info": {"features": features}})}
+    return pa.schema(columns, metadata=metadata)
+
+
+def _value(dtype: str) -> dict[str, Any]:
+    return {"dtype": dtype, "_type": "Value"}
+
+
+def _list(feature: dict[str, Any]) -> dict[str, Any]:
+    """By the name that all versions of `datasets` know; from 4 on it is `List`."""
+    return {"feature": feature, "_type": "Sequence"}

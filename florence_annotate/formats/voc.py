@@ -1,0 +1,75 @@
+"""Pascal VOC: `voc/<split>/<name>.xml`, a file a picture of `images/<split>/`.
+
+Format: http://host.robots.ox.ac.uk/pascal/VOC/voc2012/devkit_doc.pdf, "Annotation"; the box is
+"xmin, ymin, xmax, ymax" in whole pixels that count from 1, the last one included. So a box from
+10.2 to 20.4 covers the pixels 11 to 20: `xmin` is the rounded edge plus one, `xmax` the rounded
+edge. supervision's reader undoes just that (`dataset/formats/pascal_voc.py` of 0.31), as do others
+that subtract 1 from the minimum alone; one that takes the numbers as they are sees a box that
+begins a pixel later. Many readers parse the numbers with `int()`, so the fraction
+is lost here, and here alone.
+
+Beyond the format, an object carries its `score` and `text`, which readers ignore, and its outline
+as `polygon`, in points that count from 1 too, as supervision reads it.
+"""
+
+from pathlib import PurePosixPath
+
+from florence_annotate import outlines
+from florence_annotate.formats import markup
+from florence_annotate.formats.export import Entry, Export
+from florence_annotate.types import Box, Instance
+
+
+def write(export: Export) -> None:
+    for entry in export:
+        path = PurePosixPath("voc", entry.split, entry.name).with_suffix(".xml")
+        export.staging.write_text(str(path), _document(entry))
+
+
+def _document(entry: Entry) -> str:
+    image, name = entry.image, PurePosixPath(entry.name)
+    has_outlines = any(one.polygons for one in image.instances)
+    lines = [
+        "<annotation>",
+        "\t" + markup.element("folder", PurePosixPath("images", entry.split, name).parent),
+        "\t" + markup.element("filename", name.name),
+        "\t<source>" + markup.element("database", "annotated with Florence-2") + "</source>",
+        "\t<size>"
+        + markup.element("width", image.width)
+        + markup.element("height", image.height)
+        + "<depth>3</depth></size>",
+        "\t" + markup.element("segmented", int(has_outlines)),
+    ]
+    for instance in image.instances:
+        lines += _object(instance, image.class_names, (image.width, image.height))
+    return markup.DECLARATION + "\n".join([*lines, "</annotation>", ""])
+
+
+def _object(instance: Instance, class_names: tuple[str, ...], size: tuple[int, int]) -> list[str]:
+    edges = zip(("xmin", "ymin", "xmax", "ymax"), _pixels(instance.box, size), strict=True)
+    lines = [
+        "\t<object>",
+        "\t\t" + markup.element("name", class_names[instance.class_id or 0]),
+        "\t\t<pose>Unspecified</pose>",
+        "\t\t<truncated>0</truncated>",
+        "\t\t<difficult>0</difficult>",
+        "\t\t<bndbox>" + "".join(markup.element(*edge) for edge in edges) + "</bndbox>",
+        "\t\t" + markup.element("score", round(instance.score, 4)),
+    ]
+    if instance.text is not None:
+        lines.append("\t\t" + markup.element("text", instance.text))
+    if outline := outlines.whole(instance):
+        points = "".join(
+            markup.element(f"x{number}", round(x + 1, 4))
+            + markup.element(f"y{number}", round(y + 1, 4))
+            for number, (x, y) in enumerate(outline, start=1)
+        )
+        lines.append(f"\t\t<polygon>{points}</polygon>")
+    return [*lines, "\t</object>"]
+
+
+def _pixels(box: Box, size: tuple[int, int]) -> tuple[int, int, int, int]:
+    """The first and the last pixels that a box covers, one at least, counted from 1."""
+    (x1, y1, x2, y2), (width, height) = box, size
+    xmin, ymin = min(round(x1) + 1, width), min(round(y1) + 1, height)
+    return xmin, ymin, max(round(x2), xmin), max(round(y2), ymin)
