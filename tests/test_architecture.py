@@ -47,6 +47,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "formats": {"dataset", "outlines", "images", "journal", "tasks", "__init__"},
     "exporting": {"config", "dataset", "formats", "journal", "__init__"},
+    "publishing": set(),
     "engines": {"annotator", "config", "loading", "model", "planning"},
     "runner": {"journal"},
     "progress": set(),

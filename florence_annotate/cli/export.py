@@ -17,6 +17,7 @@ def export(
     nms: options.Nms = None,
     min_area: options.MinArea = None,
     presence: options.Presence = None,
+    push_to_hub: options.PushToHub = None,
     overwrite: options.Overwrite = False,
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
@@ -27,12 +28,16 @@ def export(
     is done.
     """
     given = locals()
-    from florence_annotate import config, exporting, lock
+    from florence_annotate import config, exporting, lock, publishing
+    from florence_annotate.formats import settle
     from florence_annotate.journal import Journal
 
     with Journal.open_existing(out) as journal, lock.held(out):
         settings = {name: given[name] for name in config.FLAGS & given.keys()}
         spec = config.change(exporting.last_spec(journal), settings)
+        if push_to_hub:
+            names = settle(spec.formats, exporting.questions_of(journal), spec.images)
+            publishing.refuse_unpublishable(push_to_hub, names)
         exported = exporting.export(journal, out.absolute(), spec, overwrite=overwrite)
         summary = exporting.summarise(journal, out.absolute(), spec, exported)
         exporting.write_summary(out, summary)
@@ -40,3 +45,5 @@ def export(
         screen.print_json(summary)
     elif not quiet:
         screen.show_summary(summary, out)
+    if push_to_hub:
+        screen.note(f"uploaded to {publishing.push(out.absolute(), push_to_hub, summary)}")

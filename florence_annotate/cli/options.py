@@ -112,6 +112,16 @@ Presence = Annotated[
         rich_help_panel=DATASET,
     ),
 ]
+PushToHub = Annotated[
+    str | None,
+    typer.Option(
+        "--push-to-hub",
+        metavar="REPO",
+        help="Upload the dataset to this dataset repository on the hub, with a card; it is made, "
+        "private, where it is not there. Needs --format parquet or imagefolder.",
+        rich_help_panel=DATASET,
+    ),
+]
 Nms = Annotated[
     float | None,
     typer.Option(

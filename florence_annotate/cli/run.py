@@ -271,6 +271,7 @@ def run(
             rich_help_panel=BEHAVIOUR,
         ),
     ] = False,
+    push_to_hub: options.PushToHub = None,
     overwrite: options.Overwrite = False,
     dry_run: Annotated[
         bool,
@@ -290,19 +291,22 @@ def run(
     - florence-annotate run ./images --model large-ft --device cuda:0 --batch-size 32 -o ./out
     """
     given = locals()
-    from florence_annotate import config
+    from florence_annotate import config, publishing
     from florence_annotate.job import Job, default_output
 
     settings = {name: given[name] for name in config.FLAGS & given.keys()}
     spec = config.build({**settings, "sources": tuple(source)}, preset)
     out = Path(os.path.abspath(output)) if output else default_output(spec.sources)
     job = Job(spec, out)
+    if push_to_hub:
+        publishing.refuse_unpublishable(push_to_hub, job.formats)
     if dry_run:
         pending = job.count_pending(restart=restart, retry_failed=retry_failed)
         screen.show_plan(job, pending, as_json=as_json)
         return
     screen.run(
         job,
+        push_to_hub=push_to_hub,
         as_json=as_json,
         quiet=quiet,
         restart=restart,

@@ -71,7 +71,9 @@ def _plain(value: object) -> str:
     return "none" if value is None else str(value)
 
 
-def run(job: "Job", *, as_json: bool, quiet: bool, **how: bool) -> None:
+def run(
+    job: "Job", *, push_to_hub: str | None = None, as_json: bool, quiet: bool, **how: bool
+) -> None:
     """Run a job to its last screen and its exit code; `how` goes to `Job.run`."""
     show_routes(job, quiet=quiet or as_json)
     try:
@@ -88,6 +90,10 @@ def run(job: "Job", *, as_json: bool, quiet: bool, **how: bool) -> None:
         raise typer.Exit(130)
     if not (quiet or as_json):
         show_summary(finished.summary, job.out)
+    if push_to_hub:
+        from florence_annotate import publishing
+
+        note(f"uploaded to {publishing.push(job.out, push_to_hub, finished.summary)}")
     if not finished.within_failures:
         if quiet or as_json:
             failed = finished.summary["images"]["failed"]
