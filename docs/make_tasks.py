@@ -76,7 +76,7 @@ stays on a picture only where `<OD>` says it too, a caption names it, or a groun
 in the same place (intersection over union of 0.5). The rest is dropped as `absent`;
 `export --no-presence` brings it back. `--presence` is short for `--recipe verify`.
 
-### One of your own
+### A recipe of your own
 
 A recipe is a class with two methods: what to ask first, and what follows from the answers. This one
 asks what is printed on each thing that was found:
@@ -106,6 +106,16 @@ class ReadEachBox:
 How answers read needs no word from the recipe: an answer about a region belongs to the instance
 with that box. To give it a name for `--recipe`, add it to `RecipeName` and `plan` in
 `florence_annotate/planning.py`.
+
+## Tiles
+
+`--tiles 2x2` (columns and rows) or `--tiles 768` (the side of a tile in pixels) cuts large pictures
+in overlapping tiles, which are encoded beside the whole picture in the same batches. Every question
+about places is asked of the whole and of each tile, a follow-up about a box of the tile that holds
+it, a text of the whole. Boxes that lie in each other by half and have one label become one: the one
+that its view sees whole, rather than one that an edge cuts, and that of a tile, rather than the
+coarser one of the whole. `--overlap 0.2` is the part of a tile that its neighbour sees too: things
+larger than that may be cut in every tile, and are then put together.
 
 ## Pictures
 """

@@ -67,11 +67,16 @@ class _Open:
     """A picture whose answers are not all there."""
 
     picture: Picture
-    features: Any
+    features: list[Any] = field(default_factory=list)
+    """Of the whole picture, then of each tile."""
     asked: int = 0
     """Questions so far."""
     answers: dict[int, Answer] = field(default_factory=dict)
     """By the place of the question among those."""
+
+    def features_for(self, question: Question) -> Any:
+        view = question.view
+        return self.features[0 if view is None else 1 + self.picture.tiles.index(view)]
 
 
 class _Work:
@@ -116,31 +121,42 @@ class _Work:
         return outcomes
 
     def _encode(self) -> list[Record | Failure]:
-        """Encode a batch of the waiting pictures and queue the questions about them.
+        """Encode waiting pictures, a batch of views or more, and queue the questions about them.
 
         Returns the records of those about which there is nothing to ask.
         """
-        batch = list(islice(self.waiting, self._annotator.batch_size))
-        asked = [self._recipe.first(picture) for picture in batch]
-        told = [picture for picture, questions in zip(batch, asked, strict=True) if questions]
-        features = iter(self._model.encode(told) if told else ())
         outcomes: list[Record | Failure] = []
-        for picture, questions in zip(batch, asked, strict=True):
+        begun: list[tuple[_Open, Sequence[Question]]] = []
+        views: list[Any] = []
+        for picture in islice(self.waiting, self._annotator.batch_size):
+            questions = self._recipe.first(picture)
+            begun.append((_Open(picture), questions))
+            views.extend(picture.pixels if questions else ())
+            if len(views) >= self._annotator.batch_size:
+                break
+        features = self._features(views)
+        for one, questions in begun:
             self.waiting.popleft()
-            one = _Open(picture, next(features) if questions else None)
             if not questions:
                 outcomes.append(_record(one))
                 continue
+            one.features = list(islice(features, len(one.picture.pixels)))
             self.open[self._begun] = one
             self._ask(self._begun, questions)
             self._begun += 1
         return outcomes
 
+    def _features(self, views: Sequence[Any]) -> Iterator[Any]:
+        """Features of views, encoded now, a batch at a time."""
+        size = self._annotator.batch_size
+        batches = [views[start : start + size] for start in range(0, len(views), size)]
+        return iter([each for batch in batches for each in self._model.encode(batch)])
+
     def _ask(self, number: int, questions: Sequence[Question]) -> None:
         one = self.open[number]
         for question in questions:
             self._tickets[self._asked] = number, one.asked
-            self.answering.ask(self._asked, one.features, question)
+            self.answering.ask(self._asked, one.features_for(question), question)
             self._asked += 1
             one.asked += 1
 

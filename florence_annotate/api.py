@@ -19,13 +19,13 @@ from florence_annotate.dataset import AnnotatedImage, Dataset, PolicySettings, r
 from florence_annotate.errors import UsageError
 from florence_annotate.inputs import Region
 from florence_annotate.journal import Journal
-from florence_annotate.loading import LoadingOptions, load
+from florence_annotate.loading import LoadingOptions, as_picture, load
 from florence_annotate.model import checkpoint as checkpoints
 from florence_annotate.model.batching import fitting_batch_size
 from florence_annotate.model.device import resolve_attention, resolve_device, resolve_dtype
 from florence_annotate.model.florence import Florence
 from florence_annotate.policy import Policy
-from florence_annotate.types import Box, Failure, Generation, ImageRef, Loaded, Picture, Record
+from florence_annotate.types import Box, Failure, Generation, ImageRef, Loaded, Record
 
 Pictorial: TypeAlias = str | os.PathLike[str] | Image.Image | np.ndarray[Any, Any]
 """A path, a PIL image, or an RGB array of uint8, shape (height, width, 3)."""
@@ -44,6 +44,8 @@ def annotate(
     text: str | None = None,
     texts: Sequence[str | None] | None = None,
     regions: Sequence[Sequence[Box]] | None = None,
+    tiles: str | None = None,
+    overlap: float = 0.2,
     device: str = "auto",
     dtype: str = "auto",
     batch_size: int | Literal["auto"] = "auto",
@@ -74,6 +76,8 @@ def annotate(
             "strategy": strategy,
             "recipe": recipe,
             "text": text,
+            "tiles": tiles,
+            "overlap": overlap,
             "device": device,
             "dtype": dtype,
             "batch_size": batch_size,
@@ -104,7 +108,9 @@ def annotate(
     annotator = Annotator(network, plan.recipe, generation, batch_size)
     reader = _Reader(plan, PolicySettings.of(spec))
     total = len(pictures) if isinstance(pictures, Sequence) else None
-    return _annotate(pictures, places, annotator, reader, tqdm(total=total, disable=not progress))
+    options = LoadingOptions(checkpoint.image_size, batch_size, workers=0, tiling=spec.tiling)
+    bar = tqdm(total=total, disable=not progress)
+    return _annotate(pictures, places, options, annotator, reader, bar)
 
 
 class _Reader:
@@ -135,12 +141,12 @@ class _Reader:
 def _annotate(
     pictures: Iterable[Pictorial],
     places: dict[int, int],
+    options: LoadingOptions,
     annotator: Annotator,
     reader: _Reader,
     bar: "tqdm[Any]",
 ) -> Iterator[AnnotatedImage | Failure]:
     """`places` gets the place of each picture by the identity of its ref."""
-    options = LoadingOptions(annotator.model.image_size, annotator.batch_size, workers=0)
     order: deque[ImageRef] = deque()
     ready: dict[int, Record | Failure] = {}  # by identity: a picture may be given twice
 
@@ -179,9 +185,7 @@ def _load(pictorial: Pictorial, place: int, options: LoadingOptions) -> Loaded:
             image = _from_array(pictorial)
     except images.UnreadableImageError as error:
         return Failure(ref, error.stage, error.kind, str(error))
-    pixels = images.model_pixels(image, options.image_size)
-    sha = hashlib.sha256(image.tobytes()).hexdigest()
-    return Picture(ref, sha, pixels, image.width, image.height)
+    return as_picture(ref, hashlib.sha256(image.tobytes()).hexdigest(), image, options)
 
 
 def _from_array(array: Any) -> Image.Image:

@@ -1,5 +1,7 @@
 """Arithmetic of boxes: x1, y1, x2, y2 in pixels."""
 
+import math
+
 from florence_annotate.types import Box
 
 
@@ -16,3 +18,30 @@ def iou(first: Box, second: Box) -> float:
 def area(box: Box) -> float:
     """In square pixels."""
     return (box[2] - box[0]) * (box[3] - box[1])
+
+
+def size(box: Box) -> tuple[int, int]:
+    """Width and height of a box of whole pixels."""
+    return round(box[2] - box[0]), round(box[3] - box[1])
+
+
+def holds(outer: Box, inner: Box) -> bool:
+    """Whether a box lies wholly in another."""
+    is_within = outer[0] <= inner[0] and outer[1] <= inner[1]
+    return is_within and inner[2] <= outer[2] and inner[3] <= outer[3]
+
+
+def within(box: Box, view: Box) -> Box:
+    """A box of the picture, counted from a view's upper left corner."""
+    return box[0] - view[0], box[1] - view[1], box[2] - view[0], box[3] - view[1]
+
+
+def distance(first: Box, second: Box) -> float:
+    """Between the middles."""
+    return (
+        math.dist(
+            (first[0] + first[2], first[1] + first[3]),
+            (second[0] + second[2], second[1] + second[3]),
+        )
+        / 2
+    )

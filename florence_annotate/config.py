@@ -20,6 +20,7 @@ from florence_annotate import inputs, tasks
 from florence_annotate.classes import ClassList, ClassSpec
 from florence_annotate.errors import FingerprintError, UsageError
 from florence_annotate.planning import RecipeName, Request, Strategy
+from florence_annotate.tiles import Tiling
 
 SPLITS = ("train", "val", "test")
 
@@ -112,6 +113,8 @@ class JobSpec(BaseModel):
     sources: tuple[str, ...] = ()
     include: Names = ()
     exclude: Names = ()
+    tiles: str | None = None
+    overlap: float = Field(default=0.2, ge=0, le=0.5)
     limit: int | None = Field(default=None, ge=1, le=sys.maxsize)
     max_pixels: int = Field(default=178_956_970, ge=1)
 
@@ -156,6 +159,11 @@ class JobSpec(BaseModel):
     def _sources_are_absolute(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(map(_absolute, value))
 
+    @property
+    def tiling(self) -> Tiling | None:
+        """Raises UsageError for tiles that make no sense."""
+        return None if self.tiles is None else Tiling.parse(self.tiles, self.overlap)
+
     def class_list(self) -> ClassList | None:
         return None if self.classes is None else ClassList(self.classes)
 
@@ -168,7 +176,10 @@ class JobSpec(BaseModel):
         if self.regions is not None:
             regions = inputs.read_regions(Path(self.regions))
         task, classes = tasks.find(self.task), self.class_list()
-        return Request(task, self.strategy, classes, self.recipe, self.text, texts, regions)
+        has_tiles = self.tiling is not None
+        return Request(
+            task, self.strategy, classes, self.recipe, self.text, texts, regions, has_tiles
+        )
 
 
 def _absolute(source: str) -> str:

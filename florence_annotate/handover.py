@@ -20,34 +20,40 @@ from florence_annotate.types import Failure, ImageRef, Loaded, Picture
 
 _ROOM_FOR_FACTS = 8192
 """Bytes a picture for its hash and size, or for what was wrong with it."""
+_ROOM_FOR_TILE = 64
+"""Bytes for the corners of one."""
 _LONGEST_MESSAGE = 1000
 """Characters of an error; with up to four bytes each they leave room for the rest."""
 _LENGTH = struct.Struct("<Q")
 
 
 class Handover:
-    """`slots` places in shared memory, each for a batch of at most `batch_size` pictures.
+    """`slots` places in shared memory, each for a batch of so many pictures, and views of them.
 
     The memory takes room only once it is written to, and is gone with the last process that has it,
     however that ends.
     """
 
-    def __init__(self, slots: int, batch_size: int, image_size: int) -> None:
-        self._shape = (batch_size, 3, image_size, image_size)
-        self._pixels_size = batch_size * 3 * image_size**2
-        self._slot_size = self._pixels_size + _LENGTH.size + batch_size * _ROOM_FOR_FACTS
+    def __init__(self, slots: int, batch_size: int, views: int, image_size: int) -> None:
+        """`views` is the most that one picture has."""
+        self._shape = (batch_size * views, 3, image_size, image_size)
+        self._pixels_size = batch_size * views * 3 * image_size**2
+        room = _ROOM_FOR_FACTS + views * _ROOM_FOR_TILE
+        self._slot_size = self._pixels_size + _LENGTH.size + batch_size * room
         self._memory = _Memory(slots * self._slot_size)
 
     def put(self, slot: int, loaded: list[Loaded]) -> None:
         """Write a batch: the reader's side."""
         pixels, rest = self._views(slot)
         facts: list[tuple[Any, ...]] = []
-        for place, one in enumerate(loaded):
+        end = 0
+        for one in loaded:
             if isinstance(one, Failure):
                 facts.append((one.stage, one.kind, one.message[:_LONGEST_MESSAGE]))
             else:
-                pixels[place] = one.pixels
-                facts.append((place, one.sha, one.width, one.height))
+                start, end = end, end + len(one.pixels)
+                pixels[start:end] = one.pixels
+                facts.append((start, end, one.sha, one.width, one.height, one.tiles))
         data = pickle.dumps(facts)
         _LENGTH.pack_into(rest, 0, len(data))
         rest[_LENGTH.size : _LENGTH.size + len(data)] = data
@@ -60,12 +66,12 @@ class Handover:
         return [
             Failure(ref, *fact)
             if isinstance(fact[0], str)
-            else Picture(ref, fact[1], pixels[fact[0]].copy(), fact[2], fact[3])
+            else Picture(ref, fact[2], pixels[fact[0] : fact[1]].copy(), *fact[3:])
             for ref, fact in zip(refs, facts, strict=True)
         ]
 
     def _views(self, slot: int) -> tuple[Any, memoryview]:
-        """The slot's pixels, uint8, shape (batch size, 3, S, S), and the bytes behind them."""
+        """The slot's pixels, uint8, shape (views of all, 3, S, S), and the bytes behind them."""
         start = slot * self._slot_size
         whole = memoryview(self._memory.map)[start : start + self._slot_size]
         pixels = np.frombuffer(whole[: self._pixels_size], np.uint8).reshape(self._shape)

@@ -10,13 +10,15 @@ import io
 import os
 import stat
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+
+from florence_annotate.types import Box
 
 SUFFIXES = frozenset(
     {".avif", ".avifs", ".bmp", ".dib", ".gif", ".heic", ".heif", ".j2k", ".jfif", ".jp2"}
@@ -158,10 +160,14 @@ def _as_rgb(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
-def model_pixels(image: Image.Image, side: int) -> Any:
-    """uint8 array (3, side, side) of an RGB picture, squashed to a square by Pillow's bicubic."""
-    square = image.resize((side, side), Image.Resampling.BICUBIC)
-    return np.ascontiguousarray(np.asarray(square).transpose(2, 0, 1))
+def model_pixels(image: Image.Image, side: int, tiles: Sequence[Box] = ()) -> Any:
+    """uint8 array (views, 3, side, side) of an RGB picture, and then of each of its tiles.
+
+    Each is squashed to a square by Pillow's bicubic, a tile as if it were a picture of its own.
+    """
+    views = [image, *(image.crop(tile) for tile in tiles)]
+    squares = [view.resize((side, side), Image.Resampling.BICUBIC) for view in views]
+    return np.stack([np.asarray(square).transpose(2, 0, 1) for square in squares])
 
 
 @dataclass(frozen=True, slots=True)

@@ -177,6 +177,7 @@ class Job:
             "weights": self.checkpoint.weights_hash(),
             "adapter": self.checkpoint.adapter_hash(),
             "questions": [[q.task, q.text] for q in self.plan.questions],
+            "tiles": None if self.spec.tiles is None else [self.spec.tiles, self.spec.overlap],
             "inputs": inputs.digest(self.spec.regions or self.spec.texts),
             "image_size": self.checkpoint.image_size,
             "dtype": dtype,

@@ -12,14 +12,16 @@ import threading
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
+from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
 from florence_annotate import images
 from florence_annotate.handover import Handover
+from florence_annotate.tiles import MOST_TILES, Tiling
 from florence_annotate.types import Failure, ImageRef, Loaded, Picture
 
 _POLL_SECONDS = 2.0
@@ -39,6 +41,7 @@ class LoadingOptions:
     workers: int
     """Processes that decode; 0 decodes in this one, without protection against hanging decoders."""
     max_pixels: int = images.DEFAULT_MAX_PIXELS
+    tiling: Tiling | None = None
     time_limit: float = 60.0
     """Seconds for a batch, before its pictures are taken one by one, and then for each alone."""
 
@@ -70,8 +73,17 @@ def load(ref: ImageRef, options: LoadingOptions) -> Loaded:
         image = images.decode(data, options.max_pixels)
     except images.UnreadableImageError as error:
         return Failure(ref, error.stage, error.kind, str(error))
-    pixels = images.model_pixels(image, options.image_size)
-    return Picture(ref, images.digest(data), pixels, image.width, image.height)
+    return as_picture(ref, images.digest(data), image, options)
+
+
+def as_picture(ref: ImageRef, sha: str, image: Image.Image, options: LoadingOptions) -> Loaded:
+    """A decoded picture as the model takes it."""
+    tiles = options.tiling.cut(image.width, image.height) if options.tiling else []
+    if len(tiles) > MOST_TILES:
+        message = f"{len(tiles)} tiles: choose larger ones (--tiles), so that it has {MOST_TILES}"
+        return Failure(ref, "decode", "too-many-tiles", message)
+    pixels = images.model_pixels(image, options.image_size, tiles)
+    return Picture(ref, sha, pixels, image.width, image.height, tuple(tiles))
 
 
 def load_batches(refs: Iterable[ImageRef], options: LoadingOptions) -> Iterator[list[Loaded]]:
@@ -120,7 +132,8 @@ def _load(batches: _Batches, options: LoadingOptions, prefetch: int = 2) -> Iter
         return
     # those ahead, and the one that came back: the loader hands out the next before it returns
     slots = options.workers * prefetch + 1
-    handover = Handover(slots, options.batch_size, options.image_size)
+    views = 1 + MOST_TILES if options.tiling else 1
+    handover = Handover(slots, options.batch_size, views, options.image_size)
     loader: DataLoader[int] = DataLoader(
         PictureDataset(options, handover),
         sampler=((place % slots, refs) for place, refs in enumerate(batches)),
@@ -157,9 +170,7 @@ def _next(iterator: Any, time_limit: float) -> int:
 
 
 def _load_one_by_one(refs: list[ImageRef], options: LoadingOptions) -> Iterator[list[Loaded]]:
-    alone = LoadingOptions(
-        options.image_size, 1, 1, max_pixels=options.max_pixels, time_limit=options.time_limit
-    )
+    alone = replace(options, batch_size=1, workers=1)
     pending = list(refs)
     while pending:
         batches = _Batches(iter(tuple(pending)), 1)  # a copy: pending shrinks while it is read

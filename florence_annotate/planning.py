@@ -18,6 +18,7 @@ from florence_annotate.recipes import (
     AskAboutBoxes,
     AskAboutRegions,
     AskAll,
+    AskTiles,
     AskWithText,
     GroundCaption,
     RegionsOf,
@@ -74,6 +75,7 @@ class Request:
     """The text of each picture."""
     regions: RegionsOf | None = None
     """The regions of each picture."""
+    has_tiles: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +113,11 @@ def plan(request: Request, known_labels: Collection[str]) -> Plan:
     the settings contradict each other, an input is missing, or a class can't be asked for.
     """
     _refuse_contradictions(request)
+    whole = _plan(request, known_labels)
+    return replace(whole, recipe=AskTiles(whole.recipe)) if request.has_tiles else whole
+
+
+def _plan(request: Request, known_labels: Collection[str]) -> Plan:
     if request.recipe is RecipeName.CAPTION_GROUNDING:
         caption = request.task.token if request.task.gives is Gives.TEXT else CAPTION
         return Plan(GroundCaption(caption), (Question(caption), Question(GROUNDING)))
@@ -218,6 +225,8 @@ def _refuse_contradictions(request: Request) -> None:
         and task.gives in _UNNAMED
     ):
         problem = f"--task {task.name} names no classes: leave --classes out"
+    if request.has_tiles and task.gives is Gives.TEXT and task.takes is not Takes.REGION:
+        problem = f"--task {task.name} is about the whole picture: leave --tiles out"
     if request.recipe is RecipeName.CAPTION_GROUNDING:
         if task.token != OD and (task.gives is not Gives.TEXT or "caption" not in task.name):
             problem = "--recipe caption-grounding begins with a caption: leave --task out"

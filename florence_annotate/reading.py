@@ -6,7 +6,7 @@ How answers read follows from the answers alone, so a job reads the same whichev
 from collections.abc import Iterable
 from dataclasses import replace
 
-from florence_annotate import parsing
+from florence_annotate import boxes, merging, parsing
 from florence_annotate.tasks import (
     OPEN_VOCABULARY,
     REGION_TO_CATEGORY,
@@ -22,6 +22,7 @@ from florence_annotate.types import (
     Caption,
     Dropped,
     Instance,
+    Polygon,
     Reading,
     Record,
 )
@@ -53,9 +54,13 @@ def read(record: Record) -> Reading:
             text, score = parsing.read_text(answer)
             captions.append(Caption(task.token, text, score))
         else:
-            found, unreadable = parsing.read(answer, record.width, record.height)
+            found, unreadable = _read(answer, record)
             instances += [_labelled(instance, answer) for instance in found]
             dropped += unreadable
+    tiles = {answer.question.view for answer in record.answers} - {None}
+    if tiles:
+        instances, repeated = merging.merge(instances, record.width, record.height)
+        dropped += repeated
     known = {instance.box for instance in instances}
     pairs = [(instance, about.get((instance.box, None), [])) for instance in instances]
     pairs += [
@@ -69,6 +74,31 @@ def read(record: Record) -> Reading:
         joined.append(whole)
         dropped += unreadable
     return Reading(tuple(joined), tuple(captions), tuple(dropped))
+
+
+def _read(answer: Answer, record: Record) -> tuple[list[Instance], list[Dropped]]:
+    """What an answer points at, in pixels of the whole picture, whichever view was asked."""
+    view = answer.question.view
+    if view is None:
+        return parsing.read(answer, record.width, record.height)
+    found, unreadable = parsing.read(answer, *boxes.size(view))
+    return [_moved(instance, view) for instance in found], unreadable
+
+
+def _moved(instance: Instance, view: Box) -> Instance:
+    left, top = view[:2]
+
+    def moved(polygon: Polygon) -> Polygon:
+        return tuple((x + left, y + top) for x, y in polygon)
+
+    x1, y1, x2, y2 = instance.box
+    return replace(
+        instance,
+        box=(x1 + left, y1 + top, x2 + left, y2 + top),
+        polygons=tuple(map(moved, instance.polygons)),
+        quad=moved(instance.quad),
+        view=view,
+    )
 
 
 def _labelled(instance: Instance, answer: Answer) -> Instance:
@@ -94,7 +124,7 @@ def _join(
         task = of(answer.question)
         text, score = parsing.read_text(answer)
         if task.token == REGION_TO_SEGMENTATION:
-            found, unreadable = parsing.read(answer, record.width, record.height)
+            found, unreadable = _read(answer, record)
             polygons = tuple(polygon for one in found for polygon in one.polygons)
             instance = replace(instance, polygons=polygons)
             dropped += [replace(one, label=instance.label) for one in unreadable]

@@ -6,11 +6,11 @@ asked for every box that was parsed, and the policy drops boxes later.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from florence_annotate import parsing, reading
+from florence_annotate import boxes, parsing, reading
 from florence_annotate.inputs import Region
-from florence_annotate.tasks import GROUNDING
+from florence_annotate.tasks import GROUNDING, Gives, of
 from florence_annotate.types import Box, ImageRef, Picture, Question, Recipe, Record
 
 TextOf = Callable[[ImageRef], str | None]
@@ -105,6 +105,51 @@ class GroundCaption:
         if _has_asked(record, GROUNDING) or not captions or not captions[0].text:
             return ()
         return (Question(GROUNDING, captions[0].text),)
+
+
+@dataclass(frozen=True, slots=True)
+class AskTiles:
+    """Another recipe's questions, asked of the whole picture and of each of its tiles.
+
+    Texts about the picture are asked of the whole. A region is asked of the smallest view that
+    holds it: the tile, if one does.
+    """
+
+    recipe: Recipe
+
+    def first(self, picture: Picture) -> Sequence[Question]:
+        return [
+            each
+            for question in self.recipe.first(picture)
+            for each in _of_views(question, picture.tiles, picture.width, picture.height)
+        ]
+
+    def then(self, record: Record) -> Sequence[Question]:
+        views = dict.fromkeys(answer.question.view for answer in record.answers)
+        tiles = [view for view in views if view is not None]
+        return [
+            each
+            for question in self.recipe.then(record)
+            for each in _of_views(question, tiles, record.width, record.height)
+        ]
+
+
+def _of_views(
+    question: Question, tiles: Sequence[Box], width: int, height: int
+) -> Sequence[Question]:
+    task = of(question)
+    region = question.region
+    if region is not None:
+        holding = [tile for tile in tiles if boxes.holds(tile, region)]
+        if not holding:
+            return [question]
+        # nearest to its middle, so that most is seen around the region
+        tile = min(holding, key=lambda tile: boxes.distance(tile, region))
+        text = parsing.to_locations(boxes.within(region, tile), *boxes.size(tile))
+        return [replace(question, text=text, view=tile)]
+    if task.gives is Gives.TEXT:
+        return [question]
+    return [question, *(replace(question, view=tile) for tile in tiles)]
 
 
 def about_region(

@@ -32,9 +32,11 @@ class Picture:
     sha: str
     """SHA-256 of the file's bytes, in hexadecimal."""
     pixels: Any
-    """numpy uint8, shape (3, S, S), RGB; S is the side of the model's square input."""
+    """numpy uint8, shape (views, 3, S, S), RGB; S is the side of the model's square input."""
     width: int
     height: int
+    tiles: tuple[Box, ...] = ()
+    """The views after the first, which is the whole picture."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,8 @@ class Question:
     """The region that it asks about, exactly."""
     label: str | None = None
     """What is known to be in the region."""
+    view: Box | None = None
+    """The tile that it is asked of; None for the whole picture. Locations are within it."""
 
 
 class TokenKind(IntEnum):
@@ -118,6 +122,8 @@ class Instance:
     """Four points around printed text, clockwise from its upper left."""
     text: str | None = None
     """What is printed there, or a description."""
+    view: Box | None = None
+    """The tile in which it was seen; None for the whole picture."""
     class_id: int | None = None
 
 
@@ -185,8 +191,11 @@ class Model(Protocol):
 
     image_size: int
 
-    def encode(self, pictures: Sequence[Picture]) -> Iterable[Any]:
-        """Features, one a picture, in their order; what they are is the model's affair."""
+    def encode(self, pixels: Sequence[Any]) -> Iterable[Any]:
+        """Features, one a view, in their order; what they are is the model's affair.
+
+        A view is a numpy array of uint8, shape (3, S, S).
+        """
 
     def answering(self, generation: Generation, rows: int) -> Answering:
         """A queue that answers `rows` questions at a time."""

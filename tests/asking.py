@@ -1,11 +1,17 @@
 """Questions to a model without the rooms around it."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 
 from florence_annotate.model.florence import Florence
-from florence_annotate.types import Answer, Generation, Question
+from florence_annotate.types import Answer, Generation, Picture, Question
+
+
+def views(pictures: Sequence[Picture]) -> list[Any]:
+    """The pixels of whole pictures, as the model encodes them."""
+    return [picture.pixels[0] for picture in pictures]
 
 
 def ask(

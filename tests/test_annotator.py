@@ -29,7 +29,7 @@ found = checkpoint.find("shapes")
 model = Florence(found, torch.device("cpu"), torch.float32, "sdpa")
 recipe = AskAll((Question("<OD>"),))
 annotator = Annotator(model, recipe, Generation(16, 1, 0, False), batch)
-pixels = np.zeros((3, found.image_size, found.image_size), np.uint8)
+pixels = np.zeros((1, 3, found.image_size, found.image_size), np.uint8)
 pictures = [
     Picture(ImageRef(str(i), b"", 0, 0), "", pixels, 96, 96) for i in range(batch)
 ]

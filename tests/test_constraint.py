@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from asking import ask
+from asking import ask, views
 
 from florence_annotate import tasks
 from florence_annotate.images import model_pixels
@@ -35,7 +35,7 @@ def features(model: Florence) -> torch.Tensor:
         Picture(ImageRef(str(i), b"", 0, 0), "", model_pixels(paint(i).image, 96), 1, 1)
         for i in range(3_200_000, 3_200_008)
     ]
-    return model.encode(pictures)
+    return model.encode(views(pictures))
 
 
 def letters(answer: Answer) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from asking import ask
+from asking import ask, views
 from safetensors.torch import load_file
 from transformers import BartConfig, Florence2Config, Florence2ForConditionalGeneration
 from transformers.modeling_outputs import BaseModelOutput
@@ -57,7 +57,7 @@ def paint_pictures(count: int, side: int) -> list[Picture]:
 @pytest.fixture(scope="module")
 def features(model: Florence) -> torch.Tensor:
     with torch.inference_mode():
-        return model.encode(paint_pictures(12, model.image_size))
+        return model.encode(views(paint_pictures(12, model.image_size)))
 
 
 def decode(
@@ -216,7 +216,7 @@ def test_tokens_are_those_of_generate_on_200_scenes(
     model: Florence, question: Question, beams: int
 ) -> None:
     """All of them, but for an answer whose score ties with the reference's in float32."""
-    features = model.encode(paint_pictures(200, model.image_size))
+    features = model.encode(views(paint_pictures(200, model.image_size)))
     prompt = model.vocabulary.prompt_ids(tasks.prompt(question))
     states, _ = model.read_prompts(features, [prompt] * 200)
     wanted = generate(model.network, states, beams, 0, tokens=64)

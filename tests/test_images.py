@@ -131,8 +131,8 @@ def test_the_limit_is_the_users_and_pillows_own_comes_back() -> None:
 def test_extreme_sizes_reach_the_models_square(size: tuple[int, int]) -> None:
     image = images.decode(encoded(Image.new("RGB", size, (1, 2, 3)), "PNG"))
     pixels = images.model_pixels(image, 96)
-    assert pixels.shape == (3, 96, 96)
-    assert pixels[:, 50, 50].tolist() == [1, 2, 3]
+    assert pixels.shape == (1, 3, 96, 96)
+    assert pixels[0, :, 50, 50].tolist() == [1, 2, 3]
 
 
 def test_reading_says_why_it_failed(tmp_path: Path) -> None:

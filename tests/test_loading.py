@@ -77,7 +77,7 @@ def test_a_picture_carries_its_pixels_hash_and_true_size(tmp_path: Path) -> None
     (batch,) = load_batches(refs(tmp_path, [good()]), LoadingOptions(96, 1, 0))
     (picture,) = batch
     assert isinstance(picture, Picture)
-    assert (picture.width, picture.height, picture.pixels.shape) == (40, 30, (3, 96, 96))
+    assert (picture.width, picture.height, picture.pixels.shape) == (40, 30, (1, 3, 96, 96))
     assert len(picture.sha) == 64
 
 

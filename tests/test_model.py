@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from asking import ask
+from asking import ask, views
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
@@ -68,7 +68,7 @@ def test_answers_are_those_of_the_librarys_own_pipeline(
     model: Florence, scenes: Path, pictures: list[Picture], question: Question, beams: int
 ) -> None:
     generation = replace(GREEDY, num_beams=beams)
-    features = model.encode(pictures[:4])
+    features = model.encode(views(pictures[:4]))
     answers = ask(model, features, [(i, question) for i in range(4)], generation)
     for picture, answer in zip(pictures, answers, strict=False):
         prompt = f"{question.task}{question.text or ''}"
@@ -89,9 +89,9 @@ def test_an_answer_never_depends_on_its_neighbours(
             Question(GROUNDING, "red star<and>green cross<and>white rectangle"),
         )
     ]
-    together = ask(model, model.encode(pictures), asked, GREEDY)
+    together = ask(model, model.encode(views(pictures)), asked, GREEDY)
     for (i, question), answer in zip(asked, together, strict=True):
-        (alone,) = ask(model, model.encode([pictures[i]]), [(0, question)], GREEDY)
+        (alone,) = ask(model, model.encode(views([pictures[i]])), [(0, question)], GREEDY)
         assert (alone.data, alone.ends, alone.kinds) == (answer.data, answer.ends, answer.kinds)
         assert np.allclose(alone.logprobs, answer.logprobs, atol=1e-3)
 
@@ -100,7 +100,7 @@ def test_an_answer_never_depends_on_its_neighbours(
 def test_log_probabilities_are_the_models_own(
     model: Florence, pictures: list[Picture], beams: int
 ) -> None:
-    features = model.encode(pictures[:1])
+    features = model.encode(views(pictures[:1]))
     (answer,) = ask(model, features, [(0, Question(OD))], replace(GREEDY, num_beams=beams))
     prompt = model.vocabulary.prompt_ids(tasks.prompt(Question(OD)))
     embedded = model.network.get_input_embeddings()(torch.tensor([prompt]))
@@ -126,7 +126,7 @@ def test_log_probabilities_are_the_models_own(
 def test_a_cut_answer_is_marked_and_asked_again_with_twice_the_limit(
     model: Florence, pictures: list[Picture]
 ) -> None:
-    features = model.encode(pictures)
+    features = model.encode(views(pictures))
     asked = [(i, Question(OD)) for i in range(len(pictures))]
     whole = ask(model, features, asked, GREEDY)
     assert not any(answer.truncated for answer in whole)
@@ -165,7 +165,7 @@ def test_normalised_pixels_are_the_processors(model: Florence, pictures: list[Pi
     expected = processor(text="<OD>", images=square, return_tensors="pt")["pixel_values"]
     with torch.inference_mode():
         features = model.network.get_image_features(expected).pooler_output
-    assert torch.allclose(model.encode(pictures[:1]), features, atol=1e-4)
+    assert torch.allclose(model.encode(views(pictures[:1])), features, atol=1e-4)
 
 
 def copy_of_shapes(folder: Path) -> Path:

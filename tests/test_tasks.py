@@ -283,6 +283,7 @@ def test_a_job_of_the_first_schema_goes_on(scenes: Path, tmp_path: Path) -> None
     with sqlite3.connect(out / "job.db") as connection:
         connection.execute("ALTER TABLE answers DROP COLUMN region")
         connection.execute("ALTER TABLE answers DROP COLUMN label")
+        connection.execute("ALTER TABLE answers DROP COLUMN view")
         connection.execute("PRAGMA user_version=1")
     connection.close()
     assert annotate(scenes, out, "--limit", 4).code == 0

@@ -237,6 +237,24 @@ def run(
             rich_help_panel=PICTURES,
         ),
     ] = None,
+    tiles: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CxR|PIXELS",
+            help="Also ask of overlapping tiles, so that small things in large pictures are seen: "
+            "columns and rows, as in 2x2, or a tile's side in pixels, as in 768.",
+            rich_help_panel=PICTURES,
+        ),
+    ] = None,
+    overlap: Annotated[
+        float | None,
+        typer.Option(
+            metavar="0..0.5",
+            help="Part of a tile's side that it shares with the next; things larger than that may "
+            "be cut in every tile. [default: 0.2]",
+            rich_help_panel=PICTURES,
+        ),
+    ] = None,
     max_pixels: Annotated[
         int | None,
         typer.Option(

@@ -55,7 +55,9 @@ def start(
         ) from error
     annotator = Annotator(model, plan.recipe, generation, batch_size)
     workers = default_workers() if spec.workers is None else spec.workers
-    options = LoadingOptions(checkpoint.image_size, batch_size, workers, spec.max_pixels)
+    options = LoadingOptions(
+        checkpoint.image_size, batch_size, workers, spec.max_pixels, tiling=spec.tiling
+    )
     return Started(LocalEngine(annotator, options), lambda: memory_in_use(device))
 
 

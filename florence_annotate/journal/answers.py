@@ -22,13 +22,16 @@ def answer_values(answer: Answer) -> tuple[Any, ...]:
         answer.truncated,
         None if answer.question.region is None else json.dumps(answer.question.region),
         answer.question.label,
+        None if answer.question.view is None else json.dumps(answer.question.view),
     )
 
 
 def read_answer(row: sqlite3.Row) -> Answer:
-    region = None if row["region"] is None else tuple(json.loads(row["region"]))
+    region, view = (
+        None if row[name] is None else tuple(json.loads(row[name])) for name in ("region", "view")
+    )
     return Answer(
-        Question(row["task"], row["text"], region, row["label"]),
+        Question(row["task"], row["text"], region, row["label"], view),
         row["data"],
         _unpack("I", row["ends"]),
         tuple(TokenKind(kind) for kind in row["kinds"]),

@@ -52,6 +52,7 @@ CREATE TABLE answers (
     truncated INTEGER NOT NULL,
     region TEXT,                      -- of a question about one: its box as JSON
     label TEXT,
+    view TEXT,                        -- the tile that was asked about, as JSON
     PRIMARY KEY (attempt, place)
 ) WITHOUT ROWID;
 CREATE TABLE exports (                -- what the formats wrote, to know corrections by hand from it
@@ -67,6 +68,7 @@ CREATE TABLE exports (                -- what the formats wrote, to know correct
 _SINCE_VERSION_1 = (
     "ALTER TABLE answers ADD COLUMN region TEXT",
     "ALTER TABLE answers ADD COLUMN label TEXT",
+    "ALTER TABLE answers ADD COLUMN view TEXT",
     f"PRAGMA user_version={_VERSION}",
 )
 

@@ -131,7 +131,7 @@ class Journal(Database):
             )
             self.connection.execute(
                 "INSERT INTO answers SELECT ?, place, task, text, data, ends, kinds, logprobs, "
-                "truncated, region, label FROM answers WHERE attempt = ?",
+                "truncated, region, label, view FROM answers WHERE attempt = ?",
                 (cursor.lastrowid, old["seq"]),
             )
 
@@ -189,7 +189,7 @@ class Journal(Database):
             run, record.ref, sha=record.sha, width=record.width, height=record.height
         )
         self.connection.executemany(
-            "INSERT INTO answers VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO answers VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 (attempt, place, *answer_values(answer))
                 for place, answer in enumerate(record.answers)

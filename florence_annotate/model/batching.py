@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from florence_annotate.model.florence import Florence
-from florence_annotate.types import Generation, ImageRef, Picture, Question
+from florence_annotate.types import Generation, Question
 
 ON_OTHER_DEVICES = 8
 """On a CPU more gives nothing: every product fills the cores already."""
@@ -39,8 +39,7 @@ def fitting_batch_size(
 def _peak_bytes(model: Florence, generation: Generation, question: Question, count: int) -> int:
     """The most memory that so many pictures, and as many questions, took."""
     torch.cuda.reset_peak_memory_stats(model.device)
-    pixels = np.zeros((3, model.image_size, model.image_size), np.uint8)
-    blank = Picture(ImageRef("", b"", 0, 0), "", pixels, 1, 1)
+    blank = np.zeros((3, model.image_size, model.image_size), np.uint8)
     features = model.encode([blank] * count)
     answering = model.answering(generation, count)
     for place in range(count):

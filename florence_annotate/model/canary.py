@@ -69,7 +69,7 @@ def _ask(
     asked: Sequence[tuple[int, Question]],
     generation: Generation,
 ) -> list[Answer]:
-    features = model.encode(pictures)
+    features = model.encode([picture.pixels[0] for picture in pictures])
     answering = model.answering(generation, len(asked))
     for ticket, (place, question) in enumerate(asked):
         answering.ask(ticket, features[place], question)

@@ -20,7 +20,7 @@ from florence_annotate.model.rules import Rules
 from florence_annotate.model.vision import VisionTower, stage_sides
 from florence_annotate.model.vocabulary import Vocabulary, load_tokenizer
 from florence_annotate.model.weights import load_network
-from florence_annotate.types import Answer, Generation, Picture, Question
+from florence_annotate.types import Answer, Generation, Question
 
 
 class Florence:
@@ -94,10 +94,9 @@ class Florence:
         self._compiled, self._compiled_for = compiled, batch_size
 
     @torch.inference_mode()
-    def encode(self, pictures: Sequence[Picture]) -> torch.Tensor:
-        """Image features, shape (pictures, image tokens, d_model)."""
-        pixels = torch.from_numpy(np.stack([picture.pixels for picture in pictures]))
-        return self.encode_pixels(self._to_device(pixels))
+    def encode(self, pixels: Sequence[Any]) -> torch.Tensor:
+        """Image features, shape (views, image tokens, d_model), of uint8 arrays (3, S, S)."""
+        return self.encode_pixels(self._to_device(torch.from_numpy(np.stack(pixels))))
 
     def _to_device(self, pixels: torch.Tensor) -> torch.Tensor:
         if self._copies is None:

@@ -1,0 +1,70 @@
+"""One thing that several tiles show, or a tile and the whole picture, becomes one instance."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from florence_annotate.types import Box, Dropped, Instance
+
+_SAME = 0.5
+"""Least intersection over the smaller of two boxes of one thing."""
+_EDGE = 0.01
+"""Part of a tile's side within which a box touches its edge."""
+
+
+def merge(
+    instances: Sequence[Instance], width: int, height: int
+) -> tuple[list[Instance], list[Dropped]]:
+    """Instances with each thing once, and the others as dropped (`other-view`).
+
+    Boxes with one label that lie in each other by half are one thing (supervision's merging). What
+    a tile's inner edge cuts counts for less than what is seen whole, and a tile sees more finely
+    than the whole picture; where every view cuts it, the box is around all parts.
+    """
+    import numpy as np
+    from supervision import OverlapMetric
+    from supervision.detection.utils.iou_and_nms import box_non_max_merge
+
+    kept: list[Instance] = []
+    dropped: list[Dropped] = []
+    if not instances:
+        return kept, dropped
+    labels = list(dict.fromkeys(one.label for one in instances))
+    rows = [[*one.box, one.score, labels.index(one.label)] for one in instances]
+    groups = box_non_max_merge(np.array(rows), _SAME, OverlapMetric.IOS)
+    for group in sorted(map(sorted, groups)):
+        members = [instances[place] for place in group]
+        best = min(members, key=lambda one: _order(one, width, height))
+        if _is_cut(best, width, height):
+            best = replace(best, box=_around([one.box for one in members]))
+        kept.append(best)
+        dropped += [
+            Dropped(one.label, one.score, one.box, "other-view")
+            for one in members
+            if one.box != best.box
+        ]
+    return kept, dropped
+
+
+def _order(instance: Instance, width: int, height: int) -> tuple[bool, bool, float]:
+    """The lowest is the best witness."""
+    return _is_cut(instance, width, height), instance.view is None, -instance.score
+
+
+def _is_cut(instance: Instance, width: int, height: int) -> bool:
+    """Whether a box touches an edge of its tile that is no edge of the picture."""
+    if instance.view is None:
+        return False
+    left, top, right, bottom = instance.view
+    x1, y1, x2, y2 = instance.box
+    near_x, near_y = _EDGE * (right - left), _EDGE * (bottom - top)
+    return (
+        (left > 0 and x1 - left < near_x)
+        or (top > 0 and y1 - top < near_y)
+        or (right < width and right - x2 < near_x)
+        or (bottom < height and bottom - y2 < near_y)
+    )
+
+
+def _around(boxes: Sequence[Box]) -> Box:
+    left, top, right, bottom = zip(*boxes, strict=True)
+    return min(left), min(top), max(right), max(bottom)

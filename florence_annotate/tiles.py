@@ -1,0 +1,69 @@
+"""Large pictures in overlapping tiles, so that small things are large enough for the model."""
+
+import math
+import re
+from dataclasses import dataclass
+
+from florence_annotate.errors import UsageError
+from florence_annotate.types import Box
+
+MOST_TILES = 256
+"""Of one picture."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tiling:
+    """Either columns and rows, or the side of a square tile in pixels."""
+
+    columns: int = 0
+    rows: int = 0
+    side: int = 0
+    overlap: float = 0.2
+    """Part of a tile's side that it shares with its neighbour."""
+
+    @classmethod
+    def parse(cls, text: str, overlap: float) -> "Tiling":
+        """From `2x2` or `768`. Raises UsageError for anything else."""
+        match = re.fullmatch(r"(\d+)(?:x(\d+))?", text.strip().lower())
+        first, second = (int(part or 0) for part in match.groups()) if match else (0, 0)
+        if match and match[2] and 0 < first * second <= MOST_TILES:
+            return cls(columns=first, rows=second, overlap=overlap)
+        if match and not match[2] and first >= 32:
+            return cls(side=first, overlap=overlap)
+        raise UsageError(
+            f"--tiles {text}: write columns and rows, as in 2x2 (at most {MOST_TILES} tiles), or "
+            "the side of a tile in pixels, as in 768"
+        )
+
+    def cut(self, width: int, height: int) -> list[Box]:
+        """The tiles of a picture in whole pixels, row by row; none where one would hold it all.
+
+        They cover the picture, and are all of one size.
+        """
+        if self.side:
+            tile_width, tile_height = min(self.side, width), min(self.side, height)
+        else:
+            tile_width = _fitting(width, self.columns, self.overlap)
+            tile_height = _fitting(height, self.rows, self.overlap)
+        lefts = _starts(width, tile_width, self.overlap, self.columns)
+        tops = _starts(height, tile_height, self.overlap, self.rows)
+        if len(lefts) * len(tops) == 1:
+            return []
+        return [
+            (float(x), float(y), float(x + tile_width), float(y + tile_height))
+            for y in tops
+            for x in lefts
+        ]
+
+
+def _fitting(size: int, count: int, overlap: float) -> int:
+    """The side of `count` tiles that cover `size` pixels and overlap."""
+    return min(size, math.ceil(size / (count - (count - 1) * overlap)))
+
+
+def _starts(size: int, tile: int, overlap: float, count: int) -> list[int]:
+    """Where the tiles begin: evenly spread, the first and the last at the edges."""
+    if not count:
+        step = max(1, math.floor(tile * (1 - overlap)))
+        count = 1 + math.ceil((size - tile) / step)
+    return sorted({round(place * (size - tile) / max(1, count - 1)) for place in range(count)})

@@ -1,0 +1,148 @@
+"""Large pictures in tiles: how they are cut, and that each thing comes out once."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import annotate
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+import florence_annotate
+from florence_annotate.boxes import iou
+from florence_annotate.errors import UsageError
+from florence_annotate.images import model_pixels
+from florence_annotate.merging import merge
+from florence_annotate.shapes.scenes import Scene, paint_large
+from florence_annotate.tiles import Tiling
+from florence_annotate.types import Box, Instance
+
+LEFT, RIGHT = (0.0, 0.0, 60.0, 100.0), (40.0, 0.0, 100.0, 100.0)
+
+
+class TestCutting:
+    @given(
+        st.integers(1, 3000),
+        st.integers(1, 3000),
+        st.one_of(st.sampled_from(["2x2", "3x1", "1x4"]), st.integers(200, 900).map(str)),
+        st.floats(0, 0.5),
+    )
+    def test_tiles_cover_the_picture_and_stay_in_it(
+        self, width: int, height: int, tiles: str, overlap: float
+    ) -> None:
+        boxes = Tiling.parse(tiles, overlap).cut(width, height)
+        sizes = {(x2 - x1, y2 - y1) for x1, y1, x2, y2 in boxes}
+        assert len(sizes) <= 1
+        covered = np.zeros((height, width), bool)
+        for x1, y1, x2, y2 in boxes:
+            assert 0 <= x1 < x2 <= width and 0 <= y1 < y2 <= height
+            covered[int(y1) : int(y2), int(x1) : int(x2)] = True
+        assert covered.all() or not boxes
+
+    def test_neighbours_share_the_overlap(self) -> None:
+        boxes = Tiling.parse("2x1", 0.2).cut(1800, 500)
+        assert boxes == [(0, 0, 1000, 500), (800, 0, 1800, 500)]
+        assert Tiling.parse("768", 0.2).cut(700, 768) == []
+
+    @pytest.mark.parametrize("text", ["", "0x2", "2x", "x", "16x17", "8", "2x2x2", "-768"])
+    def test_what_is_no_tiling_is_refused(self, text: str) -> None:
+        with pytest.raises(UsageError, match="--tiles"):
+            Tiling.parse(text, 0.2)
+
+    def test_a_tile_is_resized_as_a_picture_of_its_own(self) -> None:
+        scene = paint_large(5, side=600, count=4)
+        tile = (100.0, 50.0, 400.0, 250.0)
+        whole, part = model_pixels(scene.image, 96, [tile])
+        assert (whole == model_pixels(scene.image, 96)[0]).all()
+        assert (part == model_pixels(scene.image.crop(tile), 96)[0]).all()
+
+
+class TestMerging:
+    def seen(self, box: Box, view: Box | None, score: float = 0.5, label: str = "a") -> Instance:
+        return Instance(label, score, box, "<OD>", view=view)
+
+    def test_what_a_tile_sees_whole_beats_what_another_cuts(self) -> None:
+        cut = self.seen((45.0, 10.0, 59.9, 30.0), LEFT, 0.9)
+        whole = self.seen((45.0, 10.0, 70.0, 30.0), RIGHT, 0.4)
+        kept, dropped = merge([cut, whole], 100, 100)
+        assert kept == [whole]
+        assert [(one.box, one.reason) for one in dropped] == [(cut.box, "other-view")]
+
+    def test_a_tile_beats_the_whole_picture(self) -> None:
+        coarse = self.seen((44.0, 9.0, 71.0, 31.0), None, 0.9)
+        fine = self.seen((45.0, 10.0, 70.0, 30.0), RIGHT, 0.4)
+        assert merge([coarse, fine], 100, 100)[0] == [fine]
+
+    def test_what_every_view_cuts_is_put_together(self) -> None:
+        parts = [
+            self.seen((20.0, 10.0, 60.0, 30.0), LEFT),
+            self.seen((40.0, 10.0, 90.0, 30.0), RIGHT),
+        ]
+        (whole,), _ = merge(parts, 100, 100)
+        assert whole.box == (20.0, 10.0, 90.0, 30.0)
+
+    def test_other_labels_and_places_stay(self) -> None:
+        box = (45.0, 10.0, 55.0, 30.0)
+        others = [
+            self.seen(box, LEFT),
+            self.seen(box, RIGHT, label="b"),
+            self.seen((45.0, 40.0, 55.0, 60.0), LEFT),
+        ]
+        kept, dropped = merge(others, 100, 100)
+        assert kept == others and dropped == []
+        assert merge([], 1, 1) == ([], [])
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Scene]]:
+    folder = tmp_path_factory.mktemp("large")
+    scenes = [paint_large(2_300_000 + number, side=1500, count=12) for number in range(2)]
+    for scene in scenes:
+        scene.image.save(folder / f"{scene.seed}.png")
+    return folder, scenes
+
+
+def recall(out: Path, scenes: list[Scene]) -> float:
+    images = {image.ref.key: image for image in florence_annotate.open_dataset(out)}
+    hits = [
+        [iou(one.box, item.box) >= 0.5 for one in images[f"{scene.seed}.png"].instances]
+        for scene in scenes
+        for item in scene.objects
+    ]
+    assert all(sum(near) <= 1 for near in hits)  # never twice
+    return sum(map(any, hits)) / len(hits)
+
+
+def test_small_things_are_found_in_tiles(large: tuple[Path, list[Scene]], tmp_path: Path) -> None:
+    folder, scenes = large
+    for name, options in (("whole", []), ("tiles", ["--tiles", "500", "--workers", 2])):
+        assert annotate(folder, tmp_path / name, *options).code == 0
+    assert recall(tmp_path / "tiles", scenes) >= 0.8
+    assert recall(tmp_path / "tiles", scenes) > 1.5 * recall(tmp_path / "whole", scenes)
+
+
+def test_masks_are_asked_of_the_tile(large: tuple[Path, list[Scene]], tmp_path: Path) -> None:
+    folder, _ = large
+    options = ["--tiles", "500", "--recipe", "instance-segmentation"]
+    assert annotate(folder, tmp_path / "out", *options).code == 0
+    for image in florence_annotate.open_dataset(tmp_path / "out"):
+        for one in image.instances:
+            (polygon,) = one.polygons
+            middle = np.mean(polygon, axis=0)
+            assert one.box[0] < middle[0] < one.box[2] and one.box[1] < middle[1] < one.box[3]
+
+
+def test_small_pictures_are_not_cut(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    Image.new("RGB", (300, 200), "gray").save(tmp_path / "in" / "a.png")
+    assert annotate(tmp_path / "in", tmp_path / "out", "--tiles", "768").code == 0
+
+
+def test_tiles_belong_to_the_job(large: tuple[Path, list[Scene]], tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert annotate(large[0], out, "--tiles", "2x2", "--limit", 1).code == 0
+    other = annotate(large[0], out, "--tiles", "3x3")
+    assert other.code == 1 and "tiles" in other.err
+    captions = annotate(large[0], tmp_path / "other", "--tiles", "2x2", "--task", "caption")
+    assert captions.code == 2 and "whole picture" in captions.err
