@@ -306,6 +306,8 @@ def run(
 
     - florence-annotate run ./images --classes-file classes.yaml --visuals --min-score 0.4
 
+    - florence-annotate run ./images --recipe instance-segmentation --format yolo-seg,coco
+
     - florence-annotate run ./images --model large-ft --device cuda:0 --batch-size 32 -o ./out
     """
     given = locals()
