@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from florence_annotate.boxes import iou
 from florence_annotate.types import Box, Dropped, Instance
 
 _SAME = 0.5
-"""Least intersection over the smaller of two boxes of one thing."""
+"""Least intersection over the smaller of two boxes of one thing; over the union, where their labels
+differ."""
 _EDGE = 0.01
 """Part of a tile's side within which a box touches its edge."""
 
@@ -42,7 +44,17 @@ def merge(
             for one in members
             if one.box != best.box
         ]
-    return kept, dropped
+    coarse = [one for one in kept if one.view is None and _is_seen_as_another(one, kept)]
+    dropped += [Dropped(one.label, one.score, one.box, "other-view") for one in coarse]
+    return [one for one in kept if one not in coarse], dropped
+
+
+def _is_seen_as_another(coarse: Instance, kept: Sequence[Instance]) -> bool:
+    """Whether a tile, which sees more finely, calls the same thing by another name."""
+    return any(
+        one.view is not None and one.label != coarse.label and iou(one.box, coarse.box) >= _SAME
+        for one in kept
+    )
 
 
 def _order(instance: Instance, width: int, height: int) -> tuple[bool, bool, float]:

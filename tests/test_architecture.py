@@ -18,7 +18,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "tasks": set(),
     "parsing": {"tasks"},
     "classes": set(),
-    "merging": set(),
+    "merging": {"boxes"},
     "reading": {"tasks", "parsing", "boxes", "merging"},
     "inputs": set(),
     "recipes": {"tasks", "parsing", "boxes", "inputs", "reading"},

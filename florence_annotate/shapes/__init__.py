@@ -7,8 +7,10 @@ program can be tried, tested and measured without a download and without an acce
 * :mod:`.demo` writes a folder of scenes with a COCO ground truth;
 * :mod:`.score` holds a finished dataset against such a ground truth (AP by pycocotools);
 * :mod:`.train` is the command that made the checkpoint in :data:`CHECKPOINT`, with its parts
-  :mod:`.corpus` (scenes kept at the model's input size), :mod:`.targets` (questions and answers),
-  :mod:`.tokenizer`, :mod:`.initialisation`, :mod:`.growth` and :mod:`.validation`.
+  :mod:`.corpus` (scenes kept at the model's input size), :mod:`.truth` (what is true about them, in
+  location bins), :mod:`.exchanges` and :mod:`.captions` (questions and answers), :mod:`.lessons`
+  (which of them are asked), :mod:`.tokenizer`, :mod:`.initialisation`, :mod:`.growth`,
+  :mod:`.cells` and :mod:`.validation`.
 
 Importing this package loads neither torch, nor transformers, nor Pillow.
 """

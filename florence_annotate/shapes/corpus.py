@@ -19,18 +19,25 @@ from PIL import Image
 
 from ..errors import UsageError
 from . import COLOURS, FIRST_HELD_OUT_SEED, INPUT_SIZE, MAX_OBJECTS, SHAPES
-from .scenes import Scene, paint
-from .targets import Target, to_bin
+from .scenes import MAX_WORDS, PRINTED_WORDS, paint
+from .truth import POLYGON_POINTS, PrintedWord, Target, Truth, mirrored, truth_of
 
-_FIELDS = 6  # shape, colour, four bins; -1 where a scene has fewer objects
+_OBJECT_FIELDS = 2 + 4 + 2 * POLYGON_POINTS
+"""Shape, colour, box, outline; -1 where a scene has fewer objects or an outline fewer points."""
+_WORD_FIELDS = 1 + 4
+"""Which word, and its box."""
 
 
 @dataclass(frozen=True, slots=True)
 class Corpus:
-    """Scenes as arrays: ``pixels`` is ``uint8 (N, S, S, 3)``, ``objects`` ``int16 (N, 8, 6)``."""
+    """Scenes as arrays."""
 
     pixels: npt.NDArray[np.uint8]
+    """``(N, S, S, 3)``"""
     objects: npt.NDArray[np.int16]
+    """``(N, MAX_OBJECTS, 30)``"""
+    words: npt.NDArray[np.int16]
+    """``(N, MAX_WORDS, 5)``"""
     _by_count: dict[tuple[int, int], list[int]] = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -44,15 +51,20 @@ class Corpus:
             self._by_count[least, most] = np.flatnonzero(fitting).tolist()
         return self._by_count[least, most]
 
-    def targets(self, index: int, *, mirrored: bool = False) -> list[Target]:
-        """The objects of one scene, as they are after a left-right flip where ``mirrored``."""
-        found = []
-        for shape, colour, x1, y1, x2, y2 in self.objects[index].tolist():
-            if shape >= 0:
-                if mirrored:
-                    x1, x2 = 999 - x2, 999 - x1
-                found.append(Target(SHAPES[shape], COLOURS[colour], (x1, y1, x2, y2)))
-        return found
+    def truth(self, index: int, *, is_mirrored: bool = False) -> Truth:
+        """What is true about one scene, after a left-right flip where ``is_mirrored``."""
+        objects = tuple(
+            Target(SHAPES[row[0]], COLOURS[row[1]], tuple(row[2:6]), _without_padding(row[6:]))
+            for row in self.objects[index].tolist()
+            if row[0] >= 0
+        )
+        words = tuple(
+            PrintedWord(PRINTED_WORDS[row[0]], tuple(row[1:]))
+            for row in self.words[index].tolist()
+            if row[0] >= 0
+        )
+        truth = Truth(objects, words)
+        return mirrored(truth) if is_mirrored else truth
 
 
 def check_trainable(first_seed: int, count: int) -> None:
@@ -93,20 +105,26 @@ def prepare(
     check_trainable(first_seed, count)
     folder.mkdir(parents=True, exist_ok=True)
     stem = f"{first_seed}-{count}-max{max_objects}-empty{empty_rate}-{INPUT_SIZE}px"
-    pixels_file, objects_file = folder / f"{stem}.pixels.npy", folder / f"{stem}.objects.npy"
-    # The objects are written last, so their file says that the pixels are complete.
-    if not objects_file.exists():
+    files = [folder / f"{stem}.{part}.npy" for part in ("pixels", "objects", "words")]
+    # The words are written last, so their file says that the others are complete.
+    if not files[-1].exists():
         pixels = np.lib.format.open_memmap(
-            pixels_file, "w+", np.uint8, (count, INPUT_SIZE, INPUT_SIZE, 3)
+            files[0], "w+", np.uint8, (count, INPUT_SIZE, INPUT_SIZE, 3)
         )
-        objects = np.full((count, MAX_OBJECTS, _FIELDS), -1, np.int16)
+        objects = np.full((count, MAX_OBJECTS, _OBJECT_FIELDS), -1, np.int16)
+        words = np.full((count, MAX_WORDS, _WORD_FIELDS), -1, np.int16)
         seeds = range(first_seed, first_seed + count)
-        for row, (square, fields) in enumerate(_painted(seeds, max_objects, empty_rate, processes)):
+        for row, (square, truth) in enumerate(_painted(seeds, max_objects, empty_rate, processes)):
             pixels[row] = square
-            objects[row, : len(fields)] = fields
+            for place, item in enumerate(truth.objects):
+                fields = SHAPES.index(item.shape), COLOURS.index(item.colour), *item.bins
+                objects[row, place, : 6 + len(item.polygon)] = *fields, *item.polygon
+            for place, word in enumerate(truth.words):
+                words[row, place] = PRINTED_WORDS.index(word.text), *word.bins
         pixels.flush()
-        np.save(objects_file, objects)
-    return Corpus(np.load(pixels_file, mmap_mode="r"), np.load(objects_file))
+        np.save(files[1], objects)
+        np.save(files[2], words)
+    return Corpus(np.load(files[0], mmap_mode="r"), np.load(files[1]), np.load(files[2]))
 
 
 def squash(image: Image.Image) -> npt.NDArray[np.uint8]:
@@ -114,28 +132,13 @@ def squash(image: Image.Image) -> npt.NDArray[np.uint8]:
     return np.asarray(image.resize((INPUT_SIZE, INPUT_SIZE), Image.Resampling.BICUBIC))
 
 
-def scene_targets(scene: Scene) -> list[Target]:
-    """The objects of a scene with their boxes as location bins."""
-    width, height = scene.image.size
-    return [
-        Target(
-            o.shape,
-            o.colour,
-            (
-                to_bin(o.box[0], width),
-                to_bin(o.box[1], height),
-                to_bin(o.box[2], width),
-                to_bin(o.box[3], height),
-            ),
-        )
-        for o in scene.objects
-    ]
+def _without_padding(values: list[int]) -> tuple[int, ...]:
+    return tuple(value for value in values if value >= 0)
 
 
-_Row = tuple[npt.NDArray[np.uint8], npt.NDArray[np.int16]]
-
-
-def _painted(seeds: range, max_objects: int, empty_rate: float, processes: int) -> Iterator[_Row]:
+def _painted(
+    seeds: range, max_objects: int, empty_rate: float, processes: int
+) -> Iterator[tuple[npt.NDArray[np.uint8], Truth]]:
     work = functools.partial(_paint_one, max_objects=max_objects, empty_rate=empty_rate)
     if processes < 2:
         yield from map(work, seeds)
@@ -144,9 +147,8 @@ def _painted(seeds: range, max_objects: int, empty_rate: float, processes: int) 
         yield from pool.imap(work, seeds, chunksize=64)
 
 
-def _paint_one(seed: int, max_objects: int, empty_rate: float) -> _Row:
+def _paint_one(
+    seed: int, max_objects: int, empty_rate: float
+) -> tuple[npt.NDArray[np.uint8], Truth]:
     scene = paint(seed, max_objects=max_objects, empty_rate=empty_rate)
-    fields = [
-        (SHAPES.index(t.shape), COLOURS.index(t.colour), *t.bins) for t in scene_targets(scene)
-    ]
-    return squash(scene.image), np.array(fields, np.int16).reshape(-1, _FIELDS)
+    return squash(scene.image), truth_of(scene)

@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 from safetensors.torch import load_file
+from tokenizers import Tokenizer
 from torch import Tensor
 from torch.nn import functional
 
@@ -24,17 +25,21 @@ _LAYER = re.compile(r"^(?P<stack>.*coder\.layers)\.(?P<index>\d+)\.(?P<part>.*)$
 
 
 @torch.no_grad()
-def begin_with(model: Any, folder: Path) -> None:
+def begin_with(model: Any, folder: Path, words: Tokenizer) -> None:
     """Overwrite a model's weights with those of a checkpoint.
 
     Args:
         model: A ``Florence2ForConditionalGeneration``, initialised; of the checkpoint's widths.
         folder: The checkpoint.
+        words: The model's tokenizer; tokens that the checkpoint's has not stay as they are.
 
     Raises:
         KeyError: If the checkpoint lacks a tensor that isn't part of a new layer.
     """
     trained = load_file(folder / "model.safetensors")
+    known = Tokenizer.from_file(str(folder / "tokenizer.json")).get_vocab()
+    pairs = [(i, known[token]) for token, i in words.get_vocab().items() if token in known]
+    new_ids, old_ids = map(list, zip(*pairs, strict=True))
     config = json.loads((folder / "config.json").read_text())
     old, new = (
         cells_in_a_row(config["vision_config"]),
@@ -42,7 +47,9 @@ def begin_with(model: Any, folder: Path) -> None:
     )
     for name, parameter in model.named_parameters():
         layer = _LAYER.match(name)
-        if layer and name not in trained:
+        if parameter is model.get_input_embeddings().weight:
+            parameter[new_ids] = trained[name][old_ids].float()
+        elif layer and name not in trained:
             _let_pass(parameter, layer, trained)
         else:
             parameter.copy_(_refined(name, trained[name].float(), old, new))

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .targets import LOCATION_BINS
+from ..tasks import LOCATION_BINS
 
 _EMBEDDING_STD = 0.09
 _DEPTHWISE_STD = 0.15

@@ -22,9 +22,11 @@ from torch import Tensor
 
 from . import MAX_OBJECTS, corpus, tokenizer
 from .cells import CellHead
+from .exchanges import Exchange
 from .growth import begin_with, cells_in_a_row
 from .initialisation import initialise, sequence_loss, soft_bins
-from .targets import Exchange, Target, questions
+from .lessons import first_questions, questions
+from .truth import Truth
 from .validation import normalise
 
 HELPER_WEIGHT = 0.4
@@ -84,8 +86,10 @@ class Batch:
     """The images of one step, what is on them, and what is asked about them."""
 
     pixels: Tensor
-    targets: list[list[Target]]
-    exchanges: list[list[Exchange]]
+    truths: list[Truth]
+    is_legible: list[bool]
+    exchanges: list[tuple[int, Exchange]]
+    """Each with the row of its image."""
 
 
 @dataclass(slots=True)
@@ -113,7 +117,7 @@ class Run:
         initialise(model, tokenizer.first_location_id(words), generator)
         model.train()
         if options.start:
-            begin_with(model, options.start)
+            begin_with(model, options.start, words)
         side = cells_in_a_row(model.config.vision_config.to_dict())
         cells = CellHead(model.config.text_config.d_model, side)
         optimiser = torch.optim.AdamW(
@@ -144,16 +148,16 @@ class Run:
 
     def train_step(self, batch: Batch) -> tuple[float, float, float]:
         """One step; returns the text loss, the location loss and the helper loss."""
-        exchanges = batch.exchanges
         for group in self.optimiser.param_groups:
             group["lr"] = self.rate()
         images = self.model.get_image_features(normalise(batch.pixels)).pooler_output
-        helper = self.cells.loss(images, batch.targets)
+        helper = self.cells.loss(images, batch.truths, batch.is_legible)
         hidden, labels = [], []
-        # Questions of one kind have answers of one length: batched together, little is padding.
-        for kind in range(max(len(row) for row in exchanges)):
-            rows = [i for i, row in enumerate(exchanges) if kind < len(row)]
-            states, ids = self._decode(images[rows], [exchanges[i][kind] for i in rows])
+        # Answers of about one length are batched together, so that little is padding.
+        asked = sorted(batch.exchanges, key=lambda each: len(self.words.encode(each[1].answer)))
+        for start in range(0, len(asked), self.options.batch):
+            part = asked[start : start + self.options.batch]
+            states, ids = self._decode(images[[row for row, _ in part]], [e for _, e in part])
             hidden.append(states)
             labels.append(ids)
         logits = self.model.lm_head(torch.cat(hidden))
@@ -241,19 +245,23 @@ def draw(options: Options, step: int, maturity: float, pools: Sequence[corpus.Co
     share = min(0.9, max(0.0, (maturity - 0.12) / 0.1))
     # One or two objects first: where many are to be told apart at once, little is learnt for long.
     limit = 1 if maturity < 0.06 else 2 if maturity < 0.1 else MAX_OBJECTS
-    squares, everything, exchanges = [], [], []
-    for _ in range(options.batch):
+    squares, truths, legible = [], [], []
+    exchanges: list[tuple[int, Exchange]] = []
+    for row in range(options.batch):
         pool = pools[1] if rng.random() < share else pools[0]
         # Crowded scenes are where objects are missed, so later half of all scenes are such.
         is_crowded = pool is pools[1] and maturity > 0.4 and rng.random() < 0.5
-        fitting = pool.with_objects(CROWD if is_crowded else 0, limit)
-        index, mirrored = rng.choice(fitting), rng.random() < 0.5
+        index = rng.choice(pool.with_objects(CROWD if is_crowded else 0, limit))
+        # Words can't be read in a mirror.
+        is_mirrored = rng.random() < (0.2 if pool.words[index, 0, 0] >= 0 else 0.5)
         square = pool.pixels[index]
-        squares.append(square[:, ::-1] if mirrored else square)
-        targets = pool.targets(index, mirrored=mirrored)
-        everything.append(targets)
-        # Finding objects at all comes first; telling phrases apart needs it.
-        phrases = 1 if maturity > 0.2 and rng.random() < 0.5 else 0
-        groundings = 1 if maturity > 0.12 and rng.random() < 0.2 else 0
-        exchanges.append(questions(rng, targets, phrases=phrases, groundings=groundings))
-    return Batch(torch.from_numpy(np.stack(squares)), everything, exchanges)
+        squares.append(square[:, ::-1] if is_mirrored else square)
+        truth = pool.truth(index, is_mirrored=is_mirrored)
+        truths.append(truth)
+        legible.append(not is_mirrored)
+        if maturity > 0.2:
+            asked = questions(rng, truth, is_legible=not is_mirrored)
+        else:
+            asked = first_questions(rng, truth, maturity)
+        exchanges += [(row, exchange) for exchange in asked]
+    return Batch(torch.from_numpy(np.stack(squares)), truths, legible, exchanges)

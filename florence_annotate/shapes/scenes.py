@@ -40,6 +40,8 @@ PRINTED_WORDS: tuple[str, ...] = (
     *("GAME", "RADIO", "PHONE", "LIGHT", "POWER", "HELLO"),
 )
 
+MAX_WORDS = 2
+
 MIN_SIDE = 8 / INPUT_SIZE
 """Shortest side of an object, as a part of the picture's side: 8 pixels of the model's input."""
 MAX_SIDE = 0.45
@@ -91,7 +93,6 @@ class Scene:
     image: Image.Image
     objects: tuple[SceneObject, ...]
     words: tuple[Word, ...]
-    caption: str
 
 
 def paint(
@@ -133,18 +134,24 @@ def paint(
     while len(canvas.placed) < count:
         canvas.add_object(rng)
     objects = canvas.objects()
-    return Scene(seed, finish(rng, image), objects, words, describe(objects))
+    return Scene(seed, finish(rng, image), objects, words)
 
 
-def describe(objects: tuple[SceneObject, ...]) -> str:
-    """A one-sentence caption: the objects from left to right."""
-    if not objects:
-        return "an empty picture"
-    phrases = [f"a {o.phrase}" for o in sorted(objects, key=lambda o: o.box)]
-    phrases = [p.replace("a ellipse", "an ellipse") for p in phrases]
-    if len(phrases) == 1:
-        return phrases[0]
-    return ", ".join(phrases[:-1]) + " and " + phrases[-1]
+def paint_large(seed: int, side: int = 3000, count: int = 40) -> Scene:
+    """Paint a large square picture with small objects, none of which hides another.
+
+    Args:
+        seed: Decides everything else.
+        side: Of the picture, in pixels.
+        count: Number of objects, each a 40th to a 15th of the side.
+    """
+    rng = random.Random(seed)
+    image = background(rng, side, side)
+    canvas = _Canvas(image)
+    canvas.least_visible = 1.0
+    while len(canvas.placed) < count:
+        canvas.add_object(rng, side // 40, side // 15)
+    return Scene(seed, image, canvas.objects(), ())
 
 
 def outline(shape: str, thickness: float = 1 / 3) -> list[tuple[float, float]]:
@@ -155,7 +162,7 @@ def outline(shape: str, thickness: float = 1 / 3) -> list[tuple[float, float]]:
         thickness: Width of the bars of a cross, as a part of its side.
     """
     if shape == "ellipse":
-        turns = [2 * math.pi * k / 40 for k in range(40)]
+        turns = [2 * math.pi * k / 48 for k in range(48)]
         return [(0.5 + 0.5 * math.cos(t), 0.5 + 0.5 * math.sin(t)) for t in turns]
     if shape == "rectangle":
         return [(0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0)]
@@ -209,26 +216,35 @@ class _Canvas:
     def add_word(self, rng: random.Random) -> Word | None:
         """Print a word on the background; None where the place is taken by another word."""
         text = rng.choice(PRINTED_WORDS)
-        font = ImageFont.load_default(max(16, round(self.image.height * rng.uniform(0.09, 0.15))))
+        # large enough to read once the picture is squashed to the model's square
+        side = max(self.image.height, 0.75 * self.image.width)
+        font = ImageFont.load_default(round(side * rng.uniform(0.11, 0.16)))
         left, top, right, bottom = (round(v) for v in font.getbbox(text))
         width, height = right - left, bottom - top
         if width >= self.image.width:
             return None
         x = rng.randint(0, self.image.width - width)
         y = rng.randint(0, self.image.height - height)
-        ink = rng.choice(((24, 24, 24), (235, 235, 235)))
         if self.owner[max(0, y - 4) : y + height + 4, max(0, x - 4) : x + width + 4].any():
             return None
         self.owner[y : y + height, x : x + width] = self._WORD
+        behind = np.asarray(self.image.crop((x, y, x + width, y + height))).mean()
+        ink = (235, 235, 235) if behind < 128 else (24, 24, 24)
         ImageDraw.Draw(self.image).text((x - left, y - top), text, font=font, fill=ink)
         x1, y1, x2, y2 = float(x), float(y), float(x + width), float(y + height)
         return Word(text, (x1, y1, x2, y1, x2, y2, x1, y2))
 
-    def add_object(self, rng: random.Random) -> None:
-        """Try to add one object at a random place; leaves the canvas alone where it won't fit."""
+    def add_object(
+        self, rng: random.Random, least: int | None = None, most: int | None = None
+    ) -> None:
+        """Try to add one object at a random place; leaves the canvas alone where it won't fit.
+
+        Its sides are between `least` and `most` pixels; as the model's input needs them by default.
+        """
         picture_width, picture_height = self.image.size
-        least_w, least_h = math.ceil(picture_width * MIN_SIDE), math.ceil(picture_height * MIN_SIDE)
-        most = math.floor(min(picture_width, picture_height) * MAX_SIDE)
+        least_w = least or math.ceil(picture_width * MIN_SIDE)
+        least_h = least or math.ceil(picture_height * MIN_SIDE)
+        most = most or math.floor(min(picture_width, picture_height) * MAX_SIDE)
         size = math.exp(rng.uniform(math.log(max(least_w, least_h)), math.log(most)))
         stretch = math.exp(rng.uniform(-0.5, 0.5) * math.log(MAX_ASPECT))
         # One pixel more than the limit: the painted extents may round to one less.

@@ -8,29 +8,21 @@ any text, only less shortly than a large vocabulary would.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 
-from . import COLOURS, SHAPES, targets
+from .. import tasks
+from . import COLOURS, MAX_OBJECTS, SHAPES, captions
 from .scenes import PRINTED_WORDS
+from .truth import Target
 
 BOS, PAD, EOS, UNK = "<s>", "<pad>", "</s>", "<unk>"
 BOS_ID, PAD_ID, EOS_ID, UNK_ID = range(4)
 IMAGE_TOKEN = "<image>"
 
-TASK_TOKENS: tuple[str, ...] = (
-    *("<od>", "</od>", "<ocr>", "</ocr>"),
-    *(f"<loc_{bin_}>" for bin_ in range(targets.LOCATION_BINS)),
-    *("<cap>", "</cap>", "<ncap>", "</ncap>", "<dcap>", "</dcap>", "<grounding>", "</grounding>"),
-    *("<seg>", "</seg>", "<sep>", "<region_cap>", "</region_cap>"),
-    # The original's spelling, kept: fine-tuned checkpoints carry it too.
-    *("<region_to_desciption>", "</region_to_desciption>", "<proposal>", "</proposal>"),
-    *("<poly>", "</poly>", "<and>"),
-)
-
 _VOCABULARY = 768
-_NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight")
 
 
 def build() -> Tokenizer:
@@ -57,7 +49,7 @@ def build() -> Tokenizer:
         pair=f"{BOS} $A {EOS} {EOS} $B {EOS}",
         special_tokens=[(BOS, BOS_ID), (EOS, EOS_ID)],
     )
-    tokenizer.add_special_tokens([AddedToken(t, normalized=False) for t in TASK_TOKENS])
+    tokenizer.add_special_tokens([AddedToken(t, normalized=False) for t in tasks.SPECIAL_TOKENS])
     tokenizer.add_special_tokens([AddedToken(IMAGE_TOKEN, normalized=False)])
     return tokenizer
 
@@ -76,22 +68,17 @@ def first_location_id(tokenizer: Tokenizer) -> int:
 
 def corpus() -> Iterator[str]:
     """The text that decides which words get a token of their own."""
-    prompts = (
-        targets.DETECTION_PROMPT,
-        targets.OPEN_VOCABULARY_PROMPT,
-        targets.GROUNDING_PROMPT,
-        *targets.OTHER_PROMPTS,
-    )
     for colour in COLOURS:
         for shape in SHAPES:
             phrase = f"{colour} {shape}"
             # A word in front, after a space and in the plural is three different words to BPE.
             yield from (phrase, f" {phrase}", shape, f" {shape}", f"{phrase}s", f"{shape}s")
-            yield f"a {phrase}, an {shape} and a {phrase}"
-            yield f"There are {colour} objects: a {phrase} above a {phrase} on the left."
-            yield from (prompt.replace("{}", phrase) for prompt in prompts)
-    for number in _NUMBERS:
-        yield from (f"{number} objects", f"There are {number} objects in the image", f" {number} ")
-    yield from ("an empty picture", "There is nothing in the picture.", "the text reads") * 2
+            yield from (task.prompt.replace("{input}", phrase) for task in tasks.TASKS)
+            for count in range(MAX_OBJECTS + 1):
+                for x, y, side in itertools.product((0, 400, 800), (0, 400, 800), (100, 199)):
+                    target = Target(shape, colour, (x, y, x + side, y + side))
+                    yield captions.caption([target] * count)
+                    yield captions.detailed_caption([target] * count)
+                    yield captions.more_detailed_caption([target] * count)
     for word in PRINTED_WORDS:
-        yield from (word, f" {word}", word, f" {word}")
+        yield from (word, f" {word}") * 2

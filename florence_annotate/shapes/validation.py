@@ -7,6 +7,7 @@ pycocotools. The figures that count are measured through the whole program with 
 from __future__ import annotations
 
 import math
+import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,11 +17,14 @@ import torch
 from torch import Tensor
 
 from ..errors import UsageError
-from . import COLOURS, FIRST_HELD_OUT_SEED, SHAPES
-from .corpus import scene_targets, squash
+from ..tasks import LOCATION_BINS
+from . import FIRST_HELD_OUT_SEED, SHAPES
+from .corpus import squash
+from .exchanges import PHRASES, Exchange, detection, open_vocabulary
+from .lessons import LESSONS
 from .scenes import paint
 from .score import Scored, average_precision
-from .targets import DETECTION_PROMPT, LOCATION_BINS, OPEN_VOCABULARY_PROMPT, Target
+from .truth import Truth, truth_of
 
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
@@ -32,7 +36,7 @@ class Parts:
 
     model: Any
     tokenizer: Any  # tokenizers.Tokenizer
-    max_answer_tokens: int = 96
+    max_answer_tokens: int = 256
 
 
 def normalise(pixels: Tensor) -> Tensor:
@@ -44,7 +48,7 @@ def normalise(pixels: Tensor) -> Tensor:
 def validate(
     parts: Parts, first_seed: int, count: int, *, phrases: bool = False
 ) -> dict[str, float]:
-    """AP on held-out scenes.
+    """How good the answers are about held-out scenes.
 
     Args:
         parts: The model.
@@ -53,7 +57,8 @@ def validate(
         phrases: Also ask each scene for each colour and shape.
 
     Returns:
-        ``od_ap50``, ``od_ap``, and with ``phrases`` also ``ovd_ap50``, ``ovd_ap``.
+        ``od_ap50``, ``od_ap``, and with ``phrases`` also ``ovd_ap50``, ``ovd_ap``; for each task
+        the part of its answers that is right (see :func:`_is_right`).
 
     Raises:
         UsageError: If the seeds are those of training scenes.
@@ -61,39 +66,62 @@ def validate(
     if first_seed < FIRST_HELD_OUT_SEED:
         raise UsageError(f"seed {first_seed} is for training; use {FIRST_HELD_OUT_SEED} or more")
     scenes = [paint(seed) for seed in range(first_seed, first_seed + count)]
-    truths = [scene_targets(scene) for scene in scenes]
+    truths = [truth_of(scene) for scene in scenes]
     pixels = torch.from_numpy(np.stack([squash(scene.image) for scene in scenes]))
     features = torch.cat(
         [encode_images(parts, pixels[start : start + 64]) for start in range(0, count, 64)]
     )
-    asked = [(index, DETECTION_PROMPT) for index in range(count)]
+    asked = [(index, detection(truth).prompt) for index, truth in enumerate(truths)]
     found = _ask(parts, features, asked)
-    result = _figures("od", SHAPES, truths, found, by_colour=False)
+    result = _figures("od", SHAPES, truths, found)
     if phrases:
-        pairs = [f"{colour} {shape}" for colour in COLOURS for shape in SHAPES]
-        asked = [(i, OPEN_VOCABULARY_PROMPT.format(p)) for p in pairs for i in range(count)]
+        asked = [(i, open_vocabulary(p, t).prompt) for p in PHRASES for i, t in enumerate(truths)]
         found = _ask(parts, features, asked)
-        result |= _figures("ovd", pairs, truths, found, by_colour=True)
+        result |= _figures("ovd", PHRASES, truths, found)
+    rng = random.Random(first_seed)
+    for task, lesson in LESSONS.items():
+        fitting = [i for i, t in enumerate(truths) if t.objects or not lesson.needs_object]
+        if lesson.is_reading:
+            fitting = [i for i in fitting if truths[i].words]
+        if not fitting:
+            continue
+        exchanges = [lesson.ask(rng, truths[index]) for index in fitting]
+        answers = greedy(parts, features[fitting], [each.prompt for each in exchanges])
+        right = [
+            _is_right(parts, each, tokens)
+            for each, (tokens, _) in zip(exchanges, answers, strict=True)
+        ]
+        result[task] = sum(right) / len(right)
     return result
 
 
+def _is_right(parts: Parts, exchange: Exchange, tokens: list[int]) -> bool:
+    """Whether the text is the right one and no location is off by over a fortieth of a side."""
+    true = parts.tokenizer.encode(exchange.answer).ids[1:]
+    if len(true) != len(tokens):
+        return False
+    first = int(parts.tokenizer.token_to_id("<loc_0>"))
+
+    def is_close(a: int, b: int) -> bool:
+        are_locations = all(first <= token < first + LOCATION_BINS for token in (a, b))
+        return a == b or (are_locations and abs(a - b) <= LOCATION_BINS // 40)
+
+    return all(map(is_close, true, tokens))
+
+
 def _figures(
-    name: str,
-    categories: Sequence[str],
-    truths: list[list[Target]],
-    found: list[Scored],
-    by_colour: bool,
+    name: str, categories: Sequence[str], truths: list[Truth], found: list[Scored]
 ) -> dict[str, float]:
     scale = 1000 / LOCATION_BINS
     true = [
         Scored(
             index,
-            f"{t.colour} {t.shape}" if by_colour else t.shape,
-            tuple((b + 0.5) * scale for b in t.bins),  # type: ignore[arg-type]
+            target.phrase if target.phrase in categories else target.shape,
+            tuple((b + 0.5) * scale for b in target.bins),  # type: ignore[arg-type]
             1.0,
         )
-        for index, targets in enumerate(truths)
-        for t in targets
+        for index, truth in enumerate(truths)
+        for target in truth.objects
     ]
     ap50, ap = average_precision(categories, range(len(truths)), true, found)
     return {f"{name}_ap50": ap50, f"{name}_ap": ap, f"{name}_found": len(found) / len(true)}

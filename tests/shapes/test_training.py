@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from pathlib import Path
 
@@ -11,8 +12,18 @@ from safetensors.torch import load_file
 from tokenizers import Tokenizer
 from transformers import Florence2ForConditionalGeneration, Florence2Processor
 
+from florence_annotate import tasks
 from florence_annotate.errors import FlorenceAnnotateError
-from florence_annotate.shapes import CHECKPOINT, INPUT_SIZE, SHAPES, corpus, targets, tokenizer
+from florence_annotate.shapes import (
+    CHECKPOINT,
+    INPUT_SIZE,
+    SHAPES,
+    captions,
+    corpus,
+    exchanges,
+    lessons,
+    tokenizer,
+)
 from florence_annotate.shapes.cells import CellHead
 from florence_annotate.shapes.growth import begin_with
 from florence_annotate.shapes.initialisation import (
@@ -23,13 +34,15 @@ from florence_annotate.shapes.initialisation import (
 )
 from florence_annotate.shapes.learning import Batch, Options, Run
 from florence_annotate.shapes.scenes import paint
-from florence_annotate.shapes.targets import Target
 from florence_annotate.shapes.train import build_config, main, new_run
+from florence_annotate.shapes.truth import PrintedWord, Target, Truth, mirrored, to_bin, truth_of
 from florence_annotate.shapes.validation import normalise
 
-STAR = Target("star", "red", (10, 20, 30, 40))
-CROSS = Target("cross", "blue", (500, 0, 600, 999))
-OTHER_STAR = Target("star", "green", (5, 500, 90, 600))
+STAR = Target("star", "red", (10, 20, 30, 40), (20, 20, 30, 40, 10, 40))
+CROSS = Target("cross", "blue", (500, 0, 600, 999), (550, 0, 600, 999, 500, 999))
+OTHER_STAR = Target("star", "green", (5, 500, 90, 600), (45, 500, 90, 600, 5, 600))
+EXIT = PrintedWord("EXIT", (100, 200, 300, 260))
+SCENE = Truth((CROSS, STAR, OTHER_STAR), (EXIT,))
 
 
 def boxes(*values: int) -> str:
@@ -52,25 +65,28 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 class TestAnswers:
     def test_detection_names_each_shape_once_with_boxes_from_left_to_right(self) -> None:
-        exchange = targets.detection([CROSS, STAR, OTHER_STAR])
+        exchange = exchanges.detection(SCENE)
         assert exchange.prompt == "Locate the objects with category name in the image."
         assert exchange.answer == (
             f"star{boxes(5, 500, 90, 600, 10, 20, 30, 40)}cross{boxes(500, 0, 600, 999)}"
         )
 
     def test_nothing_there_is_the_empty_answer(self) -> None:
-        assert targets.detection([]).answer == ""
-        assert targets.open_vocabulary("blue star", [STAR, CROSS]).answer == ""
+        assert exchanges.detection(Truth()).answer == ""
+        assert exchanges.open_vocabulary("blue star", SCENE).answer == ""
+        assert exchanges.segmentation("blue star", SCENE).answer == ""
+        assert exchanges.ocr(Truth()).answer == exchanges.ocr_regions(Truth()).answer == ""
 
     def test_a_phrase_may_leave_the_colour_out(self) -> None:
-        exchange = targets.open_vocabulary("red star", [STAR, OTHER_STAR])
+        exchange = exchanges.open_vocabulary("red star", SCENE)
         assert exchange.prompt == "Locate red star in the image."
         assert exchange.answer == "red star" + boxes(10, 20, 30, 40)
-        exchange = targets.open_vocabulary("star", [STAR, OTHER_STAR])
+        exchange = exchanges.open_vocabulary("star", SCENE)
         assert exchange.answer == "star" + boxes(5, 500, 90, 600, 10, 20, 30, 40)
 
     def test_grounding_keeps_the_order_of_the_prompt(self) -> None:
-        exchange = targets.grounding(["blue cross", "white ellipse", "red star"], [STAR, CROSS])
+        phrases = ["blue cross", "white ellipse", "red star"]
+        exchange = exchanges.grounding("<and>".join(phrases), phrases, SCENE)
         assert exchange.prompt == (
             "Locate the phrases in the caption: blue cross<and>white ellipse<and>red star"
         )
@@ -78,23 +94,90 @@ class TestAnswers:
             f"blue cross{boxes(500, 0, 600, 999)}red star{boxes(10, 20, 30, 40)}"
         )
 
+    def test_outlines_are_bracketed_only_where_there_are_several(self) -> None:
+        alone = exchanges.segmentation("red star", SCENE)
+        assert alone.prompt == "Locate red star in the image with mask"
+        assert alone.answer == boxes(20, 20, 30, 40, 10, 40)
+        both = exchanges.segmentation("star", SCENE).answer
+        assert both.startswith(f"<poly>{boxes(45, 500, 90, 600, 5, 600)}</poly><poly>")
+
+    def test_words_have_four_corners(self) -> None:
+        answer = exchanges.ocr_regions(SCENE).answer
+        assert answer == "EXIT" + boxes(100, 200, 300, 200, 300, 260, 100, 260)
+        assert exchanges.ocr(SCENE).answer == "EXIT"
+
+    def test_regions_are_in_the_prompt(self) -> None:
+        exchange = exchanges.region_to_description((1, 2, 3, 4), STAR)
+        assert exchange.prompt == f"What does the region {boxes(1, 2, 3, 4)} describe?"
+        assert exchange.answer == "red star"
+        assert exchanges.region_to_ocr((1, 2, 3, 4), None).answer == ""
+
     @pytest.mark.parametrize(
         ("coordinate", "bin_"), [(0.0, 0), (33.6, 52), (639.99, 999), (640.0, 999)]
     )
     def test_bins(self, coordinate: float, bin_: int) -> None:
-        assert targets.to_bin(coordinate, 640) == bin_
+        assert to_bin(coordinate, 640) == bin_
+
+
+class TestCaptions:
+    def test_objects_are_named_from_left_to_right(self) -> None:
+        assert captions.caption(SCENE.objects) == "a green star, a red star and a blue cross"
+        assert captions.caption([]) == "an empty picture"
+
+    def test_longer_ones_tell_number_place_and_size(self) -> None:
+        assert captions.detailed_caption([STAR, CROSS]) == (
+            "The image shows two objects: a red star at the top left and a blue cross at the "
+            "centre."
+        )
+        assert captions.more_detailed_caption([CROSS]) == (
+            "The image shows one object. A large blue cross is at the centre."
+        )
+        assert captions.detailed_caption([]) == "The image shows no objects."
+
+
+class TestLessons:
+    def test_every_task_is_asked_as_often_as_its_rate_says(self) -> None:
+        rng = random.Random(0)
+        asked = [e for _ in range(400) for e in lessons.questions(rng, SCENE, is_legible=True)]
+        for task in tasks.TASKS:
+            begin = task.prompt.partition("{input}")[0]
+            others = [t.prompt for t in tasks.TASKS if t.prompt.startswith(begin) and t != task]
+            if not others:
+                count = sum(e.prompt.startswith(begin) for e in asked)
+                assert count == pytest.approx(400 * lessons.LESSONS[task.name].rate, rel=0.35)
+
+    def test_nobody_reads_in_a_mirror(self) -> None:
+        rng = random.Random(0)
+        asked = [e for _ in range(200) for e in lessons.questions(rng, SCENE, is_legible=False)]
+        assert not any("text" in exchange.prompt for exchange in asked)
 
     def test_over_half_of_the_phrases_asked_for_are_absent(self) -> None:
         rng = random.Random(0)
-        asked = [
-            exchange
-            for _ in range(500)
-            for exchange in targets.questions(rng, [STAR, CROSS, OTHER_STAR])[1:3]
-        ]
+        asked = [lessons.LESSONS["open-vocabulary"].ask(rng, SCENE) for _ in range(1000)]
         absent = [exchange for exchange in asked if not exchange.answer]
         assert 0.5 < len(absent) / len(asked) < 0.75
         # Many of them are hard: a colour that is there with another shape that is there.
         assert sum("green cross" in exchange.prompt for exchange in absent) > 20
+
+
+class TestTruth:
+    def test_outlines_begin_at_the_top_and_keep_to_the_box(self) -> None:
+        for seed in range(30):
+            for target in truth_of(paint(seed)).objects:
+                xs, ys = target.polygon[0::2], target.polygon[1::2]
+                assert ys[0] == min(ys) and 3 <= len(xs) <= 12
+                box = (min(xs), min(ys), max(xs), max(ys))
+                assert all(abs(a - b) <= 12 for a, b in zip(box, target.bins, strict=True))
+
+    def test_mirrored_twice_is_as_it_was(self) -> None:
+        for seed in range(20):
+            truth = truth_of(paint(seed))
+            once = mirrored(truth)
+            assert mirrored(once).objects == truth.objects
+            assert once.words == ()
+            for plain, flipped in zip(truth.objects, once.objects, strict=True):
+                x1, y1, x2, y2 = plain.bins
+                assert flipped.bins == (999 - x2, y1, 999 - x1, y2)
 
 
 class TestTokenizer:
@@ -130,7 +213,7 @@ class TestCorpus:
         for row, seed in enumerate(range(40, 43)):
             scene = paint(seed)
             assert (kept.pixels[row] == corpus.squash(scene.image)).all()
-            assert kept.targets(row) == corpus.scene_targets(scene)
+            assert kept.truth(row) == truth_of(scene)
 
     def test_a_second_call_paints_nothing(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -139,12 +222,6 @@ class TestCorpus:
         monkeypatch.setattr(corpus, "paint", None)
         second = corpus.prepare(tmp_path, first_seed=0, count=2, processes=1)
         assert (first.pixels == second.pixels).all()
-
-    def test_mirrored_boxes(self, tmp_path: Path) -> None:
-        kept = corpus.prepare(tmp_path, first_seed=3, count=1, processes=1)
-        for plain, mirrored in zip(kept.targets(0), kept.targets(0, mirrored=True), strict=True):
-            x1, y1, x2, y2 = plain.bins
-            assert mirrored.bins == (999 - x2, y1, 999 - x1, y2)
 
     @pytest.mark.parametrize(
         ("first_seed", "count"), [(1_000_000, 1), (999_999, 2), (2_000_000, 10), (-1, 5)]
@@ -185,8 +262,17 @@ class TestCells:
     def test_pictures_with_and_without_objects(self) -> None:
         head = CellHead(128, 8)
         tokens = torch.zeros(2, 65, 128)
-        assert head.loss(tokens, [[STAR, CROSS], []]).item() > 0
-        assert torch.isfinite(head.loss(tokens, [[], []]))
+        assert head.loss(tokens, [SCENE, Truth()], [True, True]).item() > 0
+        assert torch.isfinite(head.loss(tokens, [Truth(), Truth()], [True, True]))
+
+    def test_words_that_cannot_be_read_teach_nothing(self) -> None:
+        head = CellHead(128, 8)
+        only_words = [Truth(words=(EXIT,))]
+        legible, mirrored_one = (
+            head.loss(torch.zeros(1, 65, 128), only_words, [can_be_read]).item()
+            for can_be_read in (True, False)
+        )
+        assert legible > mirrored_one
 
 
 class TestGrowth:
@@ -203,18 +289,34 @@ class TestGrowth:
 
     def test_a_checkpoint_is_begun_with_as_it_is(self, words: Tokenizer) -> None:
         model = self.small(words)
-        begin_with(model, CHECKPOINT)
+        begin_with(model, CHECKPOINT, words)
         trained = load_file(CHECKPOINT / "model.safetensors")
         for name, parameter in model.named_parameters():
             assert torch.equal(parameter, trained[name].float())
+
+    def test_tokens_keep_their_vectors_in_another_vocabulary(
+        self, words: Tokenizer, tmp_path: Path
+    ) -> None:
+        small = self.small(words)
+        small.save_pretrained(tmp_path)
+        described = json.loads(words.to_str())
+        described["model"]["vocab"] |= {"star": words.token_to_id("cross")}
+        described["model"]["vocab"] |= {"cross": words.token_to_id("star")}
+        (tmp_path / "tokenizer.json").write_text(json.dumps(described))
+        grown = self.small(words)
+        begin_with(grown, tmp_path, words)
+        star, cross = (words.token_to_id(shape) for shape in ("star", "cross"))
+        old, new = (m.get_input_embeddings().weight for m in (small, grown))
+        assert torch.equal(new[star], old[cross]) and torch.equal(new[cross], old[star])
 
     def test_new_layers_pass_on_nearly_what_they_get(
         self, words: Tokenizer, tmp_path: Path
     ) -> None:
         small = self.small(words, encoder_layers=2, decoder_layers=1)
         small.save_pretrained(tmp_path)
+        words.save(str(tmp_path / "tokenizer.json"))
         grown = self.small(words)
-        begin_with(grown, tmp_path)
+        begin_with(grown, tmp_path, words)
         pixels = torch.randn(1, 3, INPUT_SIZE, INPUT_SIZE)
         prompt = torch.tensor([[*[words.token_to_id("<image>")] * 65, 0, 50, 60, 2]])
         question = {"input_ids": prompt, "decoder_input_ids": torch.tensor([[2, 0, 300]])}
@@ -227,8 +329,9 @@ class TestGrowth:
     ) -> None:
         small = self.small(words, stride=4)
         small.save_pretrained(tmp_path)
+        words.save(str(tmp_path / "tokenizer.json"))
         grown = self.small(words)
-        begin_with(grown, tmp_path)
+        begin_with(grown, tmp_path, words)
         old, new = (m.model.language_model.encoder.embed_positions.weight for m in (small, grown))
         first = 3  # two unused rows, then the pooled token
         corners = [0, 5, 30, 35], [0, 7, 56, 63]
@@ -278,7 +381,9 @@ class TestTraining:
 def one_question(*pictures: list[Target]) -> Batch:
     """Black pictures that are said to show these objects, asked about once each."""
     pixels = torch.zeros(len(pictures), INPUT_SIZE, INPUT_SIZE, 3, dtype=torch.uint8)
-    return Batch(pixels, list(pictures), [[targets.detection(objects)] for objects in pictures])
+    truths = [Truth(tuple(objects)) for objects in pictures]
+    asked = [(row, exchanges.detection(truth)) for row, truth in enumerate(truths)]
+    return Batch(pixels, truths, [True] * len(pictures), asked)
 
 
 def folder_options(folder: Path) -> Options:
