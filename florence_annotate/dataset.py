@@ -177,7 +177,9 @@ class Dataset:
                 "--presence needs a second kind of question about each class, and this job asked "
                 "none: annotate with --recipe verify in another output (-o)"
             )
-        self._policy = Policy(find, prompted, settings.min_score, settings.nms, settings.min_area)
+        self._policy = Policy(
+            find, prompted, settings.min_score, settings.nms, settings.min_area, settings.presence
+        )
 
     def _classes(
         self, classes: ClassList | None

@@ -245,6 +245,23 @@ class TestRecipes:
             kept = [instance["box"] for instance in other["instances"]]
             assert all(instance["box"] in kept for instance in one["instances"])
 
+    def test_classes_that_nothing_else_confirms_are_left_out(
+        self, scenes: Path, tmp_path: Path
+    ) -> None:
+        out = tmp_path / "out"
+        classes = ["--classes", "star,cross,ellipse", "--strategy", "open-vocabulary"]
+        assert annotate(scenes, out, "--recipe", "verify", *classes, *FEW).code == 0
+        confirmed = sum(len(row["instances"]) for row in rows(out))
+        with sqlite3.connect(out / "job.db") as connection:
+            connection.execute("DELETE FROM answers WHERE task != '<OPEN_VOCABULARY_DETECTION>'")
+        connection.close()
+        assert command("export", out).code == 0
+        assert [row["instances"] for row in rows(out)] == [[]] * 4
+        reasons = [one["reason"] for row in rows(out) for one in row["dropped"]]
+        assert reasons.count("absent") >= confirmed > 0
+        assert command("export", out, "--no-presence").code == 0
+        assert sum(len(row["instances"]) for row in rows(out)) >= confirmed
+
     def test_presence_needs_second_questions(self, dataset: Path) -> None:
         refused = command("export", dataset, "--presence")
         assert refused.code == 2 and "--recipe verify" in refused.err
