@@ -161,7 +161,7 @@ def test_normalised_pixels_are_the_processors(model: Florence, pictures: list[Pi
     from transformers import Florence2Processor
 
     processor = Florence2Processor.from_pretrained(CHECKPOINT)
-    square = Image.fromarray(np.ascontiguousarray(pictures[0].pixels.transpose(1, 2, 0)))
+    square = Image.fromarray(np.ascontiguousarray(pictures[0].pixels[0].transpose(1, 2, 0)))
     expected = processor(text="<OD>", images=square, return_tensors="pt")["pixel_values"]
     with torch.inference_mode():
         features = model.network.get_image_features(expected).pooler_output

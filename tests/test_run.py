@@ -266,7 +266,7 @@ def test_failed_pictures_are_tried_again_only_when_asked(scenes: Path, tmp_path:
         (("in", "--classes", ""), 2, "empty name"),
         (("in", "--classes", "a,a"), 2, "twice"),
         (("in", "--classes-file", "nowhere"), 2, "can't read the class file"),
-        (("in", "--format", "voc"), 2, "no format 'voc'"),
+        (("in", "--format", "csv"), 2, "no format 'csv'"),
         (("in", "--format", ","), 2, "names no format"),
         (("in", "--task", "dance"), 2, "no task 'dance'"),
         (("in", "--config", "nothing"), 2, "no preset or file"),
