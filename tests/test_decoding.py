@@ -199,23 +199,13 @@ def questions_of_every_task() -> list[Question]:
     return [Question(task.token, texts[task.takes]) for task in tasks.TASKS]
 
 
-def score(network: Any, states: torch.Tensor, tokens: list[int]) -> float:
-    """What the search compares: the mean log-probability, here in float64."""
-    out = network.model.language_model.decoder(
-        input_ids=torch.tensor([tokens[:-1]]), encoder_hidden_states=states[None].double()
-    )
-    logs = network.lm_head(out.last_hidden_state)[0].log_softmax(-1)
-    chosen = logs[range(1, len(tokens) - 1), tokens[2:]]  # the first one is forced
-    return float(chosen.sum()) / (len(tokens) - 1)
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("beams", [1, 3])
 @pytest.mark.parametrize("question", questions_of_every_task(), ids=lambda q: q.task.strip("<>"))
 def test_tokens_are_those_of_generate_on_200_scenes(
     model: Florence, question: Question, beams: int
 ) -> None:
-    """All of them, but for an answer whose score ties with the reference's in float32."""
+    """All of them in float64; in float32 all but two at most, where two tokens or beams tie."""
     features = model.encode(views(paint_pictures(200, model.image_size)))
     prompt = model.vocabulary.prompt_ids(tasks.prompt(question))
     states, _ = model.read_prompts(features, [prompt] * 200)
@@ -223,11 +213,12 @@ def test_tokens_are_those_of_generate_on_200_scenes(
     found = decode(model.network, states, beams, 0, tokens=64, rows=50)
     others = [place for place in range(200) if found[place] != wanted[place]]
     assert len(others) <= 2
-    for place in others:
-        exact = copy.deepcopy(model.network).double()
-        ours, reference = (score(exact, states[place], row[place]) for row in (found, wanted))
-        # float32 knows a running sum of -80 to within 4e-6, and every step adds to that
-        assert ours == pytest.approx(reference, abs=1e-6)
+    if others:
+        # a mistake would still be one with more digits, a tie is none
+        exact, states = copy.deepcopy(model.network).double(), states[others].double()
+        assert decode(exact, states, beams, 0, tokens=64, rows=2) == generate(
+            exact, states, beams, 0, tokens=64
+        )
 
 
 def base_size_network() -> Any:
@@ -265,7 +256,7 @@ def base_size_network() -> Any:
 @pytest.mark.slow
 def test_tokens_are_those_of_generate_at_the_base_models_size() -> None:
     network = base_size_network()
-    pixels = torch.stack([torch.from_numpy(p.pixels) for p in paint_pictures(3, 768)])
+    pixels = torch.stack([torch.from_numpy(p.pixels[0]) for p in paint_pictures(3, 768)])
     mean, std = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
     scale = torch.tensor(std).view(3, 1, 1)
     normalised = (pixels / 255 - torch.tensor(mean).view(3, 1, 1)) / scale
