@@ -56,10 +56,11 @@ def annotate(
     """Annotate pictures in batches, in their order, without writing anything.
 
     Yields an `AnnotatedImage` a picture, with boxes in pixels of the upright picture, or a
-    `Failure` for one that can't be read. `task`, `recipe` and `text` are those of the command;
-    `texts` and `regions` (boxes in pixels) hold one entry a picture, in the same order. With
-    `classes` None the class ids are those of the checkpoint's labels in the order in which they
-    first appear. Raises UsageError, CheckpointError and DeviceError before the first picture.
+    `Failure` for one that can't be read. `task`, `recipe`, `text`, `tiles` and `overlap` are those
+    of the command; `texts` and `regions` (boxes in pixels) hold one entry a picture, in the same
+    order. With `classes` None the class ids are those of the checkpoint's labels in the order in
+    which they first appear. Raises UsageError, CheckpointError and DeviceError before the first
+    picture.
     """
     if isinstance(pictures, str | bytes | os.PathLike) or isinstance(classes, str):
         raise UsageError("annotate takes lists: annotate([picture, …], classes=[name, …])")
@@ -85,7 +86,6 @@ def annotate(
             "nms": nms,
         }
     )
-    checkpoint = checkpoints.find(model, revision, adapter=adapter)
     places: dict[int, int] = {}
     request = replace(
         spec.request(),
@@ -94,6 +94,8 @@ def annotate(
         if regions is None
         else lambda ref: [Region(box) for box in regions[places[id(ref)]]],
     )
+    planning.plan(request, ())  # what contradicts itself is found before a checkpoint is fetched
+    checkpoint = checkpoints.find(model, revision, adapter=adapter)
     plan = planning.plan(request, checkpoint.known_labels)
     generation = Generation(
         min(512, checkpoint.max_new_tokens), checkpoint.num_beams, checkpoint.no_repeat_ngram, True
@@ -152,7 +154,7 @@ def _annotate(
 
     def load_batches() -> Iterator[list[Loaded]]:
         numbered = enumerate(pictures)
-        while batch := list(islice(numbered, options.batch_size)):
+        while batch := list(islice(numbered, options.pictures_at_once)):
             loaded = [_load(pictorial, place, options) for place, pictorial in batch]
             order.extend(item.ref for item in loaded)
             for item, (place, _) in zip(loaded, batch, strict=True):

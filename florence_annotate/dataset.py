@@ -172,11 +172,8 @@ class Dataset:
                     "classes in another output (-o)"
                 )
             prompted = planning.asked_by_prompt(questions, settings.classes)
-        if settings.presence and not planning.are_verified(questions):
-            raise UsageError(
-                "--presence needs a second kind of question about each class, and this job asked "
-                "none: annotate with --recipe verify in another output (-o)"
-            )
+        if settings.presence:
+            planning.refuse_unverified(questions)
         self._policy = Policy(
             find, prompted, settings.min_score, settings.nms, settings.min_area, settings.presence
         )

@@ -4,7 +4,7 @@ import csv
 import hashlib
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Generic, TypeVar
@@ -40,21 +40,39 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True, slots=True)
 class ByName(Generic[Value]):
-    """Values by the names of pictures: a key, or the end of one where no other ends so."""
+    """Values by the names of pictures: the whole key, or the longest end of it that is named."""
 
     values: Mapping[str, Value]
     none: Value
+    source: Path
     has_suffixes: bool = True
     """The names have the endings of the pictures."""
 
     def __call__(self, ref: ImageRef) -> Value:
+        name = self._name(ref)
+        return self.none if name is None else self.values[name]
+
+    def _name(self, ref: ImageRef) -> str | None:
         path = PurePosixPath(ref.key)
         parts = (path if self.has_suffixes else path.with_suffix("")).parts
-        for start in range(len(parts)):
-            found = self.values.get("/".join(parts[start:]))
-            if found is not None:
-                return found
-        return self.none
+        ends = ("/".join(parts[start:]) for start in range(len(parts)))
+        return next((end for end in ends if end in self.values), None)
+
+    def refuse_misfit(self, refs: Iterable[ImageRef]) -> None:
+        """Raise UsageError where one name stands for two pictures, or no picture is named."""
+        keys: dict[str, str] = {}
+        for ref in refs:
+            name = self._name(ref)
+            if name is not None and keys.setdefault(name, ref.key) != ref.key:
+                raise UsageError(
+                    f"{self.source} has one entry, {name!r}, for {keys[name]} and {ref.key}: name "
+                    "each with its folder"
+                )
+        if not keys:
+            raise UsageError(
+                f"none of the pictures is named in {self.source}: its names are such as "
+                f"{next(iter(self.values), '')!r}"
+            )
 
 
 def sidecar_text(ref: ImageRef) -> str | None:
@@ -84,15 +102,15 @@ def read_texts(file: Path) -> ByName[str | None]:
         name = (row["image"] or "").strip()
         if texts.setdefault(name, (row["text"] or "").strip()) != (row["text"] or "").strip():
             raise UsageError(f"{file} has two texts for {name!r}: keep one of them")
-    return ByName(texts, None)
+    return ByName(texts, None, file)
 
 
 def read_regions(source: Path) -> ByName[Sequence[Region]]:
     """The boxes of a COCO file, or of a folder of YOLO labels. Raises UsageError."""
     try:
         if source.is_dir():
-            return ByName(_read_yolo(source), (), has_suffixes=False)
-        return ByName(_read_coco(json.loads(source.read_text("utf-8"))), ())
+            return ByName(_read_yolo(source), (), source, has_suffixes=False)
+        return ByName(_read_coco(json.loads(source.read_text("utf-8"))), (), source)
     except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError) as error:
         raise UsageError(
             f"can't read the regions in {source} ({type(error).__name__}: {error}): give a COCO "
@@ -137,9 +155,11 @@ def digest(source: str | None) -> str | None:
     if source is None or source == SIDECAR:
         return None
     path = Path(source)
-    files = sorted(path.rglob("*.txt")) if path.is_dir() else [path]
+    files = [path]
+    if path.is_dir():
+        files = [path / "data.yaml", *sorted((path / "labels").rglob("*.txt"))]
     total = hashlib.sha256()
     for file in files:
-        total.update(f"{file.name}\0".encode())
+        total.update(f"{file.relative_to(path)}\0".encode())
         total.update(file.read_bytes())
     return total.hexdigest()

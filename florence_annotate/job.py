@@ -78,11 +78,19 @@ class Job:
                 "--include and --exclude if you gave them"
                 + "".join(f"; skipped {s.name}: {s.reason}" for s in self.sources.skipped[:3])
             )
+        request = spec.request()
+        # what contradicts itself is found before a checkpoint is fetched
+        questions = planning.plan(request, ()).questions
+        self.formats = formats.settle(spec.formats, questions, spec.images)
+        if spec.presence:
+            planning.refuse_unverified(questions)
+        for given in (request.texts, request.regions):
+            if isinstance(given, inputs.ByName):
+                given.refuse_misfit(self.refs())
         self.checkpoint: Checkpoint = checkpoints.find(
             spec.model, spec.revision, adapter=spec.adapter
         )
-        self.plan: Plan = planning.plan(spec.request(), self.checkpoint.known_labels)
-        self.formats = formats.settle(spec.formats, self.plan.questions, spec.images)
+        self.plan: Plan = planning.plan(request, self.checkpoint.known_labels)
         self.generation = self._settle_generation()
 
     def refs(self) -> Iterator[ImageRef]:

@@ -35,6 +35,8 @@ def default_workers() -> int:
 
 @dataclass(frozen=True, slots=True)
 class LoadingOptions:
+    """How pictures are read."""
+
     image_size: int
     """Side of the model's square input, in pixels."""
     batch_size: int
@@ -44,6 +46,11 @@ class LoadingOptions:
     tiling: Tiling | None = None
     time_limit: float = 60.0
     """Seconds for a batch, before its pictures are taken one by one, and then for each alone."""
+
+    @property
+    def pictures_at_once(self) -> int:
+        """A picture in tiles is a batch of its own: many of them would take gigabytes."""
+        return 1 if self.tiling else self.batch_size
 
 
 Batch = tuple[int, list[ImageRef]]
@@ -87,8 +94,8 @@ def as_picture(ref: ImageRef, sha: str, image: Image.Image, options: LoadingOpti
 
 
 def load_batches(refs: Iterable[ImageRef], options: LoadingOptions) -> Iterator[list[Loaded]]:
-    """Batches of at most `batch_size`, in the order of the refs; each ref comes out once."""
-    batches = _Batches(iter(refs), options.batch_size)
+    """Batches of at most `pictures_at_once`, in the order of the refs; each ref comes out once."""
+    batches = _Batches(iter(refs), options.pictures_at_once)
     while True:
         with suppress(_LoaderDiedError):
             yield from _load(batches, options)
@@ -133,7 +140,7 @@ def _load(batches: _Batches, options: LoadingOptions, prefetch: int = 2) -> Iter
     # those ahead, and the one that came back: the loader hands out the next before it returns
     slots = options.workers * prefetch + 1
     views = 1 + MOST_TILES if options.tiling else 1
-    handover = Handover(slots, options.batch_size, views, options.image_size)
+    handover = Handover(slots, options.pictures_at_once, views, options.image_size)
     loader: DataLoader[int] = DataLoader(
         PictureDataset(options, handover),
         sampler=((place % slots, refs) for place, refs in enumerate(batches)),

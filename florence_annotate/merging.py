@@ -18,9 +18,10 @@ def merge(
 ) -> tuple[list[Instance], list[Dropped]]:
     """Instances with each thing once, and the others as dropped (`other-view`).
 
-    Boxes with one label that lie in each other by half are one thing (supervision's merging). What
-    a tile's inner edge cuts counts for less than what is seen whole, and a tile sees more finely
-    than the whole picture; where every view cuts it, the box is around all parts.
+    Boxes with one label, from one kind of question, that lie in each other by half are one thing
+    (supervision's merging). What a tile's inner edge cuts counts for less than what is seen whole,
+    and a tile sees more finely than the whole picture; where every view cuts it, the box is around
+    all parts.
     """
     import numpy as np
     from supervision import OverlapMetric
@@ -30,20 +31,18 @@ def merge(
     dropped: list[Dropped] = []
     if not instances:
         return kept, dropped
-    labels = list(dict.fromkeys(one.label for one in instances))
-    rows = [[*one.box, one.score, labels.index(one.label)] for one in instances]
+    # answers to other questions stay apart: one may be there to confirm another
+    kinds = list(dict.fromkeys((one.task, one.label) for one in instances))
+    rows = [[*one.box, one.score, kinds.index((one.task, one.label))] for one in instances]
     groups = box_non_max_merge(np.array(rows), _SAME, OverlapMetric.IOS)
     for group in sorted(map(sorted, groups)):
         members = [instances[place] for place in group]
         best = min(members, key=lambda one: _order(one, width, height))
+        others = [one for one in members if one is not best]
         if _is_cut(best, width, height):
             best = replace(best, box=_around([one.box for one in members]))
         kept.append(best)
-        dropped += [
-            Dropped(one.label, one.score, one.box, "other-view")
-            for one in members
-            if one.box != best.box
-        ]
+        dropped += [Dropped(one.label, one.score, one.box, "other-view") for one in others]
     coarse = [one for one in kept if one.view is None and _is_seen_as_another(one, kept)]
     dropped += [Dropped(one.label, one.score, one.box, "other-view") for one in coarse]
     return [one for one in kept if one not in coarse], dropped
@@ -52,7 +51,10 @@ def merge(
 def _is_seen_as_another(coarse: Instance, kept: Sequence[Instance]) -> bool:
     """Whether a tile, which sees more finely, calls the same thing by another name."""
     return any(
-        one.view is not None and one.label != coarse.label and iou(one.box, coarse.box) >= _SAME
+        one.view is not None
+        and one.task == coarse.task
+        and one.label != coarse.label
+        and iou(one.box, coarse.box) >= _SAME
         for one in kept
     )
 

@@ -246,10 +246,14 @@ def asked_by_prompt(questions: Collection[Question], classes: ClassList) -> froz
     return frozenset(i for i, spec in enumerate(classes.classes) if spec.question in texts)
 
 
-def are_verified(questions: Collection[Question]) -> bool:
-    """Whether a second kind of question is asked about classes that are asked by name."""
+def refuse_unverified(questions: Collection[Question]) -> None:
+    """Raise UsageError where no second kind of question is asked about classes asked by name."""
     asked = {question.task for question in questions}
-    return bool(asked & ASKED_BY_NAME) and MORE_DETAILED_CAPTION in asked
+    if not asked & ASKED_BY_NAME or MORE_DETAILED_CAPTION not in asked:
+        raise UsageError(
+            "--presence needs a second kind of question about each class, and this job asks none: "
+            "annotate with --recipe verify in another output (-o)"
+        )
 
 
 def never_asked(questions: Collection[Question], classes: ClassList) -> tuple[str, ...]:

@@ -113,7 +113,7 @@ def test_verify_asks_second_questions_in_groups() -> None:
     named = classes.parse_names(",".join(f"thing {number}" for number in range(8)))
     request = Request(DETECTION, Strategy.AUTO, named, RecipeName.VERIFY)
     plan = planning.plan(request, KNOWN)
-    assert planning.are_verified(plan.questions)
+    planning.refuse_unverified(plan.questions)
     grounded = [q.text or "" for q in plan.questions if q.task == GROUNDING]
     assert [text.count("<and>") + 1 for text in grounded] == [6, 2]
     assert len(plan.questions) == len(set(plan.questions)) == 8 + 2 + 2

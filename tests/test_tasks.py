@@ -169,6 +169,20 @@ class TestTexts:
             (asked,) = next(journal.records()).answers
         assert asked.question.text == "a star, a cross and an ellipse"
 
+    def test_a_name_that_two_pictures_have_is_refused(self, scenes: Path, tmp_path: Path) -> None:
+        picture = next(scenes.glob("*.jpg"))
+        for folder in ("in/a", "in/b"):
+            (tmp_path / folder).mkdir(parents=True)
+            (tmp_path / folder / "1.jpg").write_bytes(picture.read_bytes())
+        texts = tmp_path / "texts.csv"
+        options = ["--task", "grounding", "--texts", texts, "--format", "jsonl"]
+        for name, message in (("1.jpg", "a/1.jpg and b/1.jpg"), ("2.jpg", "none of the pictures")):
+            texts.write_text(f"image,text\n{name},a star\n")
+            result = annotate(tmp_path / "in", tmp_path / "out", *options)
+            assert result.code == 2 and message in " ".join(result.err.split())
+        texts.write_text("image,text\na/1.jpg,a star\nb/1.jpg,a cross\n")
+        assert annotate(tmp_path / "in", tmp_path / "out", *options).code == 0
+
     @pytest.mark.parametrize(
         "content", ["", "picture,text\na,b\n", "image,text\na.jpg,x\na.jpg,y\n"]
     )
@@ -284,6 +298,7 @@ class TestRecipes:
         (["--recipe", "caption-grounding", "--task", "ocr"], "begins with a caption"),
         (["--recipe", "verify"], "asked by name"),
         (["--recipe", "guess"], "instance-segmentation"),
+        (["--presence", "--recipe", "describe"], "--recipe verify"),
         (["--task", "caption", "--format", "yolo"], "would hold nothing"),
         (["--format", "yolo,yolo-obb"], "same files"),
     ],

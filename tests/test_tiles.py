@@ -1,5 +1,6 @@
 """Large pictures in tiles: how they are cut, and that each thing comes out once."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -87,6 +88,11 @@ class TestMerging:
         fine = self.seen((45.0, 10.0, 70.0, 30.0), RIGHT, 0.4)
         kept, dropped = merge([coarse, fine], 100, 100)
         assert kept == [fine] and [one.label for one in dropped] == ["b"]
+
+    def test_what_another_question_found_is_kept_to_confirm_it(self) -> None:
+        found = self.seen((45.0, 10.0, 55.0, 30.0), RIGHT)
+        confirming = replace(found, task="<CAPTION_TO_PHRASE_GROUNDING>")
+        assert merge([found, confirming], 100, 100) == ([found, confirming], [])
 
     def test_other_labels_and_places_stay(self) -> None:
         box = (45.0, 10.0, 55.0, 30.0)

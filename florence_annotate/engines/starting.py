@@ -43,8 +43,13 @@ def start(
     Raises CheckpointError, UsageError for a prompt that is too long, and DeviceError, also where
     the memory does not suffice.
     """
+    attention = resolve_attention(spec.attention, device, getattr(torch, dtype))
+    note(f"loading {checkpoint.name} on {device} in {dtype} …")
     try:
-        model = _load(spec, checkpoint, plan, generation, device, dtype, note)
+        model = Florence(checkpoint, device, getattr(torch, dtype), attention)
+        model.refuse_long_prompts(plan.samples)
+        if spec.canary and (told := canary.check(model, plan.samples, generation)):
+            note(told)
         batch_size = _settle_batch_size(spec, model, plan, generation, note)
     except (MemoryError, RuntimeError) as error:
         reason = say_out_of_memory(error)
@@ -59,24 +64,6 @@ def start(
         checkpoint.image_size, batch_size, workers, spec.max_pixels, tiling=spec.tiling
     )
     return Started(LocalEngine(annotator, options), lambda: memory_in_use(device))
-
-
-def _load(
-    spec: JobSpec,
-    checkpoint: Checkpoint,
-    plan: Plan,
-    generation: Generation,
-    device: torch.device,
-    dtype: str,
-    note: Callable[[str], None],
-) -> Florence:
-    attention = resolve_attention(spec.attention, device, getattr(torch, dtype))
-    note(f"loading {checkpoint.name} on {device} in {dtype} …")
-    model = Florence(checkpoint, device, getattr(torch, dtype), attention)
-    model.refuse_long_prompts(plan.samples)
-    if spec.canary and (told := canary.check(model, plan.samples, generation)):
-        note(told)
-    return model
 
 
 def _settle_batch_size(
