@@ -68,13 +68,14 @@ A recipe asks several questions about a picture that is encoded once.
 | instance-segmentation | boxes by any strategy, then the mask of each | boxes with masks |
 | describe | boxes by any strategy and a caption, then a description of each box | boxes with text |
 | caption-grounding | a caption (`--task` chooses which), then its phrases | boxes, no list |
-| verify | classes by name, then `<OD>`, a caption and grounding | classes that two questions know |
+| verify | classes by name, `<OD>`, dense captions, a caption | classes that two questions know |
 
 Follow-up questions are asked about at most 100 boxes a picture. What `verify` does: a prompt for
 one class always points somewhere, also where there is none of it. So a class that was asked by name
-stays on a picture only where `<OD>` says it too, a caption names it, or a grounding prompt puts it
-in the same place (intersection over union of 0.5). The rest is dropped as `absent`;
-`export --no-presence` brings it back. `--presence` is short for `--recipe verify`.
+stays on a picture only where `<OD>` says it too, or a caption names it: of the picture, or of a
+region of it (dense captions). A grounding prompt is no witness: it is given the names, and errs as
+a prompt for one class does. The rest is dropped as `absent`; `export --no-presence` brings it back.
+`--presence` is short for `--recipe verify`.
 
 ### A recipe of your own
 

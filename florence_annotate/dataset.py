@@ -103,8 +103,8 @@ class PolicySettings:
 def read_picture(record: Record, policy: Policy, class_names: tuple[str, ...]) -> AnnotatedImage:
     """One record under a policy."""
     said = reading.read(record)
-    evidence = presence.gather(said, policy.find) if policy.presence else None
-    kept, dropped = policy.apply(said.instances, record.width, record.height, evidence)
+    known = presence.known(said, policy.find) if policy.presence else None
+    kept, dropped = policy.apply(said.instances, record.width, record.height, known)
     return AnnotatedImage(
         record.ref,
         record.sha,

@@ -26,6 +26,7 @@ from florence_annotate.recipes import (
 )
 from florence_annotate.tasks import (
     CAPTION,
+    DENSE_CAPTIONS,
     GROUNDING,
     MORE_DETAILED_CAPTION,
     OD,
@@ -131,25 +132,15 @@ def _plan(request: Request, known_labels: Collection[str]) -> Plan:
     return finding
 
 
-_MOST_PHRASES = 6
-"""In one grounding prompt; the embedded checkpoint was trained on no more."""
-
-
 def _verify(finding: Plan) -> Plan:
     """Second questions about the classes that are asked by name: see `presence`."""
-    named = [q.text for q in finding.questions if q.task in ASKED_BY_NAME and q.text is not None]
-    if not named:
+    if not any(task in ASKED_BY_NAME for _, task in finding.routes):
         raise UsageError(
             "--recipe verify is for classes that are asked by name, and this job asks for none: "
             "name classes, and choose --strategy open-vocabulary or segmentation"
         )
-    groups = (named[i : i + _MOST_PHRASES] for i in range(0, len(named), _MOST_PHRASES))
-    evidence = [
-        Question(OD),
-        Question(MORE_DETAILED_CAPTION),
-        *(Question(GROUNDING, _PHRASE_SEPARATOR.join(group)) for group in groups),
-    ]
-    return _ask_all(tuple(dict.fromkeys((*finding.questions, *evidence))), finding.routes)
+    witnesses = map(Question, (OD, DENSE_CAPTIONS, MORE_DETAILED_CAPTION))
+    return _ask_all(tuple(dict.fromkeys((*finding.questions, *witnesses))), finding.routes)
 
 
 def _ask_about_boxes(finding: Plan, task: str, *also: Question) -> Plan:

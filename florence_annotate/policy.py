@@ -7,8 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from florence_annotate.boxes import area, iou
-from florence_annotate.presence import Evidence
-from florence_annotate.tasks import GROUNDING, OD
+from florence_annotate.presence import ASKED_BY_NAME, is_absent
 from florence_annotate.types import Box, Dropped, Instance
 
 
@@ -18,8 +17,8 @@ class Policy:
 
     1. Boxes are clipped to the picture, their corners put in order; `zero-area` boxes go.
     2. Labels become classes by `find`; `no-class` where there is none, `no-label` where the model
-       gave none, `asked-by-prompt` where `<OD>` or a grounding prompt names a class that a prompt
-       of its own looks for, `absent` where no second question confirms such a prompt.
+       gave none, `asked-by-prompt` where another question names a class that a prompt of its own
+       looks for, `absent` where no second question confirms such a prompt.
     3. `duplicate`: the same class and box again; the higher score stays.
     4. `min-score`, and `min-area`: boxes of fewer square pixels.
     5. `nms`: overlap with a better instance of the same class above `nms`, as intersection over
@@ -39,11 +38,11 @@ class Policy:
         instances: Sequence[Instance],
         width: int,
         height: int,
-        evidence: Evidence | None = None,
+        said: frozenset[int] | None = None,
     ) -> tuple[list[Instance], list[Dropped]]:
         """Kept instances with class ids, in the order given, and the dropped ones.
 
-        Without evidence none has to be confirmed.
+        `said` holds the classes that confirm what was asked by name; None: nothing needs it.
         """
         dropped: list[Dropped] = []
         candidates: list[Instance] = []
@@ -56,7 +55,7 @@ class Policy:
                 class_id = self.find(upright.label)
                 reason = self._refuse_class(upright, class_id)
             upright = replace(upright, class_id=class_id)
-            if reason is None and evidence and not evidence.confirms(upright):
+            if reason is None and said is not None and is_absent(upright, said):
                 reason = "absent"
             if reason is None:
                 candidates.append(upright)
@@ -68,7 +67,7 @@ class Policy:
     def _refuse_class(self, instance: Instance, class_id: int | None) -> str | None:
         if class_id is None:
             return "no-class"
-        if instance.task in (OD, GROUNDING) and class_id in self.prompted:
+        if instance.task not in ASKED_BY_NAME and class_id in self.prompted:
             return "asked-by-prompt"
         return None
 

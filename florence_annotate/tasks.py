@@ -75,6 +75,7 @@ class Task:
 OD = "<OD>"
 OPEN_VOCABULARY = "<OPEN_VOCABULARY_DETECTION>"
 GROUNDING = "<CAPTION_TO_PHRASE_GROUNDING>"
+DENSE_CAPTIONS = "<DENSE_REGION_CAPTION>"
 CAPTION = "<CAPTION>"
 MORE_DETAILED_CAPTION = "<MORE_DETAILED_CAPTION>"
 SEGMENTATION = "<REFERRING_EXPRESSION_SEGMENTATION>"
@@ -106,7 +107,7 @@ TASKS: tuple[Task, ...] = (
     ),
     Task(
         "dense-captions",
-        "<DENSE_REGION_CAPTION>",
+        DENSE_CAPTIONS,
         "Locate the objects in the image, with their descriptions.",
         Takes.NOTHING,
         Gives.BOXES,

@@ -1,12 +1,27 @@
-"""Questions to a model without the rooms around it."""
+"""Checkpoints for tests, and questions to a model without the rooms around it."""
 
+import shutil
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
 
+from florence_annotate.model import checkpoint as checkpoints
 from florence_annotate.model.florence import Florence
+from florence_annotate.shapes import CHECKPOINT
 from florence_annotate.types import Answer, Generation, Picture, Question
+
+ORIGINAL = Path(__file__).parent / "data" / "original-layout"
+"""A small random-weight model in the layout of the original repositories, and in `expected.npz`
+what their code makes of it."""
+
+
+def original_layout(folder: Path) -> checkpoints.Checkpoint:
+    """ORIGINAL with settings for its pictures, which it lacks, in a new folder."""
+    shutil.copytree(ORIGINAL, folder, dirs_exist_ok=True)
+    shutil.copy(CHECKPOINT / "preprocessor_config.json", folder)
+    return checkpoints.find(str(folder))
 
 
 def views(pictures: Sequence[Picture]) -> list[Any]:

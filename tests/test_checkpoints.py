@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from asking import ORIGINAL, original_layout
 from conftest import annotate, command, tree
 from peft import LoraConfig, get_peft_model
 from safetensors.torch import load_file, save_file
@@ -26,7 +27,6 @@ from florence_annotate.model.weights import load_network
 from florence_annotate.shapes import CHECKPOINT
 from florence_annotate.types import Generation, Picture, Question
 
-FIXTURE = Path(__file__).parent / "data" / "original-layout"
 CPU = torch.device("cpu")
 
 _TO_ORIGINAL = (
@@ -116,10 +116,10 @@ class TestLayouts:
         assert (found.num_beams, found.no_repeat_ngram) == (3, 3)
 
     def test_features_and_logits_are_those_of_another_implementation(self, tmp_path: Path) -> None:
-        network = load_network(with_image_settings(tmp_path), torch.float32)
+        network = load_network(original_layout(tmp_path), torch.float32)
         expected = {
             name: torch.from_numpy(value)
-            for name, value in np.load(FIXTURE / "expected.npz").items()
+            for name, value in np.load(ORIGINAL / "expected.npz").items()
             if name != "generated"
         }
         tower = VisionTower(network, attend_by("sdpa"), (0.0,) * 3, (1.0,) * 3)
@@ -144,12 +144,6 @@ class TestLayouts:
             assert completed.token_to_id(token) == kept.token_to_id(token)
         text = "What is the region <loc_5><loc_999>?"
         assert completed.encode(text).ids == kept.encode(text).ids
-
-
-def with_image_settings(folder: Path) -> checkpoints.Checkpoint:
-    shutil.copytree(FIXTURE, folder, dirs_exist_ok=True)
-    shutil.copy(CHECKPOINT / "preprocessor_config.json", folder)
-    return checkpoints.find(str(folder))
 
 
 class TestFiles:

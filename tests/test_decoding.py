@@ -3,14 +3,12 @@
 import copy
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from asking import ask, views
-from safetensors.torch import load_file
+from asking import ORIGINAL, ask, original_layout, views
 from transformers import BartConfig, Florence2Config, Florence2ForConditionalGeneration
 from transformers.modeling_outputs import BaseModelOutput
 from transformers.models.florence2.configuration_florence2 import Florence2VisionConfig
@@ -18,18 +16,17 @@ from transformers.models.florence2.configuration_florence2 import Florence2Visio
 from florence_annotate import tasks
 from florence_annotate.images import model_pixels
 from florence_annotate.model import checkpoint as checkpoints
-from florence_annotate.model import layout
 from florence_annotate.model.attention import attend_by
 from florence_annotate.model.decoder import Caches, Decoder
 from florence_annotate.model.decoding import Decoding, Encoded
 from florence_annotate.model.florence import Florence
 from florence_annotate.model.rules import Rules
 from florence_annotate.model.vision import VisionTower
+from florence_annotate.model.weights import load_network
 from florence_annotate.shapes.scenes import paint
 from florence_annotate.tasks import OD, OPEN_VOCABULARY, Takes
 from florence_annotate.types import Generation, ImageRef, Picture, Question
 
-ORIGINAL = Path(__file__).parent / "data" / "original-layout"
 CPU = torch.device("cpu")
 SDPA = attend_by("sdpa")
 FORCED = {"decoder_start_token_id": 2, "forced_bos_token_id": 0, "forced_eos_token_id": 2}
@@ -153,17 +150,9 @@ def test_a_step_that_is_only_tried_leaves_no_trace(model: Florence, beams: int) 
 
 
 @pytest.fixture(scope="module")
-def original() -> Any:
-    """The original repositories' layout, of a small random-weight model, as a native network."""
-    config = json.loads((ORIGINAL / "config.json").read_text())
-    network = Florence2ForConditionalGeneration(Florence2Config(**layout.native_config(config)))
-    tensors = layout.native_tensors(load_file(ORIGINAL / "model.safetensors"))
-    missing = network.load_state_dict(tensors, strict=False)
-    assert not missing.unexpected_keys
-    assert all(name.endswith(("embed_tokens.weight", "lm_head.weight")) for name in missing[0])
-    network.tie_weights()
-    network.generation_config.update(**FORCED)
-    return network.eval()
+def original(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """The original repositories' layout, of a small random-weight model, as it is loaded."""
+    return load_network(original_layout(tmp_path_factory.mktemp("original")), torch.float32)
 
 
 @pytest.mark.parametrize("beams", [1, 3])

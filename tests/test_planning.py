@@ -6,7 +6,13 @@ from florence_annotate import classes, planning, tasks
 from florence_annotate.classes import ClassList, ClassSpec
 from florence_annotate.errors import UsageError
 from florence_annotate.planning import RecipeName, Request, Strategy
-from florence_annotate.tasks import GROUNDING, OD, OPEN_VOCABULARY
+from florence_annotate.tasks import (
+    DENSE_CAPTIONS,
+    GROUNDING,
+    MORE_DETAILED_CAPTION,
+    OD,
+    OPEN_VOCABULARY,
+)
 from florence_annotate.types import Question
 
 DETECTION = tasks.find("detection")
@@ -109,14 +115,20 @@ def test_recipes_ask_for_the_classes_and_nothing_else(name: str) -> None:
     assert planning.never_asked(asked, classes.parse_names("hat,scarf")) == ("scarf",)
 
 
-def test_verify_asks_second_questions_in_groups() -> None:
-    named = classes.parse_names(",".join(f"thing {number}" for number in range(8)))
+def test_verify_asks_those_who_were_not_given_the_names() -> None:
+    named = classes.parse_names("thing 1,thing 2")
     request = Request(DETECTION, Strategy.AUTO, named, RecipeName.VERIFY)
     plan = planning.plan(request, KNOWN)
     planning.refuse_unverified(plan.questions)
-    grounded = [q.text or "" for q in plan.questions if q.task == GROUNDING]
-    assert [text.count("<and>") + 1 for text in grounded] == [6, 2]
-    assert len(plan.questions) == len(set(plan.questions)) == 8 + 2 + 2
+    assert [q.text for q in plan.questions] == ["thing 1", "thing 2", None, None, None]
+    witnesses = {q.task for q in plan.questions if q.text is None}
+    assert witnesses == {OD, DENSE_CAPTIONS, MORE_DETAILED_CAPTION}
+
+
+def test_verify_is_for_classes() -> None:
+    request = Request(tasks.find("open-vocabulary"), text="a hat", recipe=RecipeName.VERIFY)
+    with pytest.raises(UsageError, match="name classes"):
+        planning.plan(request, KNOWN)
 
 
 def test_regions_are_for_the_tasks_that_take_them() -> None:

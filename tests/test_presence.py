@@ -4,35 +4,41 @@ import pytest
 
 from florence_annotate import presence
 from florence_annotate.classes import parse_names
-from florence_annotate.tasks import CAPTION, GROUNDING, OD, OPEN_VOCABULARY
+from florence_annotate.tasks import CAPTION, DENSE_CAPTIONS, GROUNDING, OD, OPEN_VOCABULARY
 from florence_annotate.types import Box, Caption, Instance, Reading
 
 CLASSES = parse_names("person,traffic light,hat")
-HERE, NEAR, ELSEWHERE = (10.0, 10.0, 50.0, 50.0), (12.0, 9.0, 52.0, 50.0), (60.0, 60.0, 90.0, 90.0)
+HERE, ELSEWHERE = (10.0, 10.0, 50.0, 50.0), (60.0, 60.0, 90.0, 90.0)
 
 
-def pointed_at(class_id: int, box: Box = HERE, task: str = OPEN_VOCABULARY) -> Instance:
-    return Instance(CLASSES.names[class_id], 0.5, box, task, class_id=class_id)
+def instance(label: str, box: Box = HERE, task: str = OPEN_VOCABULARY) -> Instance:
+    return Instance(label, 0.5, box, task, class_id=CLASSES.find(label))
 
 
-def confirms(instance: Instance, *others: Instance, caption: str = "") -> bool:
-    reading = Reading((instance, *others), (Caption(CAPTION, caption, 1.0),), ())
-    return presence.gather(reading, CLASSES.find).confirms(instance)
+def is_confirmed(asked: Instance, *others: Instance, caption: str = "") -> bool:
+    reading = Reading((asked, *others), (Caption(CAPTION, caption, 1.0),), ())
+    return not presence.is_absent(asked, presence.known(reading, CLASSES.find))
 
 
 def test_a_prompt_alone_confirms_nothing() -> None:
-    assert not confirms(pointed_at(0))
-    assert not confirms(pointed_at(0), pointed_at(0, ELSEWHERE))
+    assert not is_confirmed(instance("person"))
+    assert not is_confirmed(instance("person"), instance("person", ELSEWHERE))
 
 
 def test_od_confirms_a_class_wherever_it_is() -> None:
-    assert confirms(pointed_at(0), pointed_at(0, ELSEWHERE, OD))
-    assert not confirms(pointed_at(0), pointed_at(2, HERE, OD))
+    assert is_confirmed(instance("person"), instance("person", ELSEWHERE, OD))
+    assert not is_confirmed(instance("person"), instance("hat", HERE, OD))
 
 
-def test_grounding_confirms_only_the_same_place() -> None:
-    assert confirms(pointed_at(0), pointed_at(0, NEAR, GROUNDING))
-    assert not confirms(pointed_at(0), pointed_at(0, ELSEWHERE, GROUNDING))
+def test_a_description_of_a_region_confirms_what_it_names() -> None:
+    described = instance("a person with a hat", ELSEWHERE, DENSE_CAPTIONS)
+    assert is_confirmed(instance("person"), described)
+    assert is_confirmed(instance("hat"), described)
+    assert not is_confirmed(instance("traffic light"), described)
+
+
+def test_a_grounding_prompt_confirms_nothing() -> None:
+    assert not is_confirmed(instance("person"), instance("person", HERE, GROUNDING))
 
 
 @pytest.mark.parametrize(
@@ -46,8 +52,8 @@ def test_grounding_confirms_only_the_same_place() -> None:
 )
 def test_captions_name_classes(caption: str, named: set[int]) -> None:
     assert presence.mentioned(caption, CLASSES.find) == named
-    assert confirms(pointed_at(0), caption=caption) is (0 in named)
+    assert is_confirmed(instance("person"), caption=caption) is (0 in named)
 
 
 def test_what_was_not_asked_by_name_needs_nobodys_word() -> None:
-    assert confirms(pointed_at(0, task=OD))
+    assert is_confirmed(instance("person", task=OD))

@@ -49,7 +49,10 @@ def _open_vocabulary(rng: random.Random, truth: Truth) -> Exchange:
 
 
 def _segmentation(rng: random.Random, truth: Truth) -> Exchange:
-    return exchanges.segmentation(_phrase(rng, truth.objects, present=0.75), truth)
+    """Half of the questions are about all objects of a shape, as a class asks."""
+    if truth.objects and rng.random() < 0.5:
+        return exchanges.segmentation(rng.choice(truth.objects).shape, truth)
+    return exchanges.segmentation(_phrase(rng, truth.objects, present=0.6), truth)
 
 
 def _grounding(rng: random.Random, truth: Truth) -> Exchange:
@@ -125,13 +128,13 @@ LESSONS: dict[str, Lesson] = {
     "caption": _caption("caption", caption),
     "detailed-caption": _caption("detailed-caption", detailed_caption),
     "more-detailed-caption": _caption("more-detailed-caption", more_detailed_caption),
-    "ocr": Lesson(0.4, _about(exchanges.ocr), is_reading=True),
-    "ocr-regions": Lesson(0.5, _about(exchanges.ocr_regions), is_reading=True),
-    "segmentation": Lesson(0.35, _segmentation),
-    "region-to-segmentation": Lesson(0.3, _region_to_segmentation, needs_object=True),
+    "ocr": Lesson(0.3, _about(exchanges.ocr), is_reading=True),
+    "ocr-regions": Lesson(0.35, _about(exchanges.ocr_regions), is_reading=True),
+    "segmentation": Lesson(0.6, _segmentation),
+    "region-to-segmentation": Lesson(0.6, _region_to_segmentation, needs_object=True),
     "region-to-category": Lesson(0.2, _region_to_category, needs_object=True),
-    "region-to-description": Lesson(0.3, _region_to_description, needs_object=True),
-    "region-to-ocr": Lesson(0.5, _region_to_ocr, is_reading=True),
+    "region-to-description": Lesson(0.2, _region_to_description, needs_object=True),
+    "region-to-ocr": Lesson(0.35, _region_to_ocr, is_reading=True),
 }
 
 
