@@ -41,6 +41,8 @@ class AnnotatedImage:
     truncated: bool
     """An answer was cut at the token limit: there may be more objects."""
     class_names: tuple[str, ...]
+    was_asked: bool = True
+    """Not where the job has a text or regions for each picture, and none for this one."""
 
     def to_supervision(self) -> Any:
         """The instances as `supervision.Detections`: pixel boxes, class ids, scores as confidence,
@@ -115,6 +117,7 @@ def read_picture(record: Record, policy: Policy, class_names: tuple[str, ...]) -
         (*said.dropped, *dropped),
         any(answer.truncated for answer in record.answers),
         class_names,
+        bool(record.answers),
     )
 
 
@@ -129,6 +132,8 @@ class Statistics:
     unmapped: Counter[str] = field(default_factory=Counter)
     """Labels that belong to no class."""
     captions: int = 0
+    not_asked: int = 0
+    """Pictures without a text or regions of their own, where the job needs them."""
     truncated: list[str] = field(default_factory=list)
     """Keys of pictures with an answer that was cut at the token limit."""
 
@@ -141,6 +146,7 @@ class Statistics:
             if dropped.reason == "no-class":
                 self.unmapped[dropped.label] += 1
         self.captions += len(image.captions)
+        self.not_asked += not image.was_asked
         if image.truncated:
             self.truncated.append(image.ref.key)
 

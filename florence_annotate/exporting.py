@@ -120,6 +120,7 @@ def _describe(exported: Exported) -> dict[str, Any]:
         "formats": list(exported.formats),
         "instances": statistics.instances.total(),
         "captions": statistics.captions,
+        "images_not_asked": statistics.not_asked,
         "classes": {name: statistics.instances[name] for name in exported.class_names},
         "dropped": dict(sorted(statistics.dropped.items())),
         "unmapped_labels": dict(statistics.unmapped.most_common()),

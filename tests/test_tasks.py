@@ -161,7 +161,9 @@ class TestTexts:
         named = sorted(folder.glob("*.jpg"))[0]
         named.with_suffix(".txt").write_text("a star, a cross and\nan ellipse\n")
         options = ["--task", "grounding", "--texts", "sidecar", "--format", "jsonl"]
-        assert annotate(folder, tmp_path / "out", *options).code == 0
+        result = annotate(folder, tmp_path / "out", *options)
+        assert result.code == 0 and "1 picture without a text" in result.out
+        assert json.loads((tmp_path / "out/summary.json").read_text())["images_not_asked"] == 1
         with_text, without = rows(tmp_path / "out")
         assert without["instances"] == []
         assert with_text["instances"]

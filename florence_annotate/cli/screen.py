@@ -137,6 +137,11 @@ def show_summary(summary: dict[str, Any], out: Path) -> None:
 
 def _remarks(summary: dict[str, Any]) -> list[str]:
     remarks = []
+    if not_asked := summary["images_not_asked"]:
+        remarks.append(
+            f"{_pictures(not_asked)} without a text or a region: nothing was asked there (what "
+            "comes later counts with --restart)"
+        )
     if summary["dropped"]:
         reasons = ", ".join(f"{count} {reason}" for reason, count in summary["dropped"].items())
         remarks.append(f"left out of the dataset, kept in the journal: {reasons}")
