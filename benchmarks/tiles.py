@@ -33,30 +33,35 @@ def main() -> None:
         content = {"pictures": given.count, "bar": BAR}
         for ways in ((), ("--tiles", *TILES)):
             out = folder / f"out{len(ways)}"
-            recall, doubled = measure(folder / "in", out, ways, scenes, given.model)
-            print(f"{' '.join(ways) or 'whole'}: recall {recall:.3f}, found twice {doubled}")
-            content[" ".join(ways) or "whole"] = {"recall": recall, "found twice": doubled}
+            figures = measure(folder / "in", out, ways, scenes, given.model)
+            content[" ".join(ways) or "whole"] = figures
+            print(f"{' '.join(ways) or 'whole'}: {figures}")
     save("tiles", f"python -m benchmarks.tiles --count {given.count}", content)
 
 
 def measure(
     pictures: Path, out: Path, options: Sequence[str], scenes: Sequence[Scene], model: str
-) -> tuple[float, int]:
-    """Part of the shapes with a box of their name at IoU 0.5; and how many have two."""
+) -> dict[str, float]:
+    """Part of the shapes with a box of their name at IoU 0.5; how many have two boxes there, of
+    whatever name; and how many boxes have no shape there."""
     command = ["run", pictures, "-o", out, "--model", model, "--quiet", "--format", "jsonl"]
     whole = [sys.executable, "-m", "florence_annotate", *command, "--images", "none", *options]
     subprocess.run(list(map(str, whole)), check=True)
     lines = (out / "annotations.jsonl").read_text("utf-8").splitlines()
     rows = {row["key"]: row["instances"] for row in map(json.loads, lines)}
-    total = found = doubled = 0
+    total = found = doubled = elsewhere = 0
     for scene in scenes:
+        boxes = [(one["class"], tuple(one["box"])) for one in rows[f"{scene.seed}.jpg"]]
+        elsewhere += sum(
+            all(iou(box, item.box) < 0.5 for item in scene.objects) for _, box in boxes
+        )
         for item in scene.objects:
-            hits = sum(
-                one["class"] == item.shape and iou(tuple(one["box"]), item.box) >= 0.5
-                for one in rows[f"{scene.seed}.jpg"]
-            )
-            total, found, doubled = total + 1, found + (hits > 0), doubled + (hits > 1)
-    return found / total, doubled
+            names = [name for name, box in boxes if iou(box, item.box) >= 0.5]
+            total += 1
+            found += item.shape in names
+            doubled += len(names) > 1
+    recall = round(found / total, 4)
+    return {"recall": recall, "found twice": doubled, "boxes elsewhere": elsewhere}
 
 
 if __name__ == "__main__":

@@ -7,12 +7,20 @@ from florence_annotate.types import Box
 
 def iou(first: Box, second: Box) -> float:
     """Intersection over union of two boxes of positive area."""
+    shared = _intersection(first, second)
+    return shared / (area(first) + area(second) - shared) if shared else 0.0
+
+
+def part_within(inner: Box, outer: Box) -> float:
+    """The part of a box's area that lies in another."""
+    shared = _intersection(inner, outer)
+    return shared / area(inner) if shared else 0.0
+
+
+def _intersection(first: Box, second: Box) -> float:
     width = min(first[2], second[2]) - max(first[0], second[0])
     height = min(first[3], second[3]) - max(first[1], second[1])
-    if width <= 0 or height <= 0:
-        return 0.0
-    intersection = width * height
-    return intersection / (area(first) + area(second) - intersection)
+    return width * height if width > 0 and height > 0 else 0.0
 
 
 def area(box: Box) -> float:

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from florence_annotate.boxes import iou
+from florence_annotate.boxes import iou, part_within
 from florence_annotate.types import Box, Dropped, Instance
 
 _SAME = 0.5
-"""Least intersection over the smaller of two boxes of one thing; over the union, where their labels
-differ."""
+"""Least intersection over the smaller of two boxes of one thing; what it is over where their labels
+may differ, `_is_seen_better` says."""
 _EDGE = 0.01
 """Part of a tile's side within which a box touches its edge."""
 
@@ -43,19 +43,23 @@ def merge(
             best = replace(best, box=_around([one.box for one in members]))
         kept.append(best)
         dropped += [Dropped(one.label, one.score, one.box, "other-view") for one in others]
-    coarse = [one for one in kept if one.view is None and _is_seen_as_another(one, kept)]
-    dropped += [Dropped(one.label, one.score, one.box, "other-view") for one in coarse]
-    return [one for one in kept if one not in coarse], dropped
+    worse = [one for one in kept if _is_seen_better(one, kept, width, height)]
+    dropped += [Dropped(one.label, one.score, one.box, "other-view") for one in worse]
+    return [one for one in kept if one not in worse], dropped
 
 
-def _is_seen_as_another(coarse: Instance, kept: Sequence[Instance]) -> bool:
-    """Whether a tile, which sees more finely, calls the same thing by another name."""
-    return any(
-        one.view is not None
-        and one.task == coarse.task
-        and one.label != coarse.label
-        and iou(one.box, coarse.box) >= _SAME
-        for one in kept
+def _is_seen_better(one: Instance, kept: Sequence[Instance], width: int, height: int) -> bool:
+    """Whether a tile that was asked the same says something else of the place, and knows better.
+
+    It sees more finely than the whole picture, and what another tile cuts it may see whole: a cut
+    thing often looks like another one.
+    """
+    others = [each for each in kept if each.view is not None and each.task == one.task]
+    if one.view is None:
+        return any(iou(each.box, one.box) >= _SAME for each in others)
+    return _is_cut(one, width, height) and any(
+        part_within(one.box, each.box) >= _SAME and not _is_cut(each, width, height)
+        for each in others
     )
 
 

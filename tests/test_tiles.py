@@ -89,6 +89,13 @@ class TestMerging:
         kept, dropped = merge([coarse, fine], 100, 100)
         assert kept == [fine] and [one.label for one in dropped] == ["b"]
 
+    def test_what_is_cut_and_called_by_another_name_is_seen_whole_elsewhere(self) -> None:
+        cut = self.seen((45.0, 10.0, 59.9, 30.0), LEFT, 0.9, "b")
+        whole = self.seen((44.0, 10.0, 90.0, 32.0), RIGHT, 0.4)
+        before_it = self.seen((30.0, 0.0, 59.9, 90.0), LEFT, 0.4, "c")
+        kept, dropped = merge([cut, whole, before_it], 100, 100)
+        assert kept == [whole, before_it] and [one.label for one in dropped] == ["b"]
+
     def test_what_another_question_found_is_kept_to_confirm_it(self) -> None:
         found = self.seen((45.0, 10.0, 55.0, 30.0), RIGHT)
         confirming = replace(found, task="<CAPTION_TO_PHRASE_GROUNDING>")
