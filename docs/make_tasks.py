@@ -11,7 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from florence_annotate import formats
-from florence_annotate.planning import RecipeName
+from florence_annotate.request import RecipeName
 from florence_annotate.shapes.captions import caption
 from florence_annotate.shapes.demo import write_demo
 from florence_annotate.shapes.scenes import paint

@@ -12,14 +12,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 
 from florence_annotate import classes as class_lists
-from florence_annotate import inputs, tasks
+from florence_annotate import inputs, presets, tasks
 from florence_annotate.classes import ClassList, ClassSpec
 from florence_annotate.errors import FingerprintError, UsageError
-from florence_annotate.planning import RecipeName, Request, Strategy
+from florence_annotate.request import RecipeName, Request, Strategy
 from florence_annotate.tiles import Tiling
 
 SPLITS = ("train", "val", "test")
@@ -200,7 +199,7 @@ def build(flags: Mapping[str, Any], preset: str | None = None) -> JobSpec:
     Flags that are None were not given. `classes` may be text, `classes_file` a path. Raises
     UsageError with one line that names the setting.
     """
-    settings = _read_preset(preset) if preset else {}
+    settings = presets.read(preset) if preset else {}
     given = {name: value for name, value in flags.items() if value is not None}
     if given.get("presence"):
         settings.setdefault("recipe", RecipeName.VERIFY)
@@ -258,43 +257,6 @@ def _validate(settings: Mapping[str, Any]) -> JobSpec:
         message = _WORDS.get(name) or first["msg"].removeprefix("Value error, ")
         given = first.get("input")
         raise UsageError(f"--{name.replace('_', '-')}: {given!r} won't do: {message}") from error
-
-
-def _read_preset(name_or_file: str) -> dict[str, Any]:
-    path = Path(name_or_file)
-    if not path.is_file():
-        named = [folder / f"{name_or_file}.yaml" for folder in _preset_folders()]
-        path = next((candidate for candidate in named if candidate.is_file()), path)
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        known = ", ".join(presets()) or "none"
-        raise UsageError(
-            f"there is no preset or file {name_or_file!r}: give a YAML file, or one of {known}"
-        ) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        said = " ".join(str(error).split())
-        raise UsageError(f"the configuration {path} is not valid YAML: {said}") from error
-    if content is None:
-        return {}
-    if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
-        raise UsageError(f"the preset {path} must hold `setting: value` lines")
-    settings = {key.replace("-", "_"): value for key, value in content.items()}
-    if "format" in settings:
-        settings["formats"] = settings.pop("format")
-    if "classes_file" in settings:
-        settings["classes_file"] = path.parent / str(settings["classes_file"])
-    return settings
-
-
-def presets() -> list[str]:
-    """Names of the presets that come with the package."""
-    return sorted(path.stem for folder in _preset_folders() for path in folder.glob("*.yaml"))
-
-
-def _preset_folders() -> list[Path]:
-    here = Path(__file__).parent
-    return [here / "configs"] if (here / "configs").is_dir() else [here.parent / "configs"]
 
 
 def dump(spec: JobSpec) -> str:

@@ -13,8 +13,8 @@ from florence_annotate.classes import ClassList
 from florence_annotate.config import JobSpec
 from florence_annotate.errors import UsageError
 from florence_annotate.journal import Journal
-from florence_annotate.planning import RecipeName
 from florence_annotate.policy import Policy
+from florence_annotate.request import RecipeName
 from florence_annotate.types import (
     Box,
     Caption,

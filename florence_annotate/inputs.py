@@ -4,7 +4,7 @@ import csv
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Generic, TypeVar
@@ -34,6 +34,11 @@ class Region:
             return self.box
         return x1 * width, y1 * height, x2 * width, y2 * height
 
+
+TextOf = Callable[[ImageRef], str | None]
+"""The text of a picture; None where it has none."""
+RegionsOf = Callable[[ImageRef], Sequence[Region]]
+"""The given regions of a picture."""
 
 Value = TypeVar("Value")
 

@@ -6,10 +6,8 @@ the mask of each. `auto` decides for each class: `<OD>` where the checkpoint is 
 class or a synonym, its own prompt otherwise.
 """
 
-import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
-from enum import StrEnum
 
 from florence_annotate.classes import ClassList, ClassSpec
 from florence_annotate.errors import UsageError
@@ -21,9 +19,8 @@ from florence_annotate.recipes import (
     AskTiles,
     AskWithText,
     GroundCaption,
-    RegionsOf,
-    TextOf,
 )
+from florence_annotate.request import RecipeName, Request, Strategy
 from florence_annotate.tasks import (
     CAPTION,
     DENSE_CAPTIONS,
@@ -31,52 +28,16 @@ from florence_annotate.tasks import (
     MORE_DETAILED_CAPTION,
     OD,
     OPEN_VOCABULARY,
+    PHRASE_SEPARATOR,
     REGION_TO_DESCRIPTION,
     REGION_TO_SEGMENTATION,
     SEGMENTATION,
     Gives,
     Takes,
-    Task,
+    control_token_in,
     of,
 )
 from florence_annotate.types import Question, Recipe
-
-_PHRASE_SEPARATOR = "<and>"
-"""The control token that stands between the phrases of one grounding prompt."""
-
-_CONTROL_TOKEN = re.compile(r"</?[a-z_]+(_\d+)?>")
-
-
-class Strategy(StrEnum):
-    AUTO = "auto"
-    OD = "od"
-    OPEN_VOCABULARY = "open-vocabulary"
-    GROUNDING = "grounding"
-    SEGMENTATION = "segmentation"
-
-
-class RecipeName(StrEnum):
-    INSTANCE_SEGMENTATION = "instance-segmentation"
-    DESCRIBE = "describe"
-    CAPTION_GROUNDING = "caption-grounding"
-    VERIFY = "verify"
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What a job is to ask, as the user says it."""
-
-    task: Task
-    strategy: Strategy = Strategy.AUTO
-    classes: ClassList | None = None
-    recipe: RecipeName | None = None
-    text: str | None = None
-    """One text for all pictures."""
-    texts: TextOf | None = None
-    """The text of each picture."""
-    regions: RegionsOf | None = None
-    """The regions of each picture."""
-    has_tiles: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +74,7 @@ def plan(request: Request, known_labels: Collection[str]) -> Plan:
     `known_labels` are those that the checkpoint's `<OD>` is known to say. Raises UsageError where
     the settings contradict each other, an input is missing, or a class can't be asked for.
     """
-    _refuse_contradictions(request)
+    request.refuse_contradictions()
     whole = _plan(request, known_labels)
     return replace(whole, recipe=AskTiles(whole.recipe)) if request.has_tiles else whole
 
@@ -171,7 +132,7 @@ def _plan_classes(request: Request, known_labels: Collection[str]) -> Plan:
         return _ask_all((Question(OD),))
     specs = request.classes.classes
     if strategy is Strategy.GROUNDING:
-        text = _PHRASE_SEPARATOR.join(_askable(spec) for spec in specs)
+        text = PHRASE_SEPARATOR.join(_askable(spec) for spec in specs)
         return _ask_all((Question(GROUNDING, text),), [(spec.name, GROUNDING) for spec in specs])
     if strategy is Strategy.SEGMENTATION:
         questions = tuple(Question(SEGMENTATION, _askable(spec)) for spec in specs)
@@ -190,45 +151,6 @@ def _plan_classes(request: Request, known_labels: Collection[str]) -> Plan:
         for spec, is_by_od in zip(specs, by_od, strict=True)
     ]
     return _ask_all((*([Question(OD)] if any(by_od) else []), *prompts), routes)
-
-
-def _refuse_contradictions(request: Request) -> None:
-    """Raise UsageError for settings that the task has no use for, and for those that it lacks."""
-    task = request.task
-    needs_text = task.takes is Takes.TEXT and request.classes is None
-    problem = None
-    if request.text is not None and request.texts is not None:
-        problem = "give --text or --texts, not both"
-    elif (request.text or request.texts) and task.takes is not Takes.TEXT:
-        problem = f"--task {task.name} takes no text: leave --text and --texts out"
-    elif request.text and _CONTROL_TOKEN.search(request.text.replace(_PHRASE_SEPARATOR, "")):
-        problem = "--text holds what the model reads as a control token: leave that out"
-    elif needs_text and request.text is None and request.texts is None:
-        problem = f"--task {task.name} needs --classes, --text or --texts"
-    elif task.takes is Takes.REGION and request.regions is None:
-        problem = f"--task {task.name} needs --regions: a COCO file or a YOLO folder with boxes"
-    elif request.regions is not None and task.takes is not Takes.REGION:
-        problem = f"--task {task.name} asks about whole pictures: leave --regions out"
-    elif (
-        request.classes is not None
-        and request.recipe is None
-        and task.takes is Takes.NOTHING
-        and task.gives in _UNNAMED
-    ):
-        problem = f"--task {task.name} names no classes: leave --classes out"
-    if request.has_tiles and task.gives is Gives.TEXT and task.takes is not Takes.REGION:
-        problem = f"--task {task.name} is about the whole picture: leave --tiles out"
-    if request.recipe is RecipeName.CAPTION_GROUNDING:
-        if task.token != OD and (task.gives is not Gives.TEXT or "caption" not in task.name):
-            problem = "--recipe caption-grounding begins with a caption: leave --task out"
-    elif request.recipe is not None and task.gives not in _WITH_BOXES:
-        problem = f"--recipe {request.recipe} begins with boxes, and --task {task.name} gives none"
-    if problem:
-        raise UsageError(problem)
-
-
-_UNNAMED = (Gives.TEXT, Gives.PLAIN_BOXES)
-_WITH_BOXES = (Gives.BOXES, Gives.BOXES_OR_POLYGONS, Gives.PLAIN_BOXES)
 
 
 def asked_by_prompt(questions: Collection[Question], classes: ClassList) -> frozenset[int]:
@@ -257,7 +179,8 @@ def never_asked(questions: Collection[Question], classes: ClassList) -> tuple[st
     ]
     if not finding or any(question.text is None for question in finding):
         return ()  # given regions have any label, and such questions may find anything
-    phrases = {phrase for question in finding for phrase in (question.text or "").split("<and>")}
+    texts = [question.text or "" for question in finding]
+    phrases = {phrase for text in texts for phrase in text.split(PHRASE_SEPARATOR)}
     return tuple(spec.name for spec in classes.classes if spec.question not in phrases)
 
 
@@ -293,9 +216,9 @@ def _is_known(spec: ClassSpec, known_labels: Collection[str]) -> bool:
 
 
 def _askable(spec: ClassSpec) -> str:
-    if found := _CONTROL_TOKEN.search(spec.question):
+    if found := control_token_in(spec.question):
         raise UsageError(
-            f"class {spec.name!r} can't be asked for: the model would read {found[0]!r} in it as a "
+            f"class {spec.name!r} can't be asked for: the model would read {found!r} in it as a "
             "control token; give the class another prompt in a --classes-file"
         )
     return spec.question

@@ -5,18 +5,13 @@ however many rounds of questions there are. What is asked never depends on the p
 asked for every box that was parsed, and the policy drops boxes later.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from florence_annotate import boxes, parsing, reading
-from florence_annotate.inputs import Region
+from florence_annotate.inputs import RegionsOf, TextOf
 from florence_annotate.tasks import GROUNDING, Gives, of
-from florence_annotate.types import Box, ImageRef, Picture, Question, Recipe, Record
-
-TextOf = Callable[[ImageRef], str | None]
-"""The text of a picture; None where it has none."""
-RegionsOf = Callable[[ImageRef], Sequence[Region]]
-"""The given regions of a picture."""
+from florence_annotate.types import Box, Picture, Question, Recipe, Record
 
 MOST_BOXES = 100
 """The most boxes of a picture that follow-up questions are asked about."""

@@ -4,6 +4,7 @@ The prompts are those the model was trained with; source: the processor of the o
 checkpoints, the same in transformers' `Florence2Processor`.
 """
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -60,6 +61,12 @@ SPECIAL_TOKENS: tuple[str, ...] = (
     *("<poly>", "</poly>", "<and>"),
 )
 """What Florence-2 adds to its tokenizer, in this order (its processor's source)."""
+
+
+PHRASE_SEPARATOR = "<and>"
+"""The control token that stands between the phrases of one grounding prompt."""
+
+_CONTROL_TOKEN = re.compile(r"</?[a-z_]+(_\d+)?>")
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +213,12 @@ def of(question: Question) -> Task:
 def form(question: Question) -> str:
     """What the answer looks like; see FORMS."""
     return FORMS[of(question).gives]
+
+
+def control_token_in(text: str) -> str | None:
+    """What the model would read as a control token in a user's text, if anything."""
+    found = _CONTROL_TOKEN.search(text)
+    return found and found[0]
 
 
 def prompt(question: Question) -> str:

@@ -3,19 +3,19 @@ from typing import Any
 
 import pytest
 
-from florence_annotate import config
+from florence_annotate import config, presets
 from florence_annotate.config import JobSpec, MaxFailures
 from florence_annotate.errors import FingerprintError, UsageError
 
 
-@pytest.mark.parametrize("name", config.presets())
+@pytest.mark.parametrize("name", presets.names())
 def test_every_preset_is_valid(name: str) -> None:
     config.build({}, name)
 
 
 def test_the_help_of_run_names_every_preset() -> None:
     source = (Path(config.__file__).parent / "cli" / "run.py").read_text()
-    assert f"({', '.join(config.presets())})" in source
+    assert f"({', '.join(presets.names())})" in source
 
 
 def test_a_flag_beats_the_preset(tmp_path: Path) -> None:

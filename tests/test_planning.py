@@ -5,7 +5,7 @@ import pytest
 from florence_annotate import classes, planning, tasks
 from florence_annotate.classes import ClassList, ClassSpec
 from florence_annotate.errors import UsageError
-from florence_annotate.planning import RecipeName, Request, Strategy
+from florence_annotate.request import RecipeName, Request, Strategy
 from florence_annotate.tasks import (
     DENSE_CAPTIONS,
     GROUNDING,

@@ -16,7 +16,7 @@ import florence_annotate
 from florence_annotate import tasks
 from florence_annotate.journal import Journal
 from florence_annotate.model.florence import Florence
-from florence_annotate.planning import RecipeName
+from florence_annotate.request import RecipeName
 from florence_annotate.tasks import Gives, Takes
 
 FEW = ("--limit", 4, "--images", "none", "--format", "jsonl")
