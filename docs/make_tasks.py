@@ -34,8 +34,8 @@ INTRODUCTION = """\
 # Tasks
 
 The 15 tasks of Florence-2, each a `--task` of `run` and a `task=` of `florence_annotate.annotate`.
-The table is written by `python docs/make_tasks.py` from `florence_annotate/tasks.py`; the pictures
-below were annotated and rendered by the same script with the embedded checkpoint.
+The table is written by `python docs/make_tasks.py` from `florence_annotate/tasks.py`; its pictures
+were annotated and rendered by the same script with the embedded checkpoint.
 
 - `--classes A,B,…` finds classes; each is a prompt, or part of one (`--strategy`).
 - `--text "a red star"` is one phrase or caption for all pictures. `--texts FILE.csv` has the
@@ -44,8 +44,8 @@ below were annotated and rendered by the same script with the embedded checkpoin
 - `--regions FILE` is a COCO file or a YOLO folder with boxes that exist already. They stay as they
   are, and so do their labels, unless the task gives one; at the picture's edge they are clipped.
 
-| task | token | prompt | takes | gives | formats by default |
-| --- | --- | --- | --- | --- | --- |
+| task | token | prompt | options | gives | formats by default | picture |
+| --- | --- | --- | --- | --- | --- | --- |
 """
 
 
@@ -55,21 +55,32 @@ def row(task: Task) -> str:
         takes = ", ".join(filter(None, ["`--classes`", takes]))
     usual = ", ".join(formats.settle(None, [Question(task.token)], "hardlink"))
     cells = [task.name, f"`{task.token}`", task.prompt, takes, str(task.gives), usual]
-    return f"| {' | '.join(cells)} |"
+    return f"| {' | '.join([*cells, thumbnail(task.name)])} |"
 
 
-RECIPES = """
+def thumbnail(name: str) -> str:
+    file = f"pictures/{name}.jpg"
+    return f'<a href="{file}"><img src="{file}" width="160" alt="what {name} gives"></a>'
+
+
+RECIPES = f"""
 ## Recipes
 
 A recipe asks several questions about a picture that is encoded once.
 
-| `--recipe` | asks | gives |
-| --- | --- | --- |
-| instance-segmentation | boxes by any strategy, then the mask of each | boxes with masks |
-| describe | boxes by any strategy and a caption, then a description of each box | boxes with text |
-| caption-grounding | a caption (`--task` chooses which), then its phrases | boxes, no list |
-| verify | classes by name, `<OD>`, dense captions, a caption | classes that two questions know |
+| `--recipe` | asks | gives | picture |
+| --- | --- | --- | --- |
+| instance-segmentation | boxes by any strategy, then the mask of each | boxes with masks | \
+{thumbnail("instance-segmentation")} |
+| describe | a caption, boxes by any strategy, then what is in each | captions, boxes with text | \
+{thumbnail("describe")} |
+| caption-grounding | a caption (`--task` chooses which), then its phrases | boxes, no list | \
+{thumbnail("caption-grounding")} |
+| verify | classes by name, `<OD>`, dense captions, a caption | classes that two questions know | \
+{thumbnail("verify")} |
+"""
 
+RULES = """
 Follow-up questions are asked about at most 100 boxes a picture. What `verify` does: a prompt for
 one class always points somewhere, also where there is none of it. So a class that was asked by name
 stays on a picture only where `<OD>` says it too, or a caption names it: of the picture, or of a
@@ -105,8 +116,8 @@ class ReadEachBox:
 ```
 
 How answers read needs no word from the recipe: an answer about a region belongs to the instance
-with that box. To give it a name for `--recipe`, add it to `RecipeName` and `plan` in
-`florence_annotate/planning.py`.
+with that box. To give it a name for `--recipe`, add it to `RecipeName` in
+`florence_annotate/request.py` and to `plan` in `florence_annotate/planning.py`.
 
 ## Tiles
 
@@ -115,21 +126,16 @@ in overlapping tiles, which are encoded beside the whole picture in the same bat
 about places is asked of the whole and of each tile, a follow-up about a box of the tile that holds
 it, a text of the whole. Boxes that lie in each other by half and have one label become one: the one
 that its view sees whole, rather than one that an edge cuts, and that of a tile, rather than the
-coarser one of the whole. `--overlap 0.2` is the part of a tile that its neighbour sees too: things
-larger than that may be cut in every tile, and are then put together.
-
-## Pictures
+coarser one of the whole. What an edge cuts and another tile sees whole goes, by whatever name it
+was called. `--overlap 0.2` is the part of a tile that its neighbour sees too: things larger than
+that may be cut in every tile, and are then put together.
 """
 
 
 def text() -> str:
     """The whole page."""
-    pictures = [
-        f"\n**{name}**\n\n![{name}](pictures/{name}.jpg)\n"
-        for name in [*(task.name for task in TASKS), *map(str, RecipeName)]
-    ]
     table = "\n".join(map(row, TASKS))
-    return f"{INTRODUCTION}{table}\n{RECIPES}{''.join(pictures)}"
+    return f"{INTRODUCTION}{table}\n{RECIPES}{RULES}"
 
 
 def options(name: str, truth: Path) -> list[str]:
