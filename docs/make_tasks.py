@@ -40,7 +40,8 @@ were annotated and rendered by the same script with the embedded checkpoint.
 - `--classes A,B,…` finds classes; each is a prompt, or part of one (`--strategy`).
 - `--text "a red star"` is one phrase or caption for all pictures. `--texts FILE.csv` has the
   columns `image` (the picture's name or path) and `text`; `--texts sidecar` reads the `.txt` beside
-  each picture. A picture without a text is asked nothing, and its annotation is empty.
+  each picture. A picture without a text is asked nothing, its annotation is empty, and the summary
+  counts it; a text that comes later counts with `--restart`.
 - `--regions FILE` is a COCO file or a YOLO folder with boxes that exist already. They stay as they
   are, and so do their labels, unless the task gives one; at the picture's edge they are clipped.
 

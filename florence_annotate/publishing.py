@@ -82,7 +82,8 @@ def card(summary: Mapping[str, Any]) -> str:
     }
     bound = summary["fingerprint"]
     questions = [" ".join(filter(None, question)) for question in bound["questions"]]
-    classes = [f"| {name} | {count} |" for name, count in summary["classes"].items()]
+    counts = summary["classes"].items()
+    classes = ["| {} | {} |".format(name.replace("|", r"\|"), count) for name, count in counts]
     return "\n".join(
         [
             f"---\n{yaml.safe_dump(head, sort_keys=False, allow_unicode=True)}---",

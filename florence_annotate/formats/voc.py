@@ -5,8 +5,8 @@ Format: http://host.robots.ox.ac.uk/pascal/VOC/voc2012/devkit_doc.pdf, "Annotati
 10.2 to 20.4 covers the pixels 11 to 20: `xmin` is the rounded edge plus one, `xmax` the rounded
 edge. supervision's reader undoes just that (`dataset/formats/pascal_voc.py` of 0.31), as do others
 that subtract 1 from the minimum alone; one that takes the numbers as they are sees a box that
-begins a pixel later. Many readers parse the numbers with `int()`, so the fraction
-is lost here, and here alone.
+begins a pixel later. Many readers parse the numbers with `int()`, so the fraction is lost here, and
+here alone.
 
 Beyond the format, an object carries its `score` and `text`, which readers ignore, and its outline
 as `polygon`, in points that count from 1 too, as supervision reads it.
