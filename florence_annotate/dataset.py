@@ -11,7 +11,6 @@ from typing import Any
 from florence_annotate import outlines, planning, presence, reading
 from florence_annotate.classes import ClassList
 from florence_annotate.config import JobSpec
-from florence_annotate.errors import UsageError
 from florence_annotate.journal import Journal
 from florence_annotate.policy import Policy
 from florence_annotate.request import RecipeName
@@ -172,11 +171,7 @@ class Dataset:
         self.class_names, find = self._classes(settings.classes)
         prompted: frozenset[int] = frozenset()
         if settings.classes is not None:
-            if missing := planning.never_asked(questions, settings.classes):
-                raise UsageError(
-                    f"this job never asked for {', '.join(missing)}: annotate again with these "
-                    "classes in another output (-o)"
-                )
+            planning.refuse_unasked(questions, settings.classes)
             prompted = planning.asked_by_prompt(questions, settings.classes)
         if settings.presence:
             planning.refuse_unverified(questions)

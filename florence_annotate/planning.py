@@ -76,6 +76,8 @@ def plan(request: Request, known_labels: Collection[str]) -> Plan:
     """
     request.refuse_contradictions()
     whole = _plan(request, known_labels)
+    if request.classes is not None:
+        refuse_unasked(whole.questions, request.classes)
     return replace(whole, recipe=AskTiles(whole.recipe)) if request.has_tiles else whole
 
 
@@ -169,8 +171,8 @@ def refuse_unverified(questions: Collection[Question]) -> None:
         )
 
 
-def never_asked(questions: Collection[Question], classes: ClassList) -> tuple[str, ...]:
-    """Names of the classes that none of the questions can have found."""
+def refuse_unasked(questions: Collection[Question], classes: ClassList) -> None:
+    """Raise UsageError for classes that none of the questions can find."""
     # follow-ups and captions find nothing of their own
     finding = [
         question
@@ -178,10 +180,22 @@ def never_asked(questions: Collection[Question], classes: ClassList) -> tuple[st
         if of(question).takes is not Takes.REGION and of(question).gives is not Gives.TEXT
     ]
     if not finding or any(question.text is None for question in finding):
-        return ()  # given regions have any label, and such questions may find anything
-    texts = [question.text or "" for question in finding]
-    phrases = {phrase for text in texts for phrase in text.split(PHRASE_SEPARATOR)}
-    return tuple(spec.name for spec in classes.classes if spec.question not in phrases)
+        return  # given regions have any label, and such questions may find anything
+    phrases = {q.text or "" for q in finding if q.task != GROUNDING}
+    # a caption may name a class anywhere
+    texts = [(q.text or "").casefold() for q in finding if q.task == GROUNDING]
+    missing = [
+        spec.name
+        for spec in classes.classes
+        if spec.question not in phrases
+        and not any(spec.question.casefold() in text for text in texts)
+    ]
+    if missing:
+        raise UsageError(
+            f"no question of this job can find {', '.join(missing)}: with --text, leave out what "
+            "it does not name; of a finished job, annotate again with these classes in another "
+            "output (-o)"
+        )
 
 
 _BY_CLASS = {

@@ -75,5 +75,5 @@ class Request:
             raise UsageError(problem)
 
 
-_UNNAMED = (Gives.TEXT, Gives.PLAIN_BOXES)
+_UNNAMED = (Gives.TEXT, Gives.PLAIN_BOXES, Gives.QUADS)
 _WITH_BOXES = (Gives.BOXES, Gives.BOXES_OR_POLYGONS, Gives.PLAIN_BOXES)

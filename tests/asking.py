@@ -24,6 +24,11 @@ def original_layout(folder: Path) -> checkpoints.Checkpoint:
     return checkpoints.find(str(folder))
 
 
+def copy_of_shapes(folder: Path) -> Path:
+    """The embedded checkpoint, to be changed."""
+    return Path(shutil.copytree(CHECKPOINT, folder / "copy"))
+
+
 def views(pictures: Sequence[Picture]) -> list[Any]:
     """The pixels of whole pictures, as the model encodes them."""
     return [picture.pixels[0] for picture in pictures]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from asking import ORIGINAL, original_layout
+from asking import ORIGINAL, copy_of_shapes, original_layout
 from conftest import annotate, command, tree
 from peft import LoraConfig, get_peft_model
 from safetensors.torch import load_file, save_file
@@ -345,10 +345,6 @@ class TestCanary:
         assert not (tmp_path / "out" / "job.db").exists()
         options = ["--limit", 1, "--model", folder, "--no-canary"]
         assert annotate(scenes, tmp_path / "out", *options).code == 0
-
-
-def copy_of_shapes(folder: Path) -> Path:
-    return Path(shutil.copytree(CHECKPOINT, folder / "copy"))
 
 
 def test_models_lists_what_is_known() -> None:

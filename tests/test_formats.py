@@ -5,7 +5,6 @@ import os
 import shutil
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +13,7 @@ import yaml
 from conftest import annotate, command, scores, tree
 from PIL import Image
 from pycocotools.coco import COCO
+from saying import picture
 
 import florence_annotate
 
@@ -302,11 +302,6 @@ def test_class_names_of_every_kind_survive_both_formats(dataset: Path, tmp_path:
         str(out / "images" / "val"), str(out / "labels" / "val"), str(out / "data.yaml")
     )
     assert list(read.classes) == names
-
-
-def picture(path: Path, size: tuple[int, int] = (64, 48), **options: Any) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.new("RGB", size, "red").save(path, **options)
 
 
 def exported_names(out: Path) -> list[str]:

@@ -1,14 +1,13 @@
 """The embedded checkpoint through the rooms that know transformers."""
 
 import json
-import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from asking import ask, views
+from asking import ask, copy_of_shapes, views
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
@@ -168,10 +167,6 @@ def test_normalised_pixels_are_the_processors(model: Florence, pictures: list[Pi
     assert torch.allclose(model.encode(views(pictures[:1])), features, atol=1e-4)
 
 
-def copy_of_shapes(folder: Path) -> Path:
-    return Path(shutil.copytree(CHECKPOINT, folder / "copy"))
-
-
 def refused(folder: Path, match: str) -> None:
     with pytest.raises(CheckpointError, match=match):
         Florence(checkpoints.find(str(folder)), CPU, torch.float32, "sdpa")
@@ -217,7 +212,7 @@ def test_truncated_weights_are_refused(tmp_path: Path) -> None:
         (None, "config.json is missing"),
     ],
 )
-def test_what_is_no_native_florence_is_refused(
+def test_what_is_no_florence_is_refused(
     tmp_path: Path, change: dict[str, object] | None, match: str
 ) -> None:
     folder = copy_of_shapes(tmp_path)

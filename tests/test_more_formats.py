@@ -22,13 +22,11 @@ import pytest
 import supervision as sv
 from conftest import annotate, command, tree
 from PIL import Image
-from test_parsing import answer
+from saying import answer, picture, say
 
 import florence_annotate
 from florence_annotate import formats
 from florence_annotate.dataset import AnnotatedImage
-from florence_annotate.journal import Journal
-from florence_annotate.types import Answer
 
 ALL = "voc,labelme,label-studio,cvat,parquet,imagefolder"
 
@@ -50,18 +48,6 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """`datasets` keeps what it reads: here, and not in the user's home."""
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
     datasets.disable_progress_bars()
-
-
-def picture(path: Path, size: tuple[int, int] = (100, 80), **options: Any) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.new("RGB", size, "red").save(path, **options)
-
-
-def say(out: Path, *answers: Answer) -> None:
-    """Put these answers in the place of what the model said about every picture of a job."""
-    with Journal.open_existing(out) as journal:
-        records = [replace(record, answers=answers) for record in journal.records()]
-        journal.append(1, records)
 
 
 def expected(out: Path) -> dict[str, AnnotatedImage]:

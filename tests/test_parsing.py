@@ -1,32 +1,16 @@
 import math
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from saying import answer
 
 from florence_annotate import parsing, tasks
-from florence_annotate.tasks import OD, OPEN_VOCABULARY
-from florence_annotate.types import Answer, Question, TokenKind
+from florence_annotate.tasks import OPEN_VOCABULARY
+from florence_annotate.types import Answer, Dropped, Instance, TokenKind
 
 WIDTH, HEIGHT = 640, 480
-
-
-def answer(*tokens: str | int, task: str = OD, logprobs: list[float] | None = None) -> Answer:
-    """Text as one token, numbers as location tokens, `<…>` as control tokens."""
-    pieces, kinds = [], []
-    for token in tokens:
-        if isinstance(token, int):
-            pieces.append(f"<loc_{token}>".encode())
-            kinds.append(TokenKind.LOCATION)
-        else:
-            pieces.append(token.encode())
-            is_control = token in ("<poly>", "</poly>", "<sep>", "</s>", "<and>")
-            kinds.append(TokenKind.CONTROL if is_control else TokenKind.TEXT)
-    ends = [sum(map(len, pieces[: place + 1])) for place in range(len(pieces))]
-    return Answer(
-        Question(task), b"".join(pieces), tuple(ends), tuple(kinds),
-        tuple(logprobs or [0.0] * len(pieces)), False,
-    )  # fmt: skip
 
 
 def test_the_car_of_the_model_card_is_where_it_was_published() -> None:
@@ -110,7 +94,8 @@ def test_polygons_of_under_three_points_are_dropped_with_a_reason() -> None:
 
 
 TOKENS = st.one_of(
-    st.integers(0, 999), st.sampled_from(["car", " door", "<poly>", "</poly>", "<sep>", "</s>"])
+    st.integers(0, 999),
+    st.sampled_from(["car", " door", " ", "<poly>", "</poly>", "<sep>", "<and>", "</s>"]),
 )
 
 
@@ -126,18 +111,42 @@ LOCATED = [task.token for task in tasks.TASKS if task.gives is not tasks.Gives.T
 def test_any_sequence_of_tokens_reads_and_stays_in_the_picture(
     task: str, tokens: list[str | int], width: int, height: int
 ) -> None:
-    instances, dropped = parsing.read(answer(*tokens, task=task), width, height)
-    for instance in instances:
+    for instance in parsing.read(answer(*tokens, task=task), width, height)[0]:
         outlines = (*instance.polygons, *([instance.quad] if instance.quad else []))
         points = [point for outline in outlines for point in outline]
         corners = [instance.box[:2], instance.box[2:]]
         assert all(0 < x < width and 0 < y < height for x, y in [*points, *corners])
         assert all(len(polygon) >= 3 for polygon in instance.polygons)
         assert len(instance.quad) in (0, 4)
-    # whatever was named or pointed at is an instance, or is dropped with a reason
-    has_something = any(token in ("car", " door") or isinstance(token, int) for token in tokens)
-    assert bool(instances or dropped) >= has_something
-    assert all(one.reason for one in dropped)
+
+
+def used_locations(instances: list[Instance], dropped: list[Dropped]) -> int:
+    """Location tokens that came out as an instance, or are told in the detail of what was torn."""
+    used = sum(2 * sum(map(len, one.polygons)) or (8 if one.quad else 4) for one in instances)
+    for torn in dropped:
+        count = int(torn.detail.split()[0]) if torn.reason != "no-box" else 0
+        used += 2 * count if torn.reason == "torn-polygon" else count
+    return used
+
+
+@given(st.sampled_from(LOCATED), st.lists(TOKENS, max_size=40))
+def test_nothing_that_was_said_is_lost_without_a_reason(task: str, tokens: list[str | int]) -> None:
+    instances, dropped = parsing.read(answer(*tokens, task=task), 1000, 1000)
+    locations = [isinstance(token, int) for token in tokens]
+    # a point of an outline takes two; each run of locations may leave one without a partner
+    runs = sum(here and not before for before, here in pairwise([False, *locations]))
+    assert sum(locations) - runs <= used_locations(instances, dropped) <= sum(locations)
+    if not {"<poly>", "</poly>", "<sep>"} & set(tokens) and "SEGMENTATION" not in task:
+        assert used_locations(instances, dropped) == sum(locations)
+    phrases, is_new = [""], False
+    for token in tokens:
+        if isinstance(token, int):
+            is_new = True
+        elif not token.startswith("<"):
+            phrases = [*phrases, token] if is_new else [*phrases[:-1], phrases[-1] + token]
+            is_new = False
+    told = {one.text or one.label for one in instances} | {one.label for one in dropped}
+    assert {phrase.strip() for phrase in phrases} - {""} <= told
 
 
 @given(st.lists(TOKENS, max_size=40))

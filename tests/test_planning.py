@@ -84,8 +84,13 @@ def test_a_class_with_a_control_token_in_it_is_refused_by_name() -> None:
 
 def test_classes_that_no_question_can_have_found_are_known() -> None:
     asked = questions(classes.parse_names("hat,shoe"))
-    assert planning.never_asked(asked, classes.parse_names("hat,scarf")) == ("scarf",)
-    assert planning.never_asked((Question(OD),), classes.parse_names("anything")) == ()
+    with pytest.raises(UsageError, match="can find scarf:"):
+        planning.refuse_unasked(asked, classes.parse_names("hat,scarf"))
+    planning.refuse_unasked((Question(OD),), classes.parse_names("anything"))
+    caption = Question(GROUNDING, "A hat beside a shoe.")
+    planning.refuse_unasked((caption,), classes.parse_names("shoe,hat"))
+    with pytest.raises(UsageError, match="can find scarf:"):
+        planning.refuse_unasked((caption,), classes.parse_names("hat,scarf"))
 
 
 def test_prompts_are_the_sentences_of_the_checkpoints_processor() -> None:
@@ -112,7 +117,8 @@ def test_recipes_ask_for_the_classes_and_nothing_else(name: str) -> None:
     named = classes.parse_names("hat,shoe")
     request = Request(DETECTION, Strategy.OPEN_VOCABULARY, named, RecipeName(name))
     asked = planning.plan(request, KNOWN).questions
-    assert planning.never_asked(asked, classes.parse_names("hat,scarf")) == ("scarf",)
+    with pytest.raises(UsageError, match="can find scarf:"):
+        planning.refuse_unasked(asked, classes.parse_names("hat,scarf"))
 
 
 def test_verify_asks_those_who_were_not_given_the_names() -> None:

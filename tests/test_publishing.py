@@ -21,11 +21,17 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         folder.mkdir(exist_ok=True)
         return f"https://hub/datasets/{repo_id}"
 
-    def upload_folder(self: HfApi, *, folder_path: Path, path_in_repo: str, **_: Any) -> None:
+    def upload_folder(
+        self: HfApi, *, folder_path: Path, path_in_repo: str, delete_patterns: list[str], **to: str
+    ) -> None:
+        assert (to.pop("repo_id"), to.pop("repo_type")) == ("me/scenes", "dataset")
+        assert delete_patterns == ["*"] and to.keys() == {"commit_message"}
         shutil.rmtree(folder / path_in_repo, ignore_errors=True)
         shutil.copytree(folder_path, folder / path_in_repo)
 
-    def upload_file(self: HfApi, *, path_or_fileobj: bytes, path_in_repo: str, **_: Any) -> None:
+    def upload_file(self: HfApi, *, path_or_fileobj: bytes, path_in_repo: str, **to: str) -> None:
+        assert (to.pop("repo_id"), to.pop("repo_type")) == ("me/scenes", "dataset")
+        assert to.keys() == {"commit_message"}
         (folder / path_in_repo).write_bytes(path_or_fileobj)
 
     for call in (create_repo, upload_folder, upload_file):

@@ -8,8 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from asking import copy_of_shapes
 from conftest import annotate, command, scores, tree
 from PIL import Image
+from safetensors.torch import load_file, save_file
 
 
 def some(scenes: Path, folder: Path, count: int) -> Path:
@@ -111,7 +113,7 @@ def test_classes_keep_their_order_and_unmapped_labels_are_counted(
     assert result.json["dropped"]["no-class"] == sum(others.values())
 
 
-@pytest.mark.parametrize("strategy", ["od", "open-vocabulary", "grounding"])
+@pytest.mark.parametrize("strategy", ["od", "open-vocabulary", "grounding", "segmentation"])
 def test_every_strategy_finds_the_shapes(
     scenes: Path, dataset: Path, tmp_path: Path, strategy: str
 ) -> None:
@@ -185,6 +187,18 @@ def test_another_checkpoint_is_refused(dataset: Path, scenes: Path, tmp_path: Pa
     result = annotate(scenes, dataset, "--model", folder)
     assert result.code == 1
     assert "model" in result.err
+
+
+def test_weights_that_changed_since_are_refused(scenes: Path, tmp_path: Path) -> None:
+    folder, out = copy_of_shapes(tmp_path), tmp_path / "out"
+    assert annotate(scenes, out, "--model", folder, "--limit", 1).code == 0
+    tensors = load_file(folder / "model.safetensors")
+    name = next(name for name in tensors if name.endswith("fc1.weight"))
+    tensors[name] = tensors[name] * 1.001
+    save_file(tensors, folder / "model.safetensors", {"format": "pt"})
+    result = annotate(scenes, out, "--model", folder, "--limit", 2)
+    assert result.code == 1
+    assert "begun with weights" in result.err
 
 
 def test_a_restart_begins_again(scenes: Path, tmp_path: Path) -> None:

@@ -54,6 +54,9 @@ def test_every_task_writes_what_it_gives(task: tasks.Task, scenes: Path, tmp_pat
             assert all(len(polygon) >= 6 for polygon in one["polygons"])
         if task.gives is Gives.QUADS:
             assert len(one["quad"]) == 8 and one["class"] == "text"
+    if task.name in ("region-to-description", "region-to-ocr"):
+        assert all("text" in one for _, one in instances)
+        assert any(one["text"] for _, one in instances)
     said = [one.get("text") or one["class"] for _, one in instances]
     said += [caption["text"] for row in read for caption in row["captions"]]
     assert not any("<" in text for text in said)
@@ -115,8 +118,13 @@ class TestRegions:
         regions = ["--regions", scenes / "ground-truth.json"]
         options = ["--task", "region-to-segmentation", *regions, *FEW]
         assert annotate(scenes, tmp_path / "out", *options).code == 0
-        labels = {one["class"] for row in rows(tmp_path / "out") for one in row["instances"]}
-        assert labels <= {"ellipse", "rectangle", "triangle", "star", "cross"}
+        wanted = COCO(str(scenes / "ground-truth.json"))
+        images = {image["file_name"]: image["id"] for image in wanted.imgs.values()}
+        for row in rows(tmp_path / "out"):
+            given = wanted.loadAnns(wanted.getAnnIds(images[row["file_name"]]))
+            assert [one["class"] for one in row["instances"]] == [
+                wanted.cats[one["category_id"]]["name"] for one in given
+            ]
 
     @pytest.mark.parametrize("row", ["0 0.5 0.5 0.1", "a b c d e", "0 0.1 0.1 0.2 0.1 0.2 0.2"])
     def test_yolo_rows_that_are_no_boxes_are_refused(
@@ -151,7 +159,13 @@ class TestTexts:
         asked = {image.ref.key: image.instances for image in dataset}
         assert asked[second] == ()  # its name is not the one in the file
         assert {one.label for one in asked[first]} <= {"star"}
-        assert {one.label for one in asked[others[0]]} <= {"cross"}
+        with Journal.open_existing(tmp_path / "out") as journal:
+            texts = {
+                record.ref.key: [answer.question.text for answer in record.answers]
+                for record in journal.records()
+            }
+        assert texts[first] == ["a star"] and texts[others[0]] == ["a cross"]
+        assert texts[second] == texts[others[1]] == []
 
     def test_a_text_may_lie_beside_the_picture(self, scenes: Path, tmp_path: Path) -> None:
         folder = tmp_path / "in"
@@ -293,6 +307,8 @@ class TestRecipes:
         (["--task", "grounding"], "--text"),
         (["--task", "ocr", "--text", "x"], "takes no text"),
         (["--task", "caption", "--classes", "a"], "names no classes"),
+        (["--task", "ocr-regions", "--classes", "a"], "names no classes"),
+        (["--task", "open-vocabulary", "--text", "a hat", "--classes", "hat"], "can find hat"),
         (["--task", "region-to-ocr"], "needs --regions"),
         (["--task", "grounding", "--text", "a", "--texts", "sidecar"], "not both"),
         (["--task", "grounding", "--text", "a </s> b"], "control token"),
@@ -331,6 +347,7 @@ def test_small_text_is_kept_unless_asked_otherwise(scenes: Path, tmp_path: Path)
     out = tmp_path / "out"
     options = ["--task", "ocr-regions", "--format", "jsonl", "--images", "none"]
     assert annotate(scenes, out, *options).code == 0
+    assert not any("area" in one["reason"] for row in rows(out) for one in row["dropped"])
     areas = [
         (x2 - x1) * (y2 - y1)
         for row in rows(out)

@@ -1,0 +1,42 @@
+"""Answers as a model would write them, and jobs in which it did."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from florence_annotate.journal import Journal
+from florence_annotate.tasks import OD
+from florence_annotate.types import Answer, Question, TokenKind
+
+
+def answer(*tokens: str | int, task: str = OD, logprobs: list[float] | None = None) -> Answer:
+    """Text as one token, numbers as location tokens, `<…>` as control tokens."""
+    pieces, kinds = [], []
+    for token in tokens:
+        if isinstance(token, int):
+            pieces.append(f"<loc_{token}>".encode())
+            kinds.append(TokenKind.LOCATION)
+        else:
+            pieces.append(token.encode())
+            is_control = token in ("<poly>", "</poly>", "<sep>", "</s>", "<and>")
+            kinds.append(TokenKind.CONTROL if is_control else TokenKind.TEXT)
+    ends = [sum(map(len, pieces[: place + 1])) for place in range(len(pieces))]
+    return Answer(
+        Question(task), b"".join(pieces), tuple(ends), tuple(kinds),
+        tuple(logprobs or [0.0] * len(pieces)), False,
+    )  # fmt: skip
+
+
+def say(out: Path, *answers: Answer) -> None:
+    """Put these answers in the place of what the model said about every picture of a job."""
+    with Journal.open_existing(out) as journal:
+        records = [replace(record, answers=answers) for record in journal.records()]
+        journal.append(1, records)
+
+
+def picture(path: Path, size: tuple[int, int] = (100, 80), **options: Any) -> None:
+    """A picture of one colour to say it about."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", size, "red").save(path, **options)
