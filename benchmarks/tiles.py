@@ -19,7 +19,7 @@ BAR = 1.5
 TILES = ("768",)
 
 
-def main() -> None:
+def main() -> int:
     options = parser("tiles", __doc__)
     options.add_argument("--count", type=int, default=20, help="pictures [default: 20]")
     options.add_argument("--model", default="shapes", help="checkpoint [default: shapes]")
@@ -30,13 +30,18 @@ def main() -> None:
         scenes = [paint_large(FIRST_SEED + number) for number in range(given.count)]
         for scene in scenes:
             scene.image.save(folder / "in" / f"{scene.seed}.jpg", quality=92)
-        content = {"pictures": given.count, "bar": BAR}
+        content: dict[str, object] = {"pictures": given.count, "bar": BAR}
+        results = []
         for ways in ((), ("--tiles", *TILES)):
             out = folder / f"out{len(ways)}"
             figures = measure(folder / "in", out, ways, scenes, given.model)
+            results.append(figures)
             content[" ".join(ways) or "whole"] = figures
             print(f"{' '.join(ways) or 'whole'}: {figures}")
-    save("tiles", f"python -m benchmarks.tiles --count {given.count}", content)
+    command = f"python -m benchmarks.tiles --count {given.count} --model {given.model}"
+    save("tiles", command, content)
+    whole, tiled = (figures["recall"] for figures in results)
+    return 0 if tiled >= BAR * whole else 1
 
 
 def measure(
@@ -65,4 +70,4 @@ def measure(
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())

@@ -40,8 +40,9 @@ were annotated and rendered by the same script with the embedded checkpoint.
 - `--classes A,B,…` finds classes; each is a prompt, or part of one (`--strategy`).
 - `--text "a red star"` is one phrase or caption for all pictures. `--texts FILE.csv` has the
   columns `image` (the picture's name or path) and `text`; `--texts sidecar` reads the `.txt` beside
-  each picture. A picture without a text is asked nothing, its annotation is empty, and the summary
-  counts it; a text that comes later counts with `--restart`.
+  each picture. A picture without a text, or without regions where these are given, is asked
+  nothing, so the dataset leaves it out, and the summary counts it; a text that comes later counts
+  with `--restart`.
 - `--regions FILE` is a COCO file or a YOLO folder with boxes that exist already. They stay as they
   are, and so do their labels, unless the task gives one; at the picture's edge they are clipped.
 
@@ -109,7 +110,7 @@ class ReadEachBox:
         return (Question("<OD>"),)
 
     def then(self, record: Record) -> Sequence[Question]:
-        if len(record.answers) > 1:  # the follow-ups are answered
+        if any(answer.question.task == "<REGION_TO_OCR>" for answer in record.answers):
             return ()
         boxes = [instance.box for instance in reading.read(record).instances]
         size = record.width, record.height
@@ -125,11 +126,15 @@ with that box. To give it a name for `--recipe`, add it to `RecipeName` in
 `--tiles 2x2` (columns and rows) or `--tiles 768` (the side of a tile in pixels) cuts large pictures
 in overlapping tiles, which are encoded beside the whole picture in the same batches. Every question
 about places is asked of the whole and of each tile, a follow-up about a box of the tile that holds
-it, a text of the whole. Boxes that lie in each other by half and have one label become one: the one
-that its view sees whole, rather than one that an edge cuts, and that of a tile, rather than the
-coarser one of the whole. What an edge cuts and another tile sees whole goes, by whatever name it
-was called. `--overlap 0.2` is the part of a tile that its neighbour sees too: things larger than
-that may be cut in every tile, and are then put together.
+it, a text of the whole.
+
+Two views show one thing where they agree about what both can see: boxes of one label that overlap
+there by half become one, that of a view which sees it whole rather than one that an edge cuts, and
+that of a tile rather than the coarser one of the whole picture. What one view tells apart stays
+apart. What an edge cuts and another tile sees whole goes, by whatever name it was called; so does a
+worse view's other name for a place, where the model chose the names. `--overlap 0.2` is the part of
+a tile that its neighbour sees too: things larger than that may be cut in every tile, and are then
+put together.
 """
 
 

@@ -38,7 +38,7 @@ class Annotator:
         """One record or failure a picture, some at a time, as they get ready.
 
         The next batch is taken as soon as a question of it could be asked, so that the pictures
-        with long answers hold nobody up.
+        with long answers hold nobody up. What is less than a batch of views waits for others.
         """
         ready: list[Record | Failure] = []
         for outcomes in self._as_they_end(batches):
@@ -56,9 +56,9 @@ class Annotator:
         for batch in batches:
             yield [item for item in batch if isinstance(item, Failure)]
             work.waiting += [item for item in batch if isinstance(item, Picture)]
-            while work.waiting or work.answering.free <= 0:
+            while work.is_due or work.answering.free <= 0:
                 yield work.go_on()
-        while work.open:
+        while work.waiting or work.open:
             yield work.go_on()
 
 
@@ -95,6 +95,12 @@ class _Work:
         self._asked = 0
         self.answering = self._new_answering()
 
+    @property
+    def is_due(self) -> bool:
+        """Whether a whole batch of views waits."""
+        views = sum(len(picture.pixels) for picture in self.waiting)
+        return views >= self._annotator.batch_size
+
     def go_on(self) -> list[Record | Failure]:
         """Encode waiting pictures or wait for the next answers; returns what is whole by that."""
         reason = None
@@ -114,31 +120,35 @@ class _Work:
             one.answers[place] = answer
             if len(one.answers) == one.asked:
                 record = _record(one)
-                self._ask(number, self._recipe.then(record))
-                if len(one.answers) == one.asked:
+                further = self._recipe.then(record)
+                problem = self._problem(further)
+                if further and problem is None:
+                    self._ask(number, further)
+                else:
                     del self.open[number]
-                    outcomes.append(record)
+                    outcomes.append(record if problem is None else _unaskable(one, problem))
         return outcomes
 
     def _encode(self) -> list[Record | Failure]:
         """Encode waiting pictures, a batch of views or more, and queue the questions about them.
 
-        Returns the records of those about which there is nothing to ask.
+        Returns the outcomes of those about which there is nothing to ask, or nothing can be asked.
         """
         outcomes: list[Record | Failure] = []
-        begun: list[tuple[_Open, Sequence[Question]]] = []
+        begun: list[tuple[_Open, Sequence[Question], str | None]] = []
         views: list[Any] = []
         for picture in islice(self.waiting, self._annotator.batch_size):
             questions = self._recipe.first(picture)
-            begun.append((_Open(picture), questions))
-            views.extend(picture.pixels if questions else ())
+            problem = self._problem(questions)
+            begun.append((_Open(picture), questions, problem))
+            views.extend(picture.pixels if questions and problem is None else ())
             if len(views) >= self._annotator.batch_size:
                 break
         features = self._features(views)
-        for one, questions in begun:
+        for one, questions, problem in begun:
             self.waiting.popleft()
-            if not questions:
-                outcomes.append(_record(one))
+            if not questions or problem is not None:
+                outcomes.append(_record(one) if problem is None else _unaskable(one, problem))
                 continue
             one.features = list(islice(features, len(one.picture.pixels)))
             self.open[self._begun] = one
@@ -151,6 +161,11 @@ class _Work:
         size = self._annotator.batch_size
         batches = [views[start : start + size] for start in range(0, len(views), size)]
         return iter([each for batch in batches for each in self._model.encode(batch)])
+
+    def _problem(self, questions: Sequence[Question]) -> str | None:
+        """Why one of the questions can't be asked, if any."""
+        problems = (self._model.problem(question) for question in questions)
+        return next((problem for problem in problems if problem is not None), None)
 
     def _ask(self, number: int, questions: Sequence[Question]) -> None:
         one = self.open[number]
@@ -183,6 +198,10 @@ def _record(one: _Open) -> Record:
     picture = one.picture
     answers = tuple(one.answers[place] for place in sorted(one.answers))
     return Record(picture.ref, picture.sha, picture.width, picture.height, answers)
+
+
+def _unaskable(one: _Open, problem: str) -> Failure:
+    return Failure(one.picture.ref, "annotate", "unaskable", f"{problem}: change the text")
 
 
 def _failure(picture: Picture, reason: str) -> Failure:

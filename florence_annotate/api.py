@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, TypeVar
 
 import numpy as np
 from PIL import Image
@@ -15,7 +15,13 @@ from tqdm import tqdm
 
 from florence_annotate import config, exporting, images, planning
 from florence_annotate.annotator import Annotator
-from florence_annotate.dataset import AnnotatedImage, Dataset, PolicySettings, read_picture
+from florence_annotate.dataset import (
+    AnnotatedImage,
+    Dataset,
+    PolicySettings,
+    policy_of,
+    read_picture,
+)
 from florence_annotate.errors import UsageError
 from florence_annotate.inputs import Region
 from florence_annotate.journal import Journal
@@ -24,7 +30,6 @@ from florence_annotate.model import checkpoint as checkpoints
 from florence_annotate.model.batching import fitting_batch_size
 from florence_annotate.model.device import resolve_attention, resolve_device, resolve_dtype
 from florence_annotate.model.florence import Florence
-from florence_annotate.policy import Policy
 from florence_annotate.types import Box, Failure, Generation, ImageRef, Loaded, Record
 
 Pictorial: TypeAlias = str | os.PathLike[str] | Image.Image | np.ndarray[Any, Any]
@@ -45,7 +50,7 @@ def annotate(
     texts: Sequence[str | None] | None = None,
     regions: Sequence[Sequence[Box]] | None = None,
     tiles: str | None = None,
-    overlap: float = 0.2,
+    overlap: float | None = None,
     device: str = "auto",
     dtype: str = "auto",
     batch_size: int | Literal["auto"] = "auto",
@@ -67,6 +72,7 @@ def annotate(
     for name, given in (("texts", texts), ("regions", regions)):
         if given is not None and isinstance(pictures, Sequence) and len(given) != len(pictures):
             raise UsageError(f"annotate: {len(given)} {name} for {len(pictures)} pictures")
+    given_regions = None if regions is None else _as_regions(regions)
     spec = config.build(
         {
             "classes": None if classes is None else list(classes),
@@ -89,10 +95,10 @@ def annotate(
     places: dict[int, int] = {}
     request = replace(
         spec.request(),
-        texts=None if texts is None else lambda ref: texts[places[id(ref)]],
+        texts=None if texts is None else lambda ref: _at(texts, places[id(ref)], None),
         regions=None
-        if regions is None
-        else lambda ref: [Region(box) for box in regions[places[id(ref)]]],
+        if given_regions is None
+        else lambda ref: _at(given_regions, places[id(ref)], ()),
     )
     planning.plan(request, ())  # what contradicts itself is found before a checkpoint is fetched
     checkpoint = checkpoints.find(model, revision, adapter=adapter)
@@ -104,7 +110,7 @@ def annotate(
     torch_dtype = resolve_dtype(dtype, torch_device, is_embedded=checkpoint.is_embedded)
     attention = resolve_attention("auto", torch_device, torch_dtype)
     network = Florence(checkpoint, torch_device, torch_dtype, attention)
-    network.refuse_long_prompts(plan.samples)
+    network.refuse_unaskable(plan.samples)
     if batch_size == "auto":
         batch_size = fitting_batch_size(network, generation, plan.samples)
     annotator = Annotator(network, plan.recipe, generation, batch_size)
@@ -115,19 +121,31 @@ def annotate(
     return _annotate(pictures, places, options, annotator, reader, bar)
 
 
+def _as_regions(regions: Sequence[Sequence[Box]]) -> list[list[Region]]:
+    try:
+        return [[Region.of(box) for box in boxes] for boxes in regions]
+    except (TypeError, ValueError) as error:
+        raise UsageError(
+            f"annotate: regions are boxes, x1, y1, x2, y2 in pixels: {error}"
+        ) from error
+
+
+_Given = TypeVar("_Given")
+
+
+def _at(given: Sequence[_Given], place: int, none: _Given) -> _Given:
+    """What is given for a picture; those beyond the last have nothing."""
+    return given[place] if place < len(given) else none
+
+
 class _Reader:
     """Outcomes → annotated images; without classes, a label becomes one when it first appears."""
 
     def __init__(self, plan: planning.Plan, settings: PolicySettings) -> None:
         self._ids: dict[str, int] = {}
         self._classes = settings.classes
-        prompted: frozenset[int] = frozenset()
-        if settings.classes is not None:
-            prompted = planning.asked_by_prompt(plan.questions, settings.classes)
         find = self._find_or_add if settings.classes is None else settings.classes.find
-        self._policy = Policy(
-            find, prompted, settings.min_score, settings.nms, settings.min_area, settings.presence
-        )
+        self._policy = policy_of(settings, plan.questions, find)
 
     def _find_or_add(self, label: str) -> int:
         return self._ids.setdefault(label, len(self._ids))

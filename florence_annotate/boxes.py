@@ -1,26 +1,34 @@
 """Arithmetic of boxes: x1, y1, x2, y2 in pixels."""
 
 import math
+from collections.abc import Sequence
 
 from florence_annotate.types import Box
 
 
 def iou(first: Box, second: Box) -> float:
     """Intersection over union of two boxes of positive area."""
-    shared = _intersection(first, second)
-    return shared / (area(first) + area(second) - shared) if shared else 0.0
+    shared = intersection(first, second)
+    return area(shared) / (area(first) + area(second) - area(shared)) if shared else 0.0
 
 
 def part_within(inner: Box, outer: Box) -> float:
     """The part of a box's area that lies in another."""
-    shared = _intersection(inner, outer)
-    return shared / area(inner) if shared else 0.0
+    shared = intersection(inner, outer)
+    return area(shared) / area(inner) if shared else 0.0
 
 
-def _intersection(first: Box, second: Box) -> float:
-    width = min(first[2], second[2]) - max(first[0], second[0])
-    height = min(first[3], second[3]) - max(first[1], second[1])
-    return width * height if width > 0 and height > 0 else 0.0
+def intersection(first: Box, second: Box) -> Box | None:
+    """What two boxes share; None where that has no area."""
+    left, top = max(first[0], second[0]), max(first[1], second[1])
+    right, bottom = min(first[2], second[2]), min(first[3], second[3])
+    return (left, top, right, bottom) if left < right and top < bottom else None
+
+
+def around(boxes: Sequence[Box]) -> Box:
+    """The smallest box that holds all of some."""
+    left, top, right, bottom = zip(*boxes, strict=True)
+    return min(left), min(top), max(right), max(bottom)
 
 
 def area(box: Box) -> float:

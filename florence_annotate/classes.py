@@ -84,6 +84,8 @@ class ClassList:
             _refuse_bad_name(spec)
             for label in (spec.name, *spec.synonyms, *([spec.prompt] if spec.prompt else [])):
                 self._claim(normalise(label), label, class_id)
+        self._spoken = {" ".join(_words(label)): id_ for label, id_ in self._ids.items()}
+        """Labels without punctuation."""
         self._plural_ids: dict[str, set[int]] = {}
         for label, class_id in self._ids.items():
             for single in singulars(label):
@@ -110,6 +112,21 @@ class ClassList:
         candidates = {self._ids[single] for single in singulars(normal) if single in self._ids}
         candidates |= self._plural_ids.get(normal, set())
         return candidates.pop() if len(candidates) == 1 else None
+
+    def named_in(self, text: str) -> set[int]:
+        """Ids of the classes that a sentence names, whatever the punctuation."""
+        words = _words(text)
+        runs = (
+            " ".join(words[start : start + length])
+            for length in range(1, 1 + max(len(name.split()) for name in self._spoken))
+            for start in range(len(words) - length + 1)
+        )
+        found = (self._spoken.get(run, self.find(run)) for run in runs)
+        return {class_id for class_id in found if class_id is not None}
+
+
+def _words(text: str) -> list[str]:
+    return "".join(c if c.isalnum() or c == "'" else " " for c in normalise(text)).split()
 
 
 _LINE_BREAKING = ("Cc", "Cs", "Zl", "Zp")

@@ -44,6 +44,11 @@ def _read_split(value: Any) -> Any:
     return value
 
 
+def _as_text(value: Any) -> Any:
+    """A number that YAML made of `768`."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
 Names = Annotated[tuple[str, ...], BeforeValidator(_split_text)]
 Split = Annotated[dict[str, float], BeforeValidator(_read_split)]
 
@@ -112,8 +117,8 @@ class JobSpec(BaseModel):
     sources: tuple[str, ...] = ()
     include: Names = ()
     exclude: Names = ()
-    tiles: str | None = None
-    overlap: float = Field(default=0.2, ge=0, le=0.5)
+    tiles: Annotated[str | None, BeforeValidator(_as_text)] = None
+    overlap: float | None = Field(default=None, ge=0, le=0.5)
     limit: int | None = Field(default=None, ge=1, le=sys.maxsize)
     max_pixels: int = Field(default=178_956_970, ge=1)
 
@@ -141,6 +146,13 @@ class JobSpec(BaseModel):
     @classmethod
     def _input_is_absolute(cls, value: str | None) -> str | None:
         return value if value in (None, inputs.SIDECAR) else os.path.abspath(value)
+
+    @field_validator("model", "adapter")
+    @classmethod
+    def _folder_is_absolute(cls, value: str | None) -> str | None:
+        folder = os.path.expanduser(value or "")
+        is_name = value in (None, "shapes")  # the embedded checkpoint, also beside such a folder
+        return value if is_name or not os.path.isdir(folder) else os.path.abspath(folder)
 
     @field_validator("split")
     @classmethod
@@ -201,8 +213,10 @@ def build(flags: Mapping[str, Any], preset: str | None = None) -> JobSpec:
     """
     settings = presets.read(preset) if preset else {}
     given = {name: value for name, value in flags.items() if value is not None}
-    if given.get("presence"):
+    if (settings | given).get("presence"):
         settings.setdefault("recipe", RecipeName.VERIFY)
+    if given.get("overlap") is not None and (settings | given).get("tiles") is None:
+        raise UsageError("--overlap is that of tiles: give --tiles, or leave it out")
     if "classes" in given or "classes_file" in given:
         settings.pop("classes", None)
         settings.pop("classes_file", None)

@@ -101,10 +101,36 @@ class PolicySettings:
         )
 
 
+def policy_of(
+    settings: PolicySettings,
+    questions: Collection[Question],
+    find: Callable[[str], int | None],
+) -> Policy:
+    """The policy of a job that asked these questions; `find` knows the classes.
+
+    Raises UsageError for a class that the job never asked for, and for confirmation that it lacks.
+    """
+    prompted: frozenset[int] = frozenset()
+    if settings.classes is not None:
+        planning.refuse_unasked(questions, settings.classes)
+        prompted = planning.asked_by_prompt(questions, settings.classes)
+    if settings.presence:
+        planning.refuse_unverified(questions)
+    return Policy(
+        find,
+        prompted,
+        settings.min_score,
+        settings.nms,
+        settings.min_area,
+        settings.classes if settings.presence else None,
+        planning.witnesses(questions),
+    )
+
+
 def read_picture(record: Record, policy: Policy, class_names: tuple[str, ...]) -> AnnotatedImage:
     """One record under a policy."""
     said = reading.read(record)
-    known = presence.known(said, policy.find) if policy.presence else None
+    known = presence.known(said, policy.confirmed) if policy.confirmed else None
     kept, dropped = policy.apply(said.instances, record.width, record.height, known)
     return AnnotatedImage(
         record.ref,
@@ -145,7 +171,6 @@ class Statistics:
             if dropped.reason == "no-class":
                 self.unmapped[dropped.label] += 1
         self.captions += len(image.captions)
-        self.not_asked += not image.was_asked
         if image.truncated:
             self.truncated.append(image.ref.key)
 
@@ -169,15 +194,7 @@ class Dataset:
         self.split_names = tuple(split)
         self._split_of = splitter(split, seed)
         self.class_names, find = self._classes(settings.classes)
-        prompted: frozenset[int] = frozenset()
-        if settings.classes is not None:
-            planning.refuse_unasked(questions, settings.classes)
-            prompted = planning.asked_by_prompt(questions, settings.classes)
-        if settings.presence:
-            planning.refuse_unverified(questions)
-        self._policy = Policy(
-            find, prompted, settings.min_score, settings.nms, settings.min_area, settings.presence
-        )
+        self._policy = policy_of(settings, questions, find)
 
     def _classes(
         self, classes: ClassList | None

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from florence_annotate.errors import DeviceError
 from florence_annotate.types import Failure, ImageRef, Loaded, Picture
 
 _ROOM_FOR_FACTS = 8192
@@ -86,11 +87,17 @@ class _Memory:
 
     def __init__(self, size: int, descriptor: int | None = None) -> None:
         """`descriptor` is that of a file that another process made."""
-        if descriptor is None:
-            descriptor = _nameless_file()
-            os.ftruncate(descriptor, size)
+        try:
+            if descriptor is None:
+                descriptor = _nameless_file()
+                os.ftruncate(descriptor, size)
+            self.map = mmap.mmap(descriptor, size)
+        except OSError as error:
+            raise DeviceError(
+                f"no {size / 2**30:.1f} GiB of addresses to hand pictures over in ({error}): give "
+                "fewer --workers, a smaller --batch-size or larger --tiles, or raise ulimit -v"
+            ) from error
         self._size, self._descriptor = size, descriptor
-        self.map = mmap.mmap(descriptor, size)
         weakref.finalize(self, os.close, descriptor)
 
     def __reduce__(self) -> tuple[Any, ...]:

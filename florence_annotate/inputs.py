@@ -3,8 +3,9 @@
 import csv
 import hashlib
 import json
+import math
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Generic, TypeVar
@@ -26,6 +27,16 @@ class Region:
     label: str | None = None
     is_relative: bool = False
     """In parts of the picture's sides instead of pixels of the upright picture."""
+
+    @classmethod
+    def of(
+        cls, box: Iterable[float], label: str | None = None, *, is_relative: bool = False
+    ) -> "Region":
+        """Raises ValueError for what is no box: other than four numbers, or without an end."""
+        x1, y1, x2, y2 = map(float, box)
+        if not all(map(math.isfinite, (x1, y1, x2, y2))):
+            raise ValueError(f"{[x1, y1, x2, y2]} is no box")
+        return cls((x1, y1, x2, y2), label, is_relative)
 
     def pixels(self, width: int, height: int) -> Box:
         """The box in pixels."""
@@ -52,22 +63,32 @@ class ByName(Generic[Value]):
     source: Path
     has_suffixes: bool = True
     """The names have the endings of the pictures."""
+    doubtful: frozenset[str] = frozenset()
+    """Names that stand for several values, as an end of a longer one each."""
 
     def __call__(self, ref: ImageRef) -> Value:
         name = self._name(ref)
         return self.none if name is None else self.values[name]
 
     def _name(self, ref: ImageRef) -> str | None:
+        return next((end for end in self._ends(ref) if end in self.values), None)
+
+    def _ends(self, ref: ImageRef) -> Iterator[str]:
+        """What may name a picture, the longest first."""
         path = PurePosixPath(ref.key)
         parts = (path if self.has_suffixes else path.with_suffix("")).parts
-        ends = ("/".join(parts[start:]) for start in range(len(parts)))
-        return next((end for end in ends if end in self.values), None)
+        return ("/".join(parts[start:]) for start in range(len(parts)))
 
     def refuse_misfit(self, refs: Iterable[ImageRef]) -> None:
         """Raise UsageError where one name stands for two pictures, or no picture is named."""
         keys: dict[str, str] = {}
         for ref in refs:
             name = self._name(ref)
+            if name is None and (several := [e for e in self._ends(ref) if e in self.doubtful]):
+                raise UsageError(
+                    f"{self.source} has {several[0]!r} in several folders: annotate the folder "
+                    f"above that of {ref.key}, so that its path says which is meant"
+                )
             if name is not None and keys.setdefault(name, ref.key) != ref.key:
                 raise UsageError(
                     f"{self.source} has one entry, {name!r}, for {keys[name]} and {ref.key}: name "
@@ -84,7 +105,7 @@ def sidecar_text(ref: ImageRef) -> str | None:
     """The text in the `.txt` beside a picture; None where there is none."""
     path = os.path.splitext(ref.path)[0] + b".txt"
     try:
-        with open(path, encoding="utf-8") as file:
+        with open(path, encoding="utf-8-sig") as file:
             return " ".join(file.read().split()) or None
     except (OSError, UnicodeDecodeError):
         return None
@@ -114,7 +135,7 @@ def read_regions(source: Path) -> ByName[Sequence[Region]]:
     """The boxes of a COCO file, or of a folder of YOLO labels. Raises UsageError."""
     try:
         if source.is_dir():
-            return ByName(_read_yolo(source), (), source, has_suffixes=False)
+            return _read_yolo(source)
         return ByName(_read_coco(json.loads(source.read_text("utf-8"))), (), source)
     except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError) as error:
         raise UsageError(
@@ -131,28 +152,42 @@ def _read_coco(coco: Mapping[str, Any]) -> dict[str, list[Region]]:
     for annotation in coco["annotations"]:
         x, y, width, height = map(float, annotation["bbox"])
         label = categories.get(annotation.get("category_id"))
-        box = (x, y, x + width, y + height)
-        regions[names[annotation["image_id"]]].append(Region(box, label))
+        region = Region.of((x, y, x + width, y + height), label)
+        regions[names[annotation["image_id"]]].append(region)
     return regions
 
 
-def _read_yolo(folder: Path) -> dict[str, list[Region]]:
-    """Boxes of `labels/<split>/…/name.txt` under `…/name`."""
+def _read_yolo(folder: Path) -> ByName[Sequence[Region]]:
+    """Boxes of `labels/<split>/…/name.txt` under `<split>/…/name`, and under `…/name` where only
+    one split has it."""
     names = yaml.safe_load((folder / "data.yaml").read_text("utf-8"))["names"]
     label_of = dict(enumerate(names)) if isinstance(names, list) else dict(names)
     regions: dict[str, list[Region]] = {}
+    shorter: dict[str, list[list[Region]]] = {}
     for file in sorted((folder / "labels").rglob("*.txt")):
-        name = PurePosixPath(*file.relative_to(folder / "labels").parts[1:]).with_suffix("")
-        regions[name.as_posix()] = []
-        for line in file.read_text("utf-8").splitlines():
-            number, *place = line.split()
-            if len(place) != 4:
-                raise ValueError(f"{file}: {line!r} is no box, class cx cy width height")
-            x, y, width, height = map(float, place)
-            box = (x - width / 2, y - height / 2, x + width / 2, y + height / 2)
-            region = Region(box, label_of.get(int(number)), is_relative=True)
-            regions[name.as_posix()].append(region)
-    return regions
+        path = PurePosixPath(*file.relative_to(folder / "labels").with_suffix("").parts)
+        found = [_read_row(line, label_of, file) for line in _lines(file)]
+        regions[str(path)] = found
+        if len(path.parts) > 1:
+            shorter.setdefault("/".join(path.parts[1:]), []).append(found)
+    for name, several in shorter.items():
+        if len(several) == 1:
+            regions.setdefault(name, several[0])
+    doubtful = frozenset(shorter) - regions.keys()
+    return ByName(regions, (), folder, has_suffixes=False, doubtful=doubtful)
+
+
+def _lines(file: Path) -> list[str]:
+    return [line for line in file.read_text("utf-8").splitlines() if line.strip()]
+
+
+def _read_row(line: str, label_of: Mapping[int, str], file: Path) -> Region:
+    number, *place = line.split()
+    if len(place) != 4:
+        raise ValueError(f"{file}: {line!r} is no box, class cx cy width height")
+    x, y, width, height = map(float, place)
+    box = (x - width / 2, y - height / 2, x + width / 2, y + height / 2)
+    return Region.of(box, label_of.get(int(number)), is_relative=True)
 
 
 def digest(source: str | None) -> str | None:

@@ -32,6 +32,7 @@ from florence_annotate.model import checkpoint as checkpoints
 from florence_annotate.model.checkpoint import Checkpoint
 from florence_annotate.planning import Plan
 from florence_annotate.progress import RunProgress
+from florence_annotate.request import RecipeName
 from florence_annotate.sources import Sources
 from florence_annotate.types import Generation, ImageRef
 
@@ -87,6 +88,10 @@ class Job:
         for given in (request.texts, request.regions):
             if isinstance(given, inputs.ByName):
                 given.refuse_misfit(self.refs())
+        if request.texts is inputs.sidecar_text and not any(map(inputs.sidecar_text, self.refs())):
+            raise UsageError(
+                f"--texts {inputs.SIDECAR}: no picture has a .txt with its name beside it"
+            )
         self.checkpoint: Checkpoint = checkpoints.find(
             spec.model, spec.revision, adapter=spec.adapter
         )
@@ -146,6 +151,11 @@ class Job:
 
     def _settle_labels(self) -> tuple[str, ...]:
         """What `<OD>` may say: names and synonyms of the classes that are found by it."""
+        if self.spec.recipe is RecipeName.VERIFY:
+            raise UsageError(
+                "--constrain labels lets <OD> say nothing but the classes, and --recipe verify "
+                "has it confirm them: leave one of them out"
+            )
         by_od = {name for name, token in self.plan.routes if token == tasks.OD}
         if not by_od:
             raise UsageError(
@@ -185,7 +195,7 @@ class Job:
             "weights": self.checkpoint.weights_hash(),
             "adapter": self.checkpoint.adapter_hash(),
             "questions": [[q.task, q.text] for q in self.plan.questions],
-            "tiles": None if self.spec.tiles is None else [self.spec.tiles, self.spec.overlap],
+            "tiles": self.spec.tiling and [self.spec.tiles, self.spec.tiling.overlap],
             "inputs": inputs.digest(self.spec.regions or self.spec.texts),
             "image_size": self.checkpoint.image_size,
             "dtype": dtype,

@@ -139,7 +139,7 @@ def _load(batches: _Batches, options: LoadingOptions, prefetch: int = 2) -> Iter
         return
     # those ahead, and the one that came back: the loader hands out the next before it returns
     slots = options.workers * prefetch + 1
-    views = 1 + MOST_TILES if options.tiling else 1
+    views = 1 + (options.tiling.most if options.tiling else 0)
     handover = Handover(slots, options.pictures_at_once, views, options.image_size)
     loader: DataLoader[int] = DataLoader(
         PictureDataset(options, handover),

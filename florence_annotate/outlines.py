@@ -64,6 +64,24 @@ def to_mask(polygons: Sequence[Polygon], width: int, height: int) -> Any:
     return mask
 
 
+def union(masks: Sequence[Sequence[Polygon]]) -> tuple[Polygon, ...]:
+    """The outlines of what any of some masks covers, holes included, to the pixel."""
+    import supervision as sv
+
+    points = np.array([point for mask in masks for polygon in mask for point in polygon])
+    origin = np.floor(points.min(axis=0))
+    width, height = (np.ceil(points.max(axis=0)) - origin + 1).astype(int)
+
+    def moved(polygon: Polygon, by: Any) -> Polygon:
+        return tuple((float(x + by[0]), float(y + by[1])) for x, y in polygon)
+
+    covered = np.zeros((height, width), dtype=bool)
+    for mask in masks:
+        covered |= to_mask([moved(polygon, -origin) for polygon in mask], width, height)
+    found = sv.mask_to_polygons(covered)
+    return tuple(moved(polygon, origin) for polygon in found if len(polygon) >= 3)
+
+
 def encode_mask(polygons: Sequence[Polygon], width: int, height: int) -> dict[str, Any]:
     """Run lengths of `to_mask`, as COCO spells them."""
     from pycocotools import mask

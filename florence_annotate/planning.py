@@ -20,7 +20,7 @@ from florence_annotate.recipes import (
     AskWithText,
     GroundCaption,
 )
-from florence_annotate.request import RecipeName, Request, Strategy
+from florence_annotate.request import BY_CLASS, RecipeName, Request, Strategy
 from florence_annotate.tasks import (
     CAPTION,
     DENSE_CAPTIONS,
@@ -119,7 +119,7 @@ def _plan_task(request: Request, known_labels: Collection[str]) -> Plan:
         return Plan(AskWithText(task.token, request.texts), (Question(task.token),))
     if request.text is not None:
         return _ask_all((Question(task.token, request.text),))
-    if task.token in _BY_CLASS:
+    if task.token in BY_CLASS:
         return _plan_classes(request, known_labels)
     return _ask_all((Question(task.token),))
 
@@ -161,6 +161,12 @@ def asked_by_prompt(questions: Collection[Question], classes: ClassList) -> froz
     return frozenset(i for i, spec in enumerate(classes.classes) if spec.question in texts)
 
 
+def witnesses(questions: Collection[Question]) -> frozenset[str]:
+    """Tasks that a job asks only to confirm what it asks by name."""
+    asked = frozenset(question.task for question in questions)
+    return asked & {DENSE_CAPTIONS} if asked & ASKED_BY_NAME else frozenset()
+
+
 def refuse_unverified(questions: Collection[Question]) -> None:
     """Raise UsageError where no second kind of question is asked about classes asked by name."""
     asked = {question.task for question in questions}
@@ -198,18 +204,9 @@ def refuse_unasked(questions: Collection[Question], classes: ClassList) -> None:
         )
 
 
-_BY_CLASS = {
-    OD: Strategy.OD,
-    OPEN_VOCABULARY: Strategy.OPEN_VOCABULARY,
-    GROUNDING: Strategy.GROUNDING,
-    SEGMENTATION: Strategy.SEGMENTATION,
-}
-"""The tasks that find classes, and the strategy that each stands for."""
-
-
 def _settle(request: Request) -> Strategy:
     task, strategy = request.task, request.strategy
-    implied = _BY_CLASS[task.token]
+    implied = BY_CLASS[task.token]
     if task.token != OD:
         if strategy not in (Strategy.AUTO, implied):
             raise UsageError(

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from florence_annotate.boxes import area, iou
+from florence_annotate.classes import ClassList
 from florence_annotate.presence import ASKED_BY_NAME, is_absent
 from florence_annotate.types import Box, Dropped, Instance
 
@@ -15,7 +16,8 @@ from florence_annotate.types import Box, Dropped, Instance
 class Policy:
     """Filters in the order in which they are applied.
 
-    1. Boxes are clipped to the picture, their corners put in order; `zero-area` boxes go.
+    1. Boxes are clipped to the picture, their corners put in order; `zero-area` boxes go, and
+       `witness`, what only a question that is there to confirm others points at.
     2. Labels become classes by `find`; `no-class` where there is none, `no-label` where the model
        gave none, `asked-by-prompt` where another question names a class that a prompt of its own
        looks for, `absent` where no second question confirms such a prompt.
@@ -30,8 +32,10 @@ class Policy:
     min_score: float = 0.0
     nms: float | None = None
     min_area: float = 0.0
-    presence: bool = False
-    """Instances of classes asked by name have to be confirmed."""
+    confirmed: ClassList | None = None
+    """Those of the classes that were asked by name have to be confirmed; None: nothing has."""
+    witnesses: frozenset[str] = frozenset()
+    """Tasks that were asked only to confirm others."""
 
     def apply(
         self,
@@ -50,7 +54,7 @@ class Policy:
             upright = replace(instance, box=_inside(instance.box, width, height))
             # unlabelled and empty boxes never ask for a class: where every label is one, they
             # would make one
-            reason, class_id = _refuse(upright), None
+            reason, class_id = _refuse(upright, self.witnesses), None
             if reason is None:
                 class_id = self.find(upright.label)
                 reason = self._refuse_class(upright, class_id)
@@ -100,8 +104,10 @@ class Policy:
         return None
 
 
-def _refuse(instance: Instance) -> str | None:
+def _refuse(instance: Instance, witnesses: frozenset[str]) -> str | None:
     x1, y1, x2, y2 = instance.box
+    if instance.task in witnesses:
+        return "witness"
     if x1 >= x2 or y1 >= y2:
         return "zero-area"
     return None if instance.label else "no-label"

@@ -6,6 +6,7 @@ from typing import Any
 import yaml
 
 from florence_annotate.errors import UsageError
+from florence_annotate.inputs import SIDECAR
 
 
 def read(name_or_file: str) -> dict[str, Any]:
@@ -34,8 +35,9 @@ def read(name_or_file: str) -> dict[str, Any]:
     settings = {key.replace("-", "_"): value for key, value in content.items()}
     if "format" in settings:
         settings["formats"] = settings.pop("format")
-    if "classes_file" in settings:
-        settings["classes_file"] = path.parent / str(settings["classes_file"])
+    for name in ("classes_file", "texts", "regions"):
+        if settings.get(name) not in (None, SIDECAR):
+            settings[name] = str(path.parent / str(settings[name]))
     return settings
 
 

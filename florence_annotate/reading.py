@@ -126,7 +126,7 @@ def _join(
         if task.token == REGION_TO_SEGMENTATION:
             found, unreadable = _read(answer, record)
             polygons = tuple(polygon for one in found for polygon in one.polygons)
-            instance = replace(instance, polygons=polygons)
+            instance = replace(instance, polygons=polygons or instance.polygons)
             dropped += [replace(one, label=instance.label) for one in unreadable]
             score = found[0].score if found else 0.0
         elif task.token == REGION_TO_CATEGORY:

@@ -78,10 +78,12 @@ class AskAboutBoxes:
     def then(self, record: Record) -> Sequence[Question]:
         if _has_asked(record, self.task):
             return ()
-        boxes = dict.fromkeys(one.box for one in reading.read(record).instances)
+        if further := self.finding.then(record):
+            return further
+        found = dict.fromkeys(one.box for one in reading.read(record).instances)
         return [
             about_region(self.task, box, record.width, record.height)
-            for box in list(boxes)[:MOST_BOXES]
+            for box in list(found)[:MOST_BOXES]
         ]
 
 

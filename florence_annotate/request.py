@@ -6,7 +6,17 @@ from enum import StrEnum
 from florence_annotate.classes import ClassList
 from florence_annotate.errors import UsageError
 from florence_annotate.inputs import RegionsOf, TextOf
-from florence_annotate.tasks import OD, PHRASE_SEPARATOR, Gives, Takes, Task, control_token_in
+from florence_annotate.tasks import (
+    GROUNDING,
+    OD,
+    OPEN_VOCABULARY,
+    PHRASE_SEPARATOR,
+    SEGMENTATION,
+    Gives,
+    Takes,
+    Task,
+    control_token_in,
+)
 
 
 class Strategy(StrEnum):
@@ -15,6 +25,15 @@ class Strategy(StrEnum):
     OPEN_VOCABULARY = "open-vocabulary"
     GROUNDING = "grounding"
     SEGMENTATION = "segmentation"
+
+
+BY_CLASS = {
+    OD: Strategy.OD,
+    OPEN_VOCABULARY: Strategy.OPEN_VOCABULARY,
+    GROUNDING: Strategy.GROUNDING,
+    SEGMENTATION: Strategy.SEGMENTATION,
+}
+"""The tasks that find classes, and the strategy that each stands for."""
 
 
 class RecipeName(StrEnum):
@@ -45,7 +64,9 @@ class Request:
         task = self.task
         needs_text = task.takes is Takes.TEXT and self.classes is None
         problem = None
-        if self.text is not None and self.texts is not None:
+        if self.text is not None and not self.text.strip():
+            problem = "--text is empty: say what to look for, or leave it out"
+        elif self.text is not None and self.texts is not None:
             problem = "give --text or --texts, not both"
         elif (self.text or self.texts) and task.takes is not Takes.TEXT:
             problem = f"--task {task.name} takes no text: leave --text and --texts out"
@@ -59,13 +80,17 @@ class Request:
             problem = f"--task {task.name} asks about whole pictures: leave --regions out"
         elif (
             self.classes is not None
-            and self.recipe is None
+            and self.recipe is not RecipeName.CAPTION_GROUNDING
             and task.takes is Takes.NOTHING
             and task.gives in _UNNAMED
         ):
             problem = f"--task {task.name} names no classes: leave --classes out"
+        elif self.strategy is not Strategy.AUTO and self._has_no_strategy():
+            problem = f"--strategy {self.strategy} is a way to find classes: leave it out here"
         if self.has_tiles and task.gives is Gives.TEXT and task.takes is not Takes.REGION:
             problem = f"--task {task.name} is about the whole picture: leave --tiles out"
+        elif self.has_tiles and self.recipe is RecipeName.CAPTION_GROUNDING:
+            problem = f"--recipe {self.recipe} is about the whole picture: leave --tiles out"
         if self.recipe is RecipeName.CAPTION_GROUNDING:
             if task.token != OD and (task.gives is not Gives.TEXT or "caption" not in task.name):
                 problem = "--recipe caption-grounding begins with a caption: leave --task out"
@@ -73,6 +98,11 @@ class Request:
             problem = f"--recipe {self.recipe} begins with boxes, and --task {task.name} gives none"
         if problem:
             raise UsageError(problem)
+
+    def _has_no_strategy(self) -> bool:
+        is_given = self.text is not None or self.texts is not None or self.regions is not None
+        is_other = self.task.token not in BY_CLASS or self.recipe is RecipeName.CAPTION_GROUNDING
+        return is_given or is_other
 
 
 _UNNAMED = (Gives.TEXT, Gives.PLAIN_BOXES, Gives.QUADS)

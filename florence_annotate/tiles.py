@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from florence_annotate.errors import UsageError
 from florence_annotate.types import Box
 
+DEFAULT_OVERLAP = 0.2
 MOST_TILES = 256
 """Of one picture."""
 
@@ -18,12 +19,13 @@ class Tiling:
     columns: int = 0
     rows: int = 0
     side: int = 0
-    overlap: float = 0.2
+    overlap: float = DEFAULT_OVERLAP
     """Part of a tile's side that it shares with its neighbour."""
 
     @classmethod
-    def parse(cls, text: str, overlap: float) -> "Tiling":
+    def parse(cls, text: str, overlap: float | None = None) -> "Tiling":
         """From `2x2` or `768`. Raises UsageError for anything else."""
+        overlap = DEFAULT_OVERLAP if overlap is None else overlap
         match = re.fullmatch(r"(\d+)(?:x(\d+))?", text.strip().lower())
         first, second = (int(part or 0) for part in match.groups()) if match else (0, 0)
         if match and match[2] and 0 < first * second <= MOST_TILES:
@@ -34,6 +36,11 @@ class Tiling:
             f"--tiles {text}: write columns and rows, as in 2x2 (at most {MOST_TILES} tiles), or "
             "the side of a tile in pixels, as in 768"
         )
+
+    @property
+    def most(self) -> int:
+        """The most tiles that a picture has."""
+        return self.columns * self.rows or MOST_TILES
 
     def cut(self, width: int, height: int) -> list[Box]:
         """The tiles of a picture in whole pixels, row by row; none where one would hold it all.

@@ -197,6 +197,9 @@ class Model(Protocol):
         A view is a numpy array of uint8, shape (3, S, S).
         """
 
+    def problem(self, question: Question) -> str | None:
+        """Why a question can't be asked; None where it can."""
+
     def answering(self, generation: Generation, rows: int) -> Answering:
         """A queue that answers `rows` questions at a time."""
 

@@ -110,6 +110,17 @@ def test_texts_and_regions_go_with_their_pictures(scenes: Path) -> None:
     assert described == regions
 
 
+def test_regions_may_be_lists_and_are_checked(scenes: Path) -> None:
+    path = sorted(scenes.glob("*.jpg"))[0]
+    asked: dict[str, Any] = {"model": "shapes", "task": "region-to-category"}
+    (image,) = florence_annotate.annotate([path], regions=[np.array([[10, 10, 50, 50]])], **asked)
+    assert isinstance(image, AnnotatedImage)
+    assert [one.box for one in image.instances] == [(10.0, 10.0, 50.0, 50.0)]
+    for wrong in ([[(1, 2, 3)]], [[(1, 2, 3, float("nan"))]], [["a"]]):
+        with pytest.raises(UsageError, match="regions are boxes"):
+            florence_annotate.annotate([path], regions=wrong, **asked)  # type: ignore[arg-type]
+
+
 def test_texts_that_are_too_few_are_refused(scenes: Path) -> None:
     paths = sorted(scenes.glob("*.jpg"))[:3]
     with pytest.raises(UsageError, match="1 texts for 3 pictures"):

@@ -13,6 +13,7 @@ from asking import ORIGINAL, copy_of_shapes, original_layout
 from conftest import annotate, command, tree
 from peft import LoraConfig, get_peft_model
 from safetensors.torch import load_file, save_file
+from saying import answer
 from tokenizers import Tokenizer
 
 from florence_annotate import tasks
@@ -25,7 +26,7 @@ from florence_annotate.model.vision import VisionTower
 from florence_annotate.model.vocabulary import load_tokenizer
 from florence_annotate.model.weights import load_network
 from florence_annotate.shapes import CHECKPOINT
-from florence_annotate.types import Generation, Picture, Question
+from florence_annotate.types import Generation, ImageRef, Picture, Question
 
 CPU = torch.device("cpu")
 
@@ -311,6 +312,24 @@ class TestCanary:
     def test_a_sound_checkpoint_passes(self) -> None:
         model = Florence(checkpoints.find("shapes"), CPU, torch.float32, "sdpa")
         assert canary.check(model, self.QUESTIONS, self.GENERATION) is None
+
+    @pytest.mark.parametrize(
+        ("task", "tokens", "is_readable"),
+        [
+            # as public checkpoints answer: the region comes again behind its description
+            ("<REGION_TO_CATEGORY>", ["car", 52, 332, 932, 774], True),
+            ("<REGION_TO_OCR>", [], True),
+            ("<REGION_TO_OCR>", [52, 332, 932, 774], False),
+            ("<CAPTION>", ["a car", 52, 332], False),
+            ("<OD>", ["car", 52, 332, 932, 774], True),
+            ("<OD>", ["car", 52, 332, "door", 1], False),
+        ],
+    )
+    def test_answers_are_held_to_their_task(
+        self, task: str, tokens: list[str | int], is_readable: bool
+    ) -> None:
+        picture = Picture(ImageRef("a", b"", 0, 0), "", None, 640, 480)
+        assert canary.is_readable(answer(*tokens, task=task), picture) is is_readable
 
     @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
     def test_answers_that_depend_on_the_batch_are_noticed(

@@ -33,9 +33,31 @@ def test_a_class_file_in_a_preset_lies_beside_it(tmp_path: Path) -> None:
     assert [c.name for c in spec.classes or ()] == ["hat"]
 
 
+def test_files_of_a_preset_lie_beside_it_and_its_presence_means_verify(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text("texts: a.csv\ntiles: 768\npresence: true")
+    spec = config.build({}, str(tmp_path / "mine.yaml"))
+    assert spec.texts == str(tmp_path / "a.csv")
+    assert (spec.tiles, spec.recipe) == ("768", "verify")
+    (tmp_path / "mine.yaml").write_text("texts: sidecar")
+    assert config.build({}, str(tmp_path / "mine.yaml")).texts == "sidecar"
+
+
+def test_a_checkpoint_in_a_folder_is_found_from_everywhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("tuned", "shapes"):
+        (tmp_path / name).mkdir()
+    monkeypatch.chdir(tmp_path)
+    spec = config.build({"model": "./tuned", "adapter": "tuned"})
+    assert spec.model == spec.adapter == str(tmp_path / "tuned")
+    assert config.build({"model": "shapes"}).model == "shapes"
+    assert config.build({"model": "base-ft"}).model == "base-ft"
+
+
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
+        ({"overlap": 0.3}, "give --tiles"),
         ({"batch_size": 0}, "--batch-size: 0 won't do"),
         ({"device": "gpu"}, "--device: 'gpu'"),
         ({"dtype": "int8"}, "--dtype: 'int8'"),

@@ -240,7 +240,7 @@ def test_parquet_without_pyarrow_says_what_to_install(
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     refused = command("export", out, "--format", "parquet")
     assert refused.code == 2
-    assert "pip install 'florence-annotate[parquet]'" in " ".join(refused.err.split())
+    assert "pip install pyarrow" in " ".join(refused.err.split())
 
 
 def test_an_image_folder_is_read_by_datasets(exported: Path) -> None:
@@ -279,7 +279,7 @@ def test_an_image_folder_comes_and_goes_as_any_format(exported: Path, tmp_path: 
     assert len(list((out / "images").rglob("*.jpg"))) == 20
 
 
-@pytest.mark.parametrize("name", ["imagefolder", "labelme"])
+@pytest.mark.parametrize("name", ["imagefolder", "labelme", "label-studio"])
 def test_what_lies_beside_pictures_is_refused_without_them(
     exported: Path, tmp_path: Path, name: str
 ) -> None:

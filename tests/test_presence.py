@@ -17,7 +17,7 @@ def instance(label: str, box: Box = HERE, task: str = OPEN_VOCABULARY) -> Instan
 
 def is_confirmed(asked: Instance, *others: Instance, caption: str = "") -> bool:
     reading = Reading((asked, *others), (Caption(CAPTION, caption, 1.0),), ())
-    return not presence.is_absent(asked, presence.known(reading, CLASSES.find))
+    return not presence.is_absent(asked, presence.known(reading, CLASSES))
 
 
 def test_a_prompt_alone_confirms_nothing() -> None:
@@ -51,7 +51,7 @@ def test_a_grounding_prompt_confirms_nothing() -> None:
     ],
 )
 def test_captions_name_classes(caption: str, named: set[int]) -> None:
-    assert presence.mentioned(caption, CLASSES.find) == named
+    assert CLASSES.named_in(caption) == named
     assert is_confirmed(instance("person"), caption=caption) is (0 in named)
 
 

@@ -8,17 +8,29 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from conftest import annotate, command
 from PIL import Image
 from pycocotools.coco import COCO
 
 import florence_annotate
-from florence_annotate import tasks
+from florence_annotate import images, reading, tasks
+from florence_annotate.annotator import Annotator
 from florence_annotate.journal import Journal
+from florence_annotate.loading import LoadingOptions, load_batches
+from florence_annotate.model import checkpoint as checkpoints
 from florence_annotate.model.florence import Florence
 from florence_annotate.request import RecipeName
+from florence_annotate.sources import Sources
 from florence_annotate.tasks import Gives, Takes
+from florence_annotate.types import Generation, Record
 
+NAN = json.dumps(
+    {
+        "images": [{"id": 1, "file_name": "a"}],
+        "annotations": [{"image_id": 1, "bbox": [float("nan"), 1, 5, 5]}],
+    }
+)
 FEW = ("--limit", 4, "--images", "none", "--format", "jsonl")
 
 
@@ -137,7 +149,26 @@ class TestRegions:
         result = annotate(scenes, tmp_path / "out", *options)
         assert result.code == 2 and "regions" in result.err
 
-    @pytest.mark.parametrize("content", ["{", "[]", '{"images": []}'])
+    def test_splits_of_yolo_may_share_names(self, scenes: Path, tmp_path: Path) -> None:
+        first, second = sorted(scenes.glob("*.jpg"))[:2]
+        places = {"train": (first, "0 0.5 0.5 0.5 0.5"), "val": (second, "1 0.25 0.25 0.5 0.5")}
+        (tmp_path / "data.yaml").write_text("names: [a, b]")
+        for split, (picture, line) in places.items():
+            for folder in ("images", "labels"):
+                (tmp_path / folder / split).mkdir(parents=True)
+            (tmp_path / "images" / split / "1.jpg").write_bytes(picture.read_bytes())
+            (tmp_path / "labels" / split / "1.txt").write_text(f"\n{line}\n")
+        options = ["--task", "region-to-segmentation", "--regions", tmp_path, *FEW]
+        out = tmp_path.with_name("regions-out")
+        assert annotate(tmp_path / "images", out, *options).code == 0
+        found = {row["key"]: row["instances"][0] for row in rows(out)}
+        assert {key: one["class"] for key, one in found.items()} == {
+            "train/1.jpg": "a", "val/1.jpg": "b",
+        }  # fmt: skip
+        refused = annotate(tmp_path / "images" / "train", tmp_path.with_name("other"), *options)
+        assert refused.code == 2 and "in several folders" in " ".join(refused.err.split())
+
+    @pytest.mark.parametrize("content", ["{", "[]", '{"images": []}', NAN])
     def test_a_file_that_holds_no_regions_is_refused(
         self, content: str, scenes: Path, tmp_path: Path
     ) -> None:
@@ -157,7 +188,9 @@ class TestTexts:
         assert annotate(scenes, tmp_path / "out", *options).code == 0
         dataset = florence_annotate.open_dataset(tmp_path / "out")
         asked = {image.ref.key: image.instances for image in dataset}
-        assert asked[second] == ()  # its name is not the one in the file
+        was_asked = {image.ref.key for image in dataset if image.was_asked}
+        assert was_asked == {first, others[0]}  # the name of the second is not that in the file
+        assert {row["key"] for row in rows(tmp_path / "out")} == was_asked
         assert {one.label for one in asked[first]} <= {"star"}
         with Journal.open_existing(tmp_path / "out") as journal:
             texts = {
@@ -178,12 +211,23 @@ class TestTexts:
         result = annotate(folder, tmp_path / "out", *options)
         assert result.code == 0 and "1 picture without a text" in result.out
         assert json.loads((tmp_path / "out/summary.json").read_text())["images_not_asked"] == 1
-        with_text, without = rows(tmp_path / "out")
-        assert without["instances"] == []
+        (with_text,) = rows(tmp_path / "out")  # nothing is known of the other
         assert with_text["instances"]
         with Journal.open_existing(tmp_path / "out") as journal:
             (asked,) = next(journal.records()).answers
         assert asked.question.text == "a star, a cross and an ellipse"
+
+    @pytest.mark.parametrize("said", ["a star " * 400, "a star </s> a cross"])
+    def test_a_text_that_cannot_be_asked_is_a_failure_of_its_picture(
+        self, said: str, scenes: Path, tmp_path: Path
+    ) -> None:
+        first, second, *_ = sorted(path.name for path in scenes.glob("*.jpg"))
+        (tmp_path / "texts.csv").write_text(f"image,text\n{first},{said}\n{second},a star\n")
+        options = ["--task", "grounding", "--texts", tmp_path / "texts.csv", *FEW]
+        assert annotate(scenes, tmp_path / "out", *options).code == 3
+        (failure,) = command("failures", tmp_path / "out", "--json").json
+        assert (failure["key"], failure["kind"]) == (first, "unaskable")
+        assert [row["key"] for row in rows(tmp_path / "out")] == [second]
 
     def test_a_name_that_two_pictures_have_is_refused(self, scenes: Path, tmp_path: Path) -> None:
         picture = next(scenes.glob("*.jpg"))
@@ -296,6 +340,21 @@ class TestRecipes:
         assert command("export", out, "--no-presence").code == 0
         assert sum(len(row["instances"]) for row in rows(out)) >= confirmed
 
+    def test_witnesses_are_no_part_of_the_dataset(self, scenes: Path, tmp_path: Path) -> None:
+        out = tmp_path / "out"
+        # stars are found by <OD>, red crosses by a prompt, and dense captions confirm the latter
+        classes = ["--classes", "star,red cross"]
+        assert annotate(scenes, out, "--recipe", "verify", *classes, *FEW).code == 0
+        witnesses = [
+            one for row in rows(out) for one in row["dropped"] if one["reason"] == "witness"
+        ]
+        assert witnesses
+        tasks_kept = {one["task"] for row in rows(out) for one in row["instances"]}
+        assert tasks_kept <= {"detection", "open-vocabulary"}
+        summary = json.loads((out / "summary.json").read_text())
+        assert summary["dropped"]["witness"] == len(witnesses)
+        assert not any(" " in label for label in summary["unmapped_labels"])
+
     def test_presence_needs_second_questions(self, dataset: Path) -> None:
         refused = command("export", dataset, "--presence")
         assert refused.code == 2 and "--recipe verify" in refused.err
@@ -316,6 +375,23 @@ class TestRecipes:
         (["--recipe", "caption-grounding", "--task", "ocr"], "begins with a caption"),
         (["--recipe", "verify"], "asked by name"),
         (["--recipe", "guess"], "instance-segmentation"),
+        (["--task", "grounding", "--text", " "], "--text is empty"),
+        (["--task", "caption", "--strategy", "grounding"], "leave it out here"),
+        (["--recipe", "caption-grounding", "--tiles", "2x2"], "about the whole picture"),
+        (
+            ["--recipe", "instance-segmentation", "--task", "region-proposals", "--classes", "a"],
+            "names no classes",
+        ),
+        (["--task", "grounding", "--texts", "sidecar"], "no picture has a .txt"),
+        (["--revision", "main"], "--revision is that of a checkpoint on the hub"),
+        (
+            [
+                *("--recipe", "verify", "--strategy", "open-vocabulary", "--classes", "star"),
+                *("--constrain", "labels"),
+            ],
+            "--recipe verify",
+        ),
+        (["--format", "label-studio", "--images", "none"], "--images none"),
         (["--presence", "--recipe", "describe"], "--recipe verify"),
         (["--task", "caption", "--format", "yolo"], "would hold nothing"),
         (["--format", "yolo,yolo-obb"], "same files"),
@@ -325,7 +401,7 @@ def test_what_contradicts_itself_is_refused_before_anything_is_written(
     options: list[object], message: str, scenes: Path, tmp_path: Path
 ) -> None:
     result = annotate(scenes, tmp_path / "out", *options)
-    assert result.code == 2
+    assert result.code == (1 if "--revision" in options else 2)
     assert message in " ".join(result.err.split())
     assert not (tmp_path / "out").exists()
 
@@ -379,3 +455,25 @@ def test_the_page_about_tasks_is_the_one_that_the_table_gives() -> None:
     assert (docs / "tasks.md").read_text(encoding="utf-8") == maker.text()
     named = [*(task.name for task in tasks.TASKS), *RecipeName]
     assert {path.stem for path in (docs / "pictures").iterdir()} == set(named)
+
+
+def test_the_recipe_of_the_page_works(scenes: Path) -> None:
+    page = (Path(__file__).parent.parent / "docs" / "tasks.md").read_text(encoding="utf-8")
+    code = page.split("```python\n")[1].split("```")[0]
+    namespace: dict[str, Any] = {"__name__": "page"}
+    exec(code, namespace)
+    checkpoint = checkpoints.find("shapes")
+    model = Florence(checkpoint, torch.device("cpu"), torch.float32, "sdpa")
+    annotator = Annotator(model, namespace["ReadEachBox"](), Generation(64, 1, 0, False), 4)
+    options = LoadingOptions(checkpoint.image_size, 4, workers=0)
+    refs = list(Sources((str(scenes),), images.SUFFIXES))[:2]
+    records = [
+        record
+        for some in annotator.annotate(load_batches(refs, options))
+        for record in some
+        if isinstance(record, Record)
+    ]
+    assert len(records) == 2
+    for record in records:
+        found = reading.read(record).instances
+        assert found and all(one.text is not None for one in found)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import florence_annotate
-from florence_annotate import parsing
+from florence_annotate import outlines, parsing
 from florence_annotate.boxes import holds, iou, size, within
 from florence_annotate.errors import UsageError
 from florence_annotate.images import model_pixels
@@ -20,7 +20,7 @@ from florence_annotate.merging import merge
 from florence_annotate.shapes.scenes import Scene, paint_large
 from florence_annotate.tasks import REGION_TO_SEGMENTATION
 from florence_annotate.tiles import Tiling
-from florence_annotate.types import Box, Instance
+from florence_annotate.types import Box, Instance, Polygon
 
 LEFT, RIGHT = (0.0, 0.0, 60.0, 100.0), (40.0, 0.0, 100.0, 100.0)
 
@@ -62,6 +62,11 @@ class TestCutting:
         assert (part == model_pixels(scene.image.crop(tile), 96)[0]).all()
 
 
+def corners(box: Box) -> Polygon:
+    x1, y1, x2, y2 = box
+    return (x1, y1), (x2, y1), (x2, y2), (x1, y2)
+
+
 class TestMerging:
     def seen(self, box: Box, view: Box | None, score: float = 0.5, label: str = "a") -> Instance:
         return Instance(label, score, box, "<OD>", view=view)
@@ -86,6 +91,53 @@ class TestMerging:
         (whole,), _ = merge(parts, 100, 100)
         assert whole.box == (20.0, 10.0, 90.0, 30.0)
 
+    def test_a_thing_longer_than_the_overlap_comes_out_once(self) -> None:
+        left = self.seen((5.0, 10.0, 60.0, 30.0), LEFT, 0.9)
+        right = self.seen((40.0, 10.0, 99.0, 30.0), RIGHT, 0.7)
+        coarse = self.seen((4.0, 9.0, 98.0, 31.0), None, 0.8)
+        assert merge([left, right, coarse], 100, 100)[0] == [coarse]
+        (whole,), dropped = merge([right, left], 100, 100)
+        assert whole.box == (5.0, 10.0, 99.0, 30.0) and len(dropped) == 1
+
+    def test_a_thing_over_three_tiles_comes_out_once(self) -> None:
+        tiles = [(start, 0.0, start + 60.0, 50.0) for start in (0.0, 40.0, 80.0)]
+        parts = [
+            self.seen((10.0, 5.0, 60.0, 30.0), tiles[0], 0.9),
+            self.seen((40.0, 5.0, 100.0, 30.0), tiles[1], 0.3),
+            self.seen((80.0, 5.0, 130.0, 30.0), tiles[2], 0.8),
+        ]
+        (whole,), _ = merge(parts, 140, 50)
+        assert whole.box == (10.0, 5.0, 130.0, 30.0)
+
+    def test_outlines_are_put_together_with_their_boxes(self) -> None:
+        boxes = [(5.0, 10.0, 60.0, 30.0), (40.0, 10.0, 99.0, 30.0)]
+        parts = [
+            replace(self.seen(box, view), polygons=(corners(box),))
+            for box, view in zip(boxes, (LEFT, RIGHT), strict=True)
+        ]
+        (whole,), _ = merge(parts, 100, 100)
+        mask = outlines.to_mask(whole.polygons, 100, 100)
+        assert mask.sum() == pytest.approx(94 * 20, rel=0.1)
+        assert mask[20, 8] and mask[20, 50] and mask[20, 95]
+
+    def test_what_one_view_tells_apart_stays_apart(self) -> None:
+        car, wheel = (45.0, 10.0, 95.0, 60.0), (50.0, 20.0, 92.0, 58.0)
+        things = [self.seen(car, RIGHT, 0.5), self.seen(wheel, RIGHT, 0.9)]
+        assert merge(things, 100, 100) == (things, [])
+        coarse = [self.seen(car, None, 0.6), self.seen(wheel, None, 0.6)]
+        assert merge([*things, *coarse], 100, 100)[0] == things
+
+    def test_another_prompts_answer_takes_nothing_away(self) -> None:
+        person = replace(
+            self.seen((44.0, 9.0, 71.0, 31.0), None, 0.9, "person"),
+            task="<OPEN_VOCABULARY_DETECTION>",
+        )
+        coat = replace(
+            self.seen((45.0, 10.0, 70.0, 30.0), RIGHT, 0.4, "coat"),
+            task="<OPEN_VOCABULARY_DETECTION>",
+        )
+        assert merge([person, coat], 100, 100) == ([person, coat], [])
+
     def test_a_tile_knows_better_what_it_is(self) -> None:
         coarse = self.seen((44.0, 9.0, 71.0, 31.0), None, 0.9, "b")
         fine = self.seen((45.0, 10.0, 70.0, 30.0), RIGHT, 0.4)
@@ -108,7 +160,7 @@ class TestMerging:
         box = (45.0, 10.0, 55.0, 30.0)
         others = [
             self.seen(box, LEFT),
-            self.seen(box, RIGHT, label="b"),
+            self.seen(box, LEFT, label="b"),
             self.seen((45.0, 40.0, 55.0, 60.0), LEFT),
         ]
         kept, dropped = merge(others, 100, 100)

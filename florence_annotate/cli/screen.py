@@ -139,8 +139,8 @@ def _remarks(summary: dict[str, Any]) -> list[str]:
     remarks = []
     if not_asked := summary["images_not_asked"]:
         remarks.append(
-            f"{_pictures(not_asked)} without a text or a region: nothing was asked there (what "
-            "comes later counts with --restart)"
+            f"{_pictures(not_asked)} without a text or a region: nothing was asked, so the dataset "
+            "leaves them out (what comes later counts with --restart)"
         )
     if summary["dropped"]:
         reasons = ", ".join(f"{count} {reason}" for reason, count in summary["dropped"].items())

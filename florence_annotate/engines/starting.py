@@ -47,7 +47,7 @@ def start(
     note(f"loading {checkpoint.name} on {device} in {dtype} …")
     try:
         model = Florence(checkpoint, device, getattr(torch, dtype), attention)
-        model.refuse_long_prompts(plan.samples)
+        model.refuse_unaskable(plan.samples)
         if spec.canary and (told := canary.check(model, plan.samples, generation)):
             note(told)
         batch_size = _settle_batch_size(spec, model, plan, generation, note)

@@ -81,7 +81,11 @@ FORMATS: dict[str, Format] = {
     "voc": Format(voc.write, _BOXES, "voc/", "Pascal VOC"),
     "labelme": Format(labelme.write, _BOXES, "labelme/", "LabelMe", lies_beside_pictures=True),
     "label-studio": Format(
-        label_studio.write, _BOXES_OR_CAPTIONS, "label-studio/", "Label Studio, pre-annotations"
+        label_studio.write,
+        _BOXES_OR_CAPTIONS,
+        "label-studio/",
+        "Label Studio, pre-annotations",
+        lies_beside_pictures=True,
     ),
     "cvat": Format(cvat.write, _BOXES, "annotations.xml, cvat/", "CVAT for images 1.1"),
     "parquet": Format(
@@ -144,9 +148,7 @@ def _refuse_without_means(name: str, image_mode: str) -> None:
             "one of them out"
         )
     if format_.package and importlib.util.find_spec(format_.package) is None:
-        raise UsageError(
-            f"--format {name} needs {format_.package}: pip install 'florence-annotate[{name}]'"
-        )
+        raise UsageError(f"--format {name} needs {format_.package}: pip install {format_.package}")
 
 
 def contents(questions: Sequence[Question]) -> frozenset[Content]:

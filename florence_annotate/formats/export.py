@@ -59,7 +59,8 @@ class Export:
     def __iter__(self) -> Iterator[Entry]:
         """All pictures of the export, read afresh from the journal."""
         for image in self.dataset:
-            if image.ref.key not in self.notes.left_out:
+            # where nothing was asked, nothing is known: an empty annotation would say otherwise
+            if image.was_asked and image.ref.key not in self.notes.left_out:
                 key = image.ref.key
                 kept = self._kept.get(key)
                 original = kept or Path(os.fsdecode(image.ref.path))
@@ -75,6 +76,9 @@ class Export:
         statistics = Statistics()
         has_pictures = False
         for image in self.dataset:
+            if not image.was_asked:
+                statistics.not_asked += 1
+                continue
             problem = _check_original(image) if check_originals else None
             if problem and (kept := self.staging.own_copy(image.sha)):
                 self._kept[image.ref.key] = kept

@@ -113,9 +113,13 @@ def _find_adapter(name: str, download: bool) -> Path:
 
 
 def _find(name: str, revision: str | None, download: bool) -> Checkpoint:
+    folder = Path(name).expanduser()
+    if revision is not None and (name == SHAPES or folder.is_dir()):
+        raise CheckpointError(
+            f"--revision is that of a checkpoint on the hub, and {name} is a folder: leave it out"
+        )
     if name == SHAPES:
         return _inspect(SHAPES, SHAPES_FOLDER, None)
-    folder = Path(name).expanduser()
     if folder.is_dir():
         return _inspect(str(folder), folder, None)
     if folder.exists():

@@ -75,7 +75,7 @@ def resolve_attention(asked: str, device: "torch.device", dtype: "torch.dtype") 
         if not installed:
             raise DeviceError(
                 "--attention flash_attention_2: flash-attn is not installed: "
-                "pip install 'florence-annotate[flash]', or use --attention sdpa"
+                "pip install flash-attn, or use --attention sdpa"
             )
         if not fits:
             raise DeviceError(

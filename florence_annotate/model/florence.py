@@ -20,7 +20,11 @@ from florence_annotate.model.rules import Rules
 from florence_annotate.model.vision import VisionTower, stage_sides
 from florence_annotate.model.vocabulary import Vocabulary, load_tokenizer
 from florence_annotate.model.weights import load_network
+from florence_annotate.tasks import Takes
 from florence_annotate.types import Answer, Generation, Question
+
+_SHOWN = 40
+"""Characters of a text in a message."""
 
 
 class Florence:
@@ -51,18 +55,34 @@ class Florence:
             self._copies = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
         self._encoder = Encoder(self.network, attend)
         self.decoder = Decoder(self.network, attend)
+        positions = int(self.network.config.text_config.max_position_embeddings)
+        self._most_prompt_tokens = positions - self._image_tokens()
 
-    def refuse_long_prompts(self, questions: Sequence[Question]) -> None:
-        """Raise UsageError for a question that the encoder has too few positions for."""
-        room = int(self.network.config.text_config.max_position_embeddings) - self._image_tokens()
+    def refuse_unaskable(self, questions: Sequence[Question]) -> None:
+        """Raise UsageError for a question that can't be asked; see `problem`."""
         for question in questions:
-            length = len(self.vocabulary.prompt_ids(tasks.prompt(question)))
-            if length > room:
+            if problem := self.problem(question):
                 raise UsageError(
-                    f"the prompt {(question.text or '')[:40]!r}… is {length} tokens long, and the "
-                    f"model reads {room} beside a picture: shorten it, or ask for fewer classes at "
-                    "once (--strategy open-vocabulary asks for each alone)"
+                    f"{problem}: change it, or ask for fewer classes at once (--strategy "
+                    "open-vocabulary asks for each alone)"
                 )
+
+    def problem(self, question: Question) -> str | None:
+        """Why a question can't be asked: the encoder has too few positions for it, or its text
+        holds a control token. None where it can."""
+        said = question.text or ""
+        shown = repr(said if len(said) <= _SHOWN else f"{said[:_SHOWN]}…")
+        if tasks.of(question).takes is Takes.TEXT:
+            found = tasks.control_token_in(said.replace(tasks.PHRASE_SEPARATOR, ""))
+            if found:
+                return f"the text {shown} holds {found}, which the model reads as a control token"
+        length = len(self.vocabulary.prompt_ids(tasks.prompt(question)))
+        if length > self._most_prompt_tokens:
+            return (
+                f"the prompt {shown} is {length} tokens long, and the model reads "
+                f"{self._most_prompt_tokens} beside a picture"
+            )
+        return None
 
     def _image_tokens(self) -> int:
         """One pooled token and one a cell of the vision tower's last stage."""

@@ -17,10 +17,14 @@ _SIGNS = ("can't allocate memory", "not enough memory", "could not create a prim
 """How the CPU's allocator and oneDNN, which have no exception of their own, say it."""
 
 
+def is_out_of_memory(error: BaseException) -> bool:
+    is_known = isinstance(error, torch.OutOfMemoryError | MemoryError)
+    return is_known or any(sign in str(error) for sign in _SIGNS)
+
+
 def say_out_of_memory(error: BaseException) -> str:
     """What the device said, where it ran out of memory; anything else is raised again."""
-    is_known = isinstance(error, torch.OutOfMemoryError | MemoryError)
-    if not is_known and not any(sign in str(error) for sign in _SIGNS):
+    if not is_out_of_memory(error):
         raise error
     return (str(error) or "out of memory").strip().splitlines()[0]
 

@@ -1,5 +1,6 @@
 """Token ids ↔ the bytes that they stand for, and what kind of token each is."""
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from florence_annotate import tasks
@@ -28,6 +29,8 @@ class Vocabulary:
             id_: token.content for id_, token in tokenizer.get_added_tokens_decoder().items()
         }
         self._bytes_of_character = _bytes_of_characters()
+        # most jobs ask the same of every picture
+        self.prompt_ids = lru_cache(maxsize=4096)(self._prompt_ids)
 
     def refuse_misfit(self, size: int, name: str) -> None:
         """Raise CheckpointError where the tokenizer writes ids that the weights do not have."""
@@ -38,9 +41,9 @@ class Vocabulary:
                 "belong to different checkpoints"
             )
 
-    def prompt_ids(self, prompt: str) -> list[int]:
+    def _prompt_ids(self, prompt: str) -> tuple[int, ...]:
         """`<s>` prompt `</s>`."""
-        return [self.bos_id, *self.text_ids(prompt), self.eos_id]
+        return self.bos_id, *self.text_ids(prompt), self.eos_id
 
     def text_ids(self, text: str) -> list[int]:
         """Text as it stands in an answer."""

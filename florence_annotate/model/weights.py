@@ -69,6 +69,8 @@ def load_network(checkpoint: "Checkpoint", dtype: "torch.dtype") -> Any:
     from transformers import Florence2Config, Florence2ForConditionalGeneration
     from transformers.utils import logging
 
+    from florence_annotate.model.memory import is_out_of_memory
+
     logging.disable_progress_bar()
     try:
         described = json.loads((checkpoint.folder / "config.json").read_text("utf-8"))
@@ -88,6 +90,8 @@ def load_network(checkpoint: "Checkpoint", dtype: "torch.dtype") -> Any:
     except CheckpointError:
         raise
     except Exception as error:
+        if is_out_of_memory(error):
+            raise
         raise CheckpointError(
             f"can't load {checkpoint.name} ({type(error).__name__}: {error}): is the download "
             "complete?"
