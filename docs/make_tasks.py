@@ -78,16 +78,17 @@ A recipe asks several questions about a picture that is encoded once.
 {thumbnail("describe")} |
 | caption-grounding | a caption (`--task` chooses which), then its phrases | boxes, no list | \
 {thumbnail("caption-grounding")} |
-| verify | classes by name, `<OD>`, dense captions, a caption | classes that two questions know | \
+| verify | classes by name, `<OD>`, captions, dense captions | classes that others know too | \
 {thumbnail("verify")} |
 """
 
 RULES = """
 Follow-up questions are asked about at most 100 boxes a picture. What `verify` does: a prompt for
 one class always points somewhere, also where there is none of it. So a class that was asked by name
-stays on a picture only where `<OD>` says it too, or a caption names it: of the picture, or of a
-region of it (dense captions). A grounding prompt is no witness: it is given the names, and errs as
-a prompt for one class does. The rest is dropped as `absent`; `export --no-presence` brings it back.
+stays on a picture only where `<OD>` says it too, or two of three descriptions name it: a caption, a
+longer one, and the captions of regions (dense captions). A grounding prompt is no witness: it is
+given the names, and errs as a prompt for one class does. The rest is dropped as `absent`, and what
+only dense captions point at as `witness`; `export --no-presence` brings the former back.
 `--presence` is short for `--recipe verify`.
 
 ### A recipe of your own

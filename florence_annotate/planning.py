@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from florence_annotate.classes import ClassList, ClassSpec
 from florence_annotate.errors import UsageError
-from florence_annotate.presence import ASKED_BY_NAME
+from florence_annotate.presence import ASKED_BY_NAME, WITNESSES
 from florence_annotate.recipes import (
     AskAboutBoxes,
     AskAboutRegions,
@@ -25,7 +25,6 @@ from florence_annotate.tasks import (
     CAPTION,
     DENSE_CAPTIONS,
     GROUNDING,
-    MORE_DETAILED_CAPTION,
     OD,
     OPEN_VOCABULARY,
     PHRASE_SEPARATOR,
@@ -96,14 +95,14 @@ def _plan(request: Request, known_labels: Collection[str]) -> Plan:
 
 
 def _verify(finding: Plan) -> Plan:
-    """Second questions about the classes that are asked by name: see `presence`."""
+    """Other questions about the classes that are asked by name: see `presence`."""
     if not any(task in ASKED_BY_NAME for _, task in finding.routes):
         raise UsageError(
             "--recipe verify is for classes that are asked by name, and this job asks for none: "
             "name classes, and choose --strategy open-vocabulary or segmentation"
         )
-    witnesses = map(Question, (OD, DENSE_CAPTIONS, MORE_DETAILED_CAPTION))
-    return _ask_all(tuple(dict.fromkeys((*finding.questions, *witnesses))), finding.routes)
+    others = map(Question, WITNESSES)
+    return _ask_all(tuple(dict.fromkeys((*finding.questions, *others))), finding.routes)
 
 
 def _ask_about_boxes(finding: Plan, task: str, *also: Question) -> Plan:
@@ -170,7 +169,7 @@ def witnesses(questions: Collection[Question]) -> frozenset[str]:
 def refuse_unverified(questions: Collection[Question]) -> None:
     """Raise UsageError where no second kind of question is asked about classes asked by name."""
     asked = {question.task for question in questions}
-    if not asked & ASKED_BY_NAME or MORE_DETAILED_CAPTION not in asked:
+    if not asked & ASKED_BY_NAME or not asked.issuperset(WITNESSES):
         raise UsageError(
             "--presence needs a second kind of question about each class, and this job asks none: "
             "annotate with --recipe verify in another output (-o)"

@@ -18,6 +18,9 @@ from supervision.config import ORIENTED_BOX_COORDINATES
 import florence_annotate
 from florence_annotate.dataset import AnnotatedImage
 
+# pycocotools' own, about numpy 2
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
 RING = (100, 100, 500, 100, 500, 500, 100, 500), (200, 200, 400, 200, 400, 400, 200, 400)
 TRIANGLE = (600, 600, 900, 600, 750, 900)
 
@@ -31,11 +34,10 @@ def outlined(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = folder / "out"
     options = ("--task", "segmentation", "--text", "thing", "--split", "train=1")
     assert annotate(folder / "in", out, *options).code == 0
-    said = answer(
-        *("<poly>", *RING[0], "<sep>", *RING[1], "</poly>", "<poly>", *TRIANGLE, "</poly>"),
-        task="<REFERRING_EXPRESSION_SEGMENTATION>",
-        logprobs=[-0.25] * 28,
-    )
+    ring = "<poly>", *RING[0], "<sep>", *RING[1], "</poly>"
+    tokens = *ring, "<poly>", *TRIANGLE, "</poly>"
+    task = "<REFERRING_EXPRESSION_SEGMENTATION>"
+    said = answer(*tokens, task=task, logprobs=[-0.25] * len(tokens))
     say(out, replace(said, question=replace(said.question, text="thing")))
     done = command("export", out, "--format", "yolo-seg,coco,coco-results,jsonl")
     assert done.code == 0, done.err

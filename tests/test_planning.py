@@ -7,6 +7,7 @@ from florence_annotate.classes import ClassList, ClassSpec
 from florence_annotate.errors import UsageError
 from florence_annotate.request import RecipeName, Request, Strategy
 from florence_annotate.tasks import (
+    CAPTION,
     DENSE_CAPTIONS,
     GROUNDING,
     MORE_DETAILED_CAPTION,
@@ -126,9 +127,9 @@ def test_verify_asks_those_who_were_not_given_the_names() -> None:
     request = Request(DETECTION, Strategy.AUTO, named, RecipeName.VERIFY)
     plan = planning.plan(request, KNOWN)
     planning.refuse_unverified(plan.questions)
-    assert [q.text for q in plan.questions] == ["thing 1", "thing 2", None, None, None]
+    assert [q.text for q in plan.questions] == ["thing 1", "thing 2", None, None, None, None]
     witnesses = {q.task for q in plan.questions if q.text is None}
-    assert witnesses == {OD, DENSE_CAPTIONS, MORE_DETAILED_CAPTION}
+    assert witnesses == {OD, DENSE_CAPTIONS, CAPTION, MORE_DETAILED_CAPTION}
 
 
 def test_verify_is_for_classes() -> None:

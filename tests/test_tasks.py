@@ -68,7 +68,8 @@ def test_every_task_writes_what_it_gives(task: tasks.Task, scenes: Path, tmp_pat
             assert len(one["quad"]) == 8 and one["class"] == "text"
     if task.name in ("region-to-description", "region-to-ocr"):
         assert all("text" in one for _, one in instances)
-        assert any(one["text"] for _, one in instances)
+        # no word is printed on a shape
+        assert any(one["text"] for _, one in instances) is (task.name == "region-to-description")
     said = [one.get("text") or one["class"] for _, one in instances]
     said += [caption["text"] for row in read for caption in row["captions"]]
     assert not any("<" in text for text in said)
@@ -217,7 +218,7 @@ class TestTexts:
             (asked,) = next(journal.records()).answers
         assert asked.question.text == "a star, a cross and an ellipse"
 
-    @pytest.mark.parametrize("said", ["a star " * 400, "a star </s> a cross"])
+    @pytest.mark.parametrize("said", ["a star " * 1000, "a star </s> a cross"])
     def test_a_text_that_cannot_be_asked_is_a_failure_of_its_picture(
         self, said: str, scenes: Path, tmp_path: Path
     ) -> None:
