@@ -102,9 +102,9 @@ class _Merging:
         return iou(parts[0], parts[1]) if parts[0] and parts[1] else 0.0
 
     def is_seen_better(self, group: _Group) -> bool:
-        """Whether another view, which was asked the same, says something else of the place, and
-        knows better: it sees whole what is cut here, which often looks like another thing; or it
-        has another name for it, which no view has beside this one."""
+        """Whether a tile that was asked the same says something else of the place, and knows
+        better: it sees whole what is cut here, which often looks like another thing; or it has
+        another name for it, which no view has beside this one."""
         return any(
             self._group_of[other].best == other and self._knows_better(other, group)
             for other in self._meeting[group.best]
@@ -112,16 +112,16 @@ class _Merging:
 
     def _knows_better(self, witness: int, group: _Group) -> bool:
         one, other = self._instances[group.best], self._instances[witness]
-        is_asked_the_same = (
-            one.task == other.task and not group.views & self._group_of[witness].views
-        )
-        if not is_asked_the_same or self._rank(witness) > self._rank(group.best):
+        if other.view is None or other.view in group.views or other.task != one.task:
             return False
         is_part = self._is_cut[group.best] and not self._is_cut[witness]
         if is_part and part_within(one.box, other.box) >= _SAME:
             return True
-        is_other_name = one.label != other.label and one.task not in _ABOUT_NAMES
-        return is_other_name and iou(one.box, other.box) >= _SAME
+        if one.label == other.label or one.task in _ABOUT_NAMES:
+            return False
+        is_worse = one.view is None or self._rank(witness) < self._rank(group.best)
+        says_both = group.views & self._group_of[witness].views
+        return is_worse and not says_both and iou(one.box, other.box) >= _SAME
 
     def together(self, group: _Group) -> Instance:
         """The best witness; where even that is cut, with the parts of the others."""
