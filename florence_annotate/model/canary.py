@@ -30,7 +30,7 @@ def check(model: Florence, questions: Sequence[Question], generation: Generation
     """
     first_of_task = {question.task: question for question in reversed(questions)}
     asked = list(first_of_task.values())
-    most = min(_MOST_TOKENS, generation.max_new_tokens)
+    most = min(_MOST_TOKENS, model.max_new_tokens)
     short = replace(generation, max_new_tokens=most, retry_truncated=False)
     picture, neighbour = map(_paint, _SEEDS, [model.image_size] * 2)
     together = [(1, _NEIGHBOUR), *((0, question) for question in asked)]
@@ -83,11 +83,12 @@ def is_readable(answer: Answer, picture: Picture) -> bool:
     """Whether most of an answer with locations makes instances; of any other, whether it is text.
 
     An empty answer says that nothing is there. Public checkpoints repeat the region behind what
-    they say about it. What the token limit cuts is torn at its end.
+    they say about it. What the token limit cuts may be torn at its end.
     """
     task = tasks.of(answer.question)
     if task.gives is Gives.TEXT:
         is_text = bool(parsing.read_text(answer)[0]) and task.takes is Takes.REGION
         return is_text or TokenKind.LOCATION not in answer.kinds
     instances, dropped = parsing.read(answer, picture.width, picture.height)
-    return len(instances) >= len(dropped) - answer.truncated
+    is_torn = answer.truncated and answer.kinds[-1] is TokenKind.LOCATION
+    return len(instances) >= len(dropped) - is_torn
