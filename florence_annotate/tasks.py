@@ -66,7 +66,8 @@ SPECIAL_TOKENS: tuple[str, ...] = (
 PHRASE_SEPARATOR = "<and>"
 """The control token that stands between the phrases of one grounding prompt."""
 
-_CONTROL_TOKEN = re.compile(r"</?[a-z_]+(_\d+)?>")
+_CONTROL_TOKENS = frozenset({*SPECIAL_TOKENS, "<s>", "</s>", "<pad>", "<unk>", "<mask>", "<image>"})
+_IN_BRACKETS = re.compile(r"<[^<>]*>")
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,8 +218,7 @@ def form(question: Question) -> str:
 
 def control_token_in(text: str) -> str | None:
     """What the model would read as a control token in a user's text, if anything."""
-    found = _CONTROL_TOKEN.search(text)
-    return found and found[0]
+    return next((part for part in _IN_BRACKETS.findall(text) if part in _CONTROL_TOKENS), None)
 
 
 def prompt(question: Question) -> str:

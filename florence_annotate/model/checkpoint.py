@@ -15,8 +15,8 @@ from typing import Any
 from florence_annotate.errors import CheckpointError
 from florence_annotate.model import adapter as adapters
 from florence_annotate.model import hub
+from florence_annotate.model.files import weight_files
 from florence_annotate.model.known import KNOWN, ORIGINALS, SHAPES, hub_id
-from florence_annotate.model.weights import weight_files
 from florence_annotate.shapes import CHECKPOINT as SHAPES_FOLDER
 
 _DESCRIPTIONS = (

@@ -6,11 +6,11 @@ of a checkpoint is ever run. Both may be in one file, or in shards with an index
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from florence_annotate.errors import CheckpointError
 from florence_annotate.model import adapter, layout
+from florence_annotate.model.files import weight_files
 
 if TYPE_CHECKING:
     import torch
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     from florence_annotate.model.checkpoint import Checkpoint
 
-_SINGLE_FILES = ("model.safetensors", "pytorch_model.bin")
 _PROBLEMS = ("missing_keys", "unexpected_keys", "mismatched_keys")
 _GENERATION_FIELDS = (
     "bos_token_id",
@@ -30,33 +29,6 @@ _GENERATION_FIELDS = (
     "num_beams",
     "pad_token_id",
 )
-
-
-def weight_files(folder: Path) -> list[Path]:
-    """The files that hold a checkpoint's tensors, safetensors before PyTorch's; none if none.
-
-    Raises CheckpointError for an index that can't be read, or names a file that is not there.
-    """
-    for single in _SINGLE_FILES:
-        index = folder / f"{single}.index.json"
-        if index.is_file():
-            return _shards(index)
-        if (folder / single).is_file():
-            return [folder / single]
-    return []
-
-
-def _shards(index: Path) -> list[Path]:
-    try:
-        names = {str(name) for name in json.loads(index.read_text("utf-8"))["weight_map"].values()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise CheckpointError(f"can't read the index {index}: {error}") from error
-    for name in names:
-        if Path(name).name != name or not (index.parent / name).is_file():
-            raise CheckpointError(
-                f"{index} names {name}, which is not beside it: is the download complete?"
-            )
-    return [index.parent / name for name in sorted(names)]
 
 
 def load_network(checkpoint: "Checkpoint", dtype: "torch.dtype") -> Any:

@@ -1,0 +1,35 @@
+"""Which files of a checkpoint's folder hold its tensors: one, or shards with an index."""
+
+import json
+from pathlib import Path
+
+from florence_annotate.errors import CheckpointError
+
+_SINGLE_FILES = ("model.safetensors", "pytorch_model.bin")
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """The files that hold a checkpoint's tensors, safetensors before PyTorch's; none if none.
+
+    Raises CheckpointError for an index that can't be read, or names a file that is not there.
+    """
+    for single in _SINGLE_FILES:
+        index = folder / f"{single}.index.json"
+        if index.is_file():
+            return _shards(index)
+        if (folder / single).is_file():
+            return [folder / single]
+    return []
+
+
+def _shards(index: Path) -> list[Path]:
+    try:
+        names = {str(name) for name in json.loads(index.read_text("utf-8"))["weight_map"].values()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise CheckpointError(f"can't read the index {index}: {error}") from error
+    for name in names:
+        if Path(name).name != name or not (index.parent / name).is_file():
+            raise CheckpointError(
+                f"{index} names {name}, which is not beside it: is the download complete?"
+            )
+    return [index.parent / name for name in sorted(names)]
