@@ -39,12 +39,13 @@ were annotated and rendered by the same script with the embedded checkpoint.
 
 - `--classes A,B,…` finds classes; each is a prompt, or part of one (`--strategy`).
 - `--text "a red star"` is one phrase or caption for all pictures. `--texts FILE.csv` has the
-  columns `image` (the picture's name or path) and `text`; `--texts sidecar` reads the `.txt` beside
-  each picture. A picture without a text, or without regions where these are given, is asked
-  nothing, so the dataset leaves it out, and the summary counts it; a text that comes later counts
-  with `--restart`.
+  columns `image` (the picture's path, or the end of its path in the source) and `text`;
+  `--texts sidecar` reads the `.txt` beside each picture. A picture without a text, or without
+  regions where these are given, is asked nothing, so the dataset leaves it out, and the summary
+  counts it; a text that comes later counts with `--restart`.
 - `--regions FILE` is a COCO file or a YOLO folder with boxes that exist already. They stay as they
   are, and so do their labels, unless the task gives one; at the picture's edge they are clipped.
+  Their class ids are by name, as without a class list; `--classes-file data.yaml` keeps yours.
 
 | task | token | prompt | options | gives | formats by default | picture |
 | --- | --- | --- | --- | --- | --- | --- |
@@ -132,10 +133,11 @@ it, a text of the whole.
 Two views show one thing where they agree about what both can see: boxes of one label that overlap
 there by half become one, that of a view which sees it whole rather than one that an edge cuts, and
 that of a tile rather than the coarser one of the whole picture. What one view tells apart stays
-apart. What an edge cuts and another tile sees whole goes, by whatever name it was called; so does a
-worse view's other name for a place, where the model chose the names. `--overlap 0.2` is the part of
-a tile that its neighbour sees too: things larger than that may be cut in every tile, and are then
-put together.
+apart. What an edge cuts and another view sees whole goes, by whatever name it was called; of two
+names for one place the surer stays, where the model chose them. `--overlap 0.2` is the part of a
+tile that its neighbour sees too: things larger than that may be cut in every tile, and are then put
+together. A tile is asked as if it were a picture, so on pictures whose things the whole shows well
+tiles mostly add mistakes: they are for large pictures with small things.
 """
 
 

@@ -3,7 +3,7 @@
 import hashlib
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -70,6 +70,8 @@ def annotate(
     if isinstance(pictures, str | bytes | os.PathLike) or isinstance(classes, str):
         raise UsageError("annotate takes lists: annotate([picture, …], classes=[name, …])")
     for name, given in (("texts", texts), ("regions", regions)):
+        if isinstance(given, str | bytes | os.PathLike | Mapping):
+            raise UsageError(f"annotate: {name} is a list, with an entry for each picture")
         if given is not None and isinstance(pictures, Sequence) and len(given) != len(pictures):
             raise UsageError(f"annotate: {len(given)} {name} for {len(pictures)} pictures")
     given_regions = None if regions is None else _as_regions(regions)

@@ -137,6 +137,13 @@ class JobSpec(BaseModel):
     # the contract
     max_failures: Annotated[MaxFailures, BeforeValidator(_read_max_failures)] = MaxFailures(count=0)
 
+    @field_validator("model", "adapter", "revision", "texts", "regions", "tiles")
+    @classmethod
+    def _is_not_empty(cls, value: str | None) -> str | None:
+        if value is not None and not value.strip():
+            raise ValueError("it is empty")
+        return value
+
     @field_validator("task")
     @classmethod
     def _task_exists(cls, value: str) -> str:
@@ -291,10 +298,14 @@ def refuse_other(bound: Fingerprint, asked: Fingerprint, where: Path) -> None:
     for name in sorted(bound.keys() | asked.keys()):
         if bound.get(name) != asked.get(name):
             raise FingerprintError(
-                f"{where} was begun with {name} = {_short(bound.get(name))}, and now it is "
-                f"{_short(asked.get(name))}: its pictures would not be annotated alike. Go on with "
-                f"the first value, choose another output with -o, or begin again with --restart"
+                f"{where} was begun with {_SAID.get(name, name)} = {_short(bound.get(name))}, and "
+                f"now it is {_short(asked.get(name))}: its pictures would not be annotated alike. "
+                "Go on with the first value, choose another output with -o, or begin again with "
+                "--restart"
             )
+
+
+_SAID = {"inputs": "the content of --texts or --regions"}
 
 
 def _short(value: Any) -> str:

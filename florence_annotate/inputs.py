@@ -3,10 +3,11 @@
 import csv
 import hashlib
 import json
-import math
 import os
+import sys
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any, Generic, TypeVar
 
@@ -14,6 +15,9 @@ import yaml
 
 from florence_annotate.errors import UsageError
 from florence_annotate.types import Box, ImageRef
+
+_FARTHEST = 1e9
+"""Pixels from the corner at which no picture's edge lies."""
 
 SIDECAR = "sidecar"
 """In the place of a file: a text beside each picture, with its name and the ending `.txt`."""
@@ -33,9 +37,12 @@ class Region:
         cls, box: Iterable[float], label: str | None = None, *, is_relative: bool = False
     ) -> "Region":
         """Raises ValueError for what is no box: other than four numbers, or without an end."""
-        x1, y1, x2, y2 = map(float, box)
-        if not all(map(math.isfinite, (x1, y1, x2, y2))):
-            raise ValueError(f"{[x1, y1, x2, y2]} is no box")
+        edges = tuple(map(float, box))
+        if len(edges) != 4 or not all(abs(edge) < _FARTHEST for edge in edges):  # nan is not
+            raise ValueError(f"{list(edges)} is no box: four numbers are")
+        x1, y1, x2, y2 = edges
+        if x2 < x1 or y2 < y1:
+            raise ValueError(f"{list(edges)} ends before it begins")
         return cls((x1, y1, x2, y2), label, is_relative)
 
     def pixels(self, width: int, height: int) -> Box:
@@ -65,13 +72,16 @@ class ByName(Generic[Value]):
     """The names have the endings of the pictures."""
     doubtful: frozenset[str] = frozenset()
     """Names that stand for several values, as an end of a longer one each."""
+    paths: Mapping[str, str] = field(default_factory=dict)
+    """Absolute path of a file → the name that leads there."""
 
     def __call__(self, ref: ImageRef) -> Value:
         name = self._name(ref)
         return self.none if name is None else self.values[name]
 
     def _name(self, ref: ImageRef) -> str | None:
-        return next((end for end in self._ends(ref) if end in self.values), None)
+        named = next((end for end in self._ends(ref) if end in self.values), None)
+        return named or self.paths.get(os.fsdecode(ref.path))
 
     def _ends(self, ref: ImageRef) -> Iterator[str]:
         """What may name a picture, the longest first."""
@@ -79,8 +89,11 @@ class ByName(Generic[Value]):
         parts = (path if self.has_suffixes else path.with_suffix("")).parts
         return ("/".join(parts[start:]) for start in range(len(parts)))
 
-    def refuse_misfit(self, refs: Iterable[ImageRef]) -> None:
-        """Raise UsageError where one name stands for two pictures, or no picture is named."""
+    def fit(self, refs: Iterable[ImageRef]) -> tuple[str, ...]:
+        """The names that no picture has.
+
+        Raises UsageError where one name stands for two pictures, or no picture is named.
+        """
         keys: dict[str, str] = {}
         for ref in refs:
             name = self._name(ref)
@@ -97,8 +110,10 @@ class ByName(Generic[Value]):
         if not keys:
             raise UsageError(
                 f"none of the pictures is named in {self.source}: its names are such as "
-                f"{next(iter(self.values), '')!r}"
+                f"{next(iter(self.values), '')!r}, and a picture's name is its path in the source, "
+                "or the end of it"
             )
+        return tuple(name for name in self.values if name not in keys)
 
 
 def sidecar_text(ref: ImageRef) -> str | None:
@@ -113,22 +128,33 @@ def sidecar_text(ref: ImageRef) -> str | None:
 
 def read_texts(file: Path) -> ByName[str | None]:
     """A CSV with the columns `image` and `text`. Raises UsageError for anything else."""
+    csv.field_size_limit(sys.maxsize)  # long texts are failures of their pictures
     try:
         with file.open(encoding="utf-8-sig", newline="") as opened:
-            rows = list(csv.DictReader(opened))
+            rows = list(csv.DictReader(opened, strict=True))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UsageError(f"can't read the texts in {file}: {error}") from error
-    if not rows or not {"image", "text"} <= rows[0].keys():
         raise UsageError(
-            f"{file} needs the columns image and text, a header line and a row a picture; or give "
-            f"--texts {SIDECAR} for a .txt beside each picture"
+            f"can't read the texts in {file}: {error} (UTF-8, and texts with commas or quotes in "
+            'double quotes, as in a.jpg,"a cat, a dog")'
+        ) from error
+    if not rows or not {"image", "text"} <= rows[0].keys():
+        said = f", and it has {', '.join(map(repr, rows[0]))}" if rows else ""
+        raise UsageError(
+            f"{file} needs the columns image and text, a header line and a row a picture{said}; or "
+            f"give --texts {SIDECAR} for a .txt beside each picture"
         )
+    for number, row in enumerate(rows, start=1):
+        if None in row:
+            raise UsageError(
+                f"{file}: row {number}, of {row['image']!r}, has more cells than the header: put "
+                'texts with commas in double quotes, as in a.jpg,"a cat, a dog"'
+            )
     texts: dict[str, str | None] = {}
     for row in rows:
         name = (row["image"] or "").strip()
         if texts.setdefault(name, (row["text"] or "").strip()) != (row["text"] or "").strip():
             raise UsageError(f"{file} has two texts for {name!r}: keep one of them")
-    return ByName(texts, None, file)
+    return ByName(texts, None, file, paths=_paths(texts, file))
 
 
 def read_regions(source: Path) -> ByName[Sequence[Region]]:
@@ -136,7 +162,8 @@ def read_regions(source: Path) -> ByName[Sequence[Region]]:
     try:
         if source.is_dir():
             return _read_yolo(source)
-        return ByName(_read_coco(json.loads(source.read_text("utf-8"))), (), source)
+        regions = _read_coco(json.loads(source.read_text("utf-8")))
+        return ByName(regions, (), source, paths=_paths(regions, source))
     except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError) as error:
         raise UsageError(
             f"can't read the regions in {source} ({type(error).__name__}: {error}): give a COCO "
@@ -145,16 +172,38 @@ def read_regions(source: Path) -> ByName[Sequence[Region]]:
         ) from error
 
 
+def _paths(names: Iterable[str], file: Path) -> dict[str, str]:
+    """Where names that are paths lead, from here or from the folder of the file that has them."""
+    return {os.path.abspath(path): name for name in names for path in (name, file.parent / name)}
+
+
 def _read_coco(coco: Mapping[str, Any]) -> dict[str, list[Region]]:
     names = {image["id"]: str(image["file_name"]) for image in coco["images"]}
     categories = {one["id"]: str(one["name"]) for one in coco.get("categories", ())}
     regions: dict[str, list[Region]] = {name: [] for name in names.values()}
     for annotation in coco["annotations"]:
+        image, category = annotation["image_id"], annotation.get("category_id")
+        if image not in names:
+            raise ValueError(f"an annotation is about image {image!r}, which is not in images")
         x, y, width, height = map(float, annotation["bbox"])
-        label = categories.get(annotation.get("category_id"))
-        region = Region.of((x, y, x + width, y + height), label)
-        regions[names[annotation["image_id"]]].append(region)
+        label = None if category is None else _label(categories, category)
+        regions[names[image]].append(Region.of((x, y, x + width, y + height), label))
+    _refuse_none(regions)
     return regions
+
+
+def _label(labels: Mapping[Any, str], number: Any) -> str:
+    if number not in labels:
+        raise ValueError(f"a box is of class {number}, which has no name")
+    label = str(labels[number]).strip()
+    if not label or any(unicodedata.category(character) == "Cc" for character in label):
+        raise ValueError(f"the class name {label!r} is empty or holds a control character")
+    return label
+
+
+def _refuse_none(regions: Mapping[str, Sequence[Region]]) -> None:
+    if not any(regions.values()):
+        raise ValueError("it holds no box")
 
 
 def _read_yolo(folder: Path) -> ByName[Sequence[Region]]:
@@ -173,6 +222,7 @@ def _read_yolo(folder: Path) -> ByName[Sequence[Region]]:
     for name, several in shorter.items():
         if len(several) == 1:
             regions.setdefault(name, several[0])
+    _refuse_none(regions)
     doubtful = frozenset(shorter) - regions.keys()
     return ByName(regions, (), folder, has_suffixes=False, doubtful=doubtful)
 
@@ -186,8 +236,10 @@ def _read_row(line: str, label_of: Mapping[int, str], file: Path) -> Region:
     if len(place) != 4:
         raise ValueError(f"{file}: {line!r} is no box, class cx cy width height")
     x, y, width, height = map(float, place)
+    if not all(0 <= value <= 1 for value in (x, y, width, height)):
+        raise ValueError(f"{file}: {line!r}: places are parts of the picture's sides, 0 to 1")
     box = (x - width / 2, y - height / 2, x + width / 2, y + height / 2)
-    return Region.of(box, label_of.get(int(number)), is_relative=True)
+    return Region.of(box, _label(label_of, int(number)), is_relative=True)
 
 
 def digest(source: str | None) -> str | None:

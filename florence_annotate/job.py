@@ -85,9 +85,10 @@ class Job:
         self.formats = formats.settle(spec.formats, questions, spec.images)
         if spec.presence:
             planning.refuse_unverified(questions)
+        self._unused: tuple[str, ...] = ()
         for given in (request.texts, request.regions):
             if isinstance(given, inputs.ByName):
-                given.refuse_misfit(self.refs())
+                self._unused = given.fit(self.refs())
         if request.texts is inputs.sidecar_text and not any(map(inputs.sidecar_text, self.refs())):
             raise UsageError(
                 f"--texts {inputs.SIDECAR}: no picture has a .txt with its name beside it"
@@ -218,6 +219,10 @@ class Job:
         pictures are counted, not raised.
         """
         loaded = None
+        if self._unused and self.spec.limit is None:
+            some = ", ".join(map(repr, self._unused[:3]))
+            more = " …" if len(self._unused) > 3 else ""
+            note(f"{len(self._unused)} names of --texts or --regions fit no picture: {some}{more}")
         if restart or not (self.out / FILE_NAME).exists():
             # whatever is wrong with the checkpoint is found before anything is written
             loaded = self._load(self._dtype_name(None), note)

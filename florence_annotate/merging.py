@@ -19,6 +19,8 @@ from florence_annotate.types import Box, Dropped, Instance
 
 _SAME = 0.5
 """Least overlap of one thing's boxes."""
+_SURE = 0.5
+"""Least part of a tile's score that the whole picture needs to know better."""
 _EDGE = 0.01
 """Part of a tile's side within which a box touches its edge."""
 _ABOUT_NAMES = frozenset({GROUNDING, OPEN_VOCABULARY, SEGMENTATION})
@@ -102,9 +104,9 @@ class _Merging:
         return iou(parts[0], parts[1]) if parts[0] and parts[1] else 0.0
 
     def is_seen_better(self, group: _Group) -> bool:
-        """Whether a tile that was asked the same says something else of the place, and knows
-        better: it sees whole what is cut here, which often looks like another thing; or it has
-        another name for it, which no view has beside this one."""
+        """Whether another view that was asked the same says something else of the place, and knows
+        better: it sees whole what is cut here, which often looks like another thing; or it is surer
+        of another name, which no view has beside this one."""
         return any(
             self._group_of[other].best == other and self._knows_better(other, group)
             for other in self._meeting[group.best]
@@ -112,14 +114,16 @@ class _Merging:
 
     def _knows_better(self, witness: int, group: _Group) -> bool:
         one, other = self._instances[group.best], self._instances[witness]
-        if other.view is None or other.view in group.views or other.task != one.task:
+        if other.view in group.views or other.task != one.task:
             return False
-        is_part = self._is_cut[group.best] and not self._is_cut[witness]
-        if is_part and part_within(one.box, other.box) >= _SAME:
-            return True
+        is_cut, is_witness_cut = self._is_cut[group.best], self._is_cut[witness]
+        if is_cut and not is_witness_cut and part_within(one.box, other.box) >= _SAME:
+            # of small things in a large picture the whole may show a blur: then it is not sure
+            is_sure = other.view is not None or other.score >= _SURE * one.score
+            return is_sure or one.label == other.label
         if one.label == other.label or one.task in _ABOUT_NAMES:
             return False
-        is_worse = one.view is None or self._rank(witness) < self._rank(group.best)
+        is_worse = (is_witness_cut, -other.score) < (is_cut, -one.score)
         says_both = group.views & self._group_of[witness].views
         return is_worse and not says_both and iou(one.box, other.box) >= _SAME
 

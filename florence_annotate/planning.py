@@ -98,8 +98,8 @@ def _verify(finding: Plan) -> Plan:
     """Other questions about the classes that are asked by name: see `presence`."""
     if not any(task in ASKED_BY_NAME for _, task in finding.routes):
         raise UsageError(
-            "--recipe verify is for classes that are asked by name, and this job asks for none: "
-            "name classes, and choose --strategy open-vocabulary or segmentation"
+            "--recipe verify is for classes that are asked by name, one prompt each, and this job "
+            "asks for none so: name classes with --strategy open-vocabulary or segmentation"
         )
     others = map(Question, WITNESSES)
     return _ask_all(tuple(dict.fromkeys((*finding.questions, *others))), finding.routes)

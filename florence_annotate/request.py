@@ -69,7 +69,10 @@ class Request:
         elif self.text is not None and self.texts is not None:
             problem = "give --text or --texts, not both"
         elif (self.text or self.texts) and task.takes is not Takes.TEXT:
-            problem = f"--task {task.name} takes no text: leave --text and --texts out"
+            problem = (
+                f"--task {task.name} takes no text: choose --task grounding, open-vocabulary or "
+                "segmentation, or leave --text and --texts out"
+            )
         elif self.text and control_token_in(self.text.replace(PHRASE_SEPARATOR, "")):
             problem = "--text holds what the model reads as a control token: leave that out"
         elif needs_text and self.text is None and self.texts is None:
@@ -77,7 +80,10 @@ class Request:
         elif task.takes is Takes.REGION and self.regions is None:
             problem = f"--task {task.name} needs --regions: a COCO file or a YOLO folder with boxes"
         elif self.regions is not None and task.takes is not Takes.REGION:
-            problem = f"--task {task.name} asks about whole pictures: leave --regions out"
+            problem = (
+                f"--task {task.name} asks about whole pictures: choose --task region-to-…, or "
+                "leave --regions out"
+            )
         elif (
             self.classes is not None
             and self.recipe is not RecipeName.CAPTION_GROUNDING

@@ -116,6 +116,9 @@ def test_regions_may_be_lists_and_are_checked(scenes: Path) -> None:
     (image,) = florence_annotate.annotate([path], regions=[np.array([[10, 10, 50, 50]])], **asked)
     assert isinstance(image, AnnotatedImage)
     assert [one.box for one in image.instances] == [(10.0, 10.0, 50.0, 50.0)]
+    for mapping in ({"a": "b"}, "ab"):
+        with pytest.raises(UsageError, match="texts is a list"):
+            florence_annotate.annotate([path, path], texts=mapping, model="shapes")  # type: ignore[arg-type]
     for wrong in ([[(1, 2, 3)]], [[(1, 2, 3, float("nan"))]], [["a"]]):
         with pytest.raises(UsageError, match="regions are boxes"):
             florence_annotate.annotate([path], regions=wrong, **asked)  # type: ignore[arg-type]

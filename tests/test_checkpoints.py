@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -323,13 +324,19 @@ class TestCanary:
             ("<CAPTION>", ["a car", 52, 332], False),
             ("<OD>", ["car", 52, 332, 932, 774], True),
             ("<OD>", ["car", 52, 332, "door", 1], False),
+            # cut at the limit without a word, or without a box: that would go on
+            ("<CAPTION>", ["</s>"] * 64, False),
+            ("<OD>", ["</s>"] * 64, False),
+            ("<OD>", ["car "] * 64, False),
+            ("<OD>", [*["car", 52, 332, 932, 774] * 12, "car", 1], True),
         ],
     )
     def test_answers_are_held_to_their_task(
         self, task: str, tokens: list[str | int], is_readable: bool
     ) -> None:
         picture = Picture(ImageRef("a", b"", 0, 0), "", None, 640, 480)
-        assert canary.is_readable(answer(*tokens, task=task), picture) is is_readable
+        said = replace(answer(*tokens, task=task), truncated=len(tokens) > 60)
+        assert canary.is_readable(said, picture) is is_readable
 
     @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
     def test_answers_that_depend_on_the_batch_are_noticed(

@@ -25,12 +25,19 @@ from florence_annotate.sources import Sources
 from florence_annotate.tasks import Gives, Takes
 from florence_annotate.types import Generation, Record
 
-NAN = json.dumps(
-    {
-        "images": [{"id": 1, "file_name": "a"}],
-        "annotations": [{"image_id": 1, "bbox": [float("nan"), 1, 5, 5]}],
-    }
-)
+
+def coco_of(bbox: list[float], image_id: int = 1, category_id: int = 1, name: str = "thing") -> str:
+    """A COCO file with one annotation."""
+    annotation = {"image_id": image_id, "category_id": category_id, "bbox": bbox}
+    return json.dumps(
+        {
+            "images": [{"id": 1, "file_name": "a"}],
+            "annotations": [annotation],
+            "categories": [{"id": 1, "name": name}],
+        }
+    )
+
+
 FEW = ("--limit", 4, "--images", "none", "--format", "jsonl")
 
 
@@ -139,7 +146,13 @@ class TestRegions:
                 wanted.cats[one["category_id"]]["name"] for one in given
             ]
 
-    @pytest.mark.parametrize("row", ["0 0.5 0.5 0.1", "a b c d e", "0 0.1 0.1 0.2 0.1 0.2 0.2"])
+    @pytest.mark.parametrize(
+        "row",
+        [
+            *("", "0 0.5 0.5 0.1", "a b c d e", "0 0.1 0.1 0.2 0.1 0.2 0.2"),
+            *("0 100 100 50 50", "0 -0.1 0.5 0.1 0.1", "7 0.5 0.5 0.1 0.1", "0 nan 0.5 0.1 0.1"),
+        ],
+    )
     def test_yolo_rows_that_are_no_boxes_are_refused(
         self, row: str, scenes: Path, tmp_path: Path
     ) -> None:
@@ -169,7 +182,15 @@ class TestRegions:
         refused = annotate(tmp_path / "images" / "train", tmp_path.with_name("other"), *options)
         assert refused.code == 2 and "in several folders" in " ".join(refused.err.split())
 
-    @pytest.mark.parametrize("content", ["{", "[]", '{"images": []}', NAN])
+    @pytest.mark.parametrize(
+        "content",
+        [
+            *("{", "[]", '{"images": []}', coco_of([float("nan"), 1, 5, 5])),
+            *(coco_of([0, 0, 1e308, 5]), coco_of([0, 0, -5, 5]), coco_of([0, 0, 5])),
+            *(coco_of([0, 0, 5, 5], image_id=7), coco_of([0, 0, 5, 5], category_id=7)),
+            *('{"images": [], "annotations": []}', coco_of([0, 0, 5, 5], name="a\nb")),
+        ],
+    )
     def test_a_file_that_holds_no_regions_is_refused(
         self, content: str, scenes: Path, tmp_path: Path
     ) -> None:
@@ -230,6 +251,16 @@ class TestTexts:
         assert (failure["key"], failure["kind"]) == (first, "unaskable")
         assert [row["key"] for row in rows(tmp_path / "out")] == [second]
 
+    def test_names_may_be_paths_and_those_of_no_picture_are_said(
+        self, scenes: Path, tmp_path: Path
+    ) -> None:
+        path = sorted(scenes.glob("*.jpg"))[0]
+        (tmp_path / "texts.csv").write_text(f"image,text\n{path},a star\nnowhere.jpg,a cross\n")
+        options = ["--task", "grounding", "--texts", tmp_path / "texts.csv", "--format", "jsonl"]
+        result = annotate(scenes, tmp_path / "out", *options)
+        assert result.code == 0 and "fit no picture: 'nowhere.jpg'" in result.err
+        assert [row["key"] for row in rows(tmp_path / "out")] == [path.name]
+
     def test_a_name_that_two_pictures_have_is_refused(self, scenes: Path, tmp_path: Path) -> None:
         picture = next(scenes.glob("*.jpg"))
         for folder in ("in/a", "in/b"):
@@ -245,7 +276,14 @@ class TestTexts:
         assert annotate(tmp_path / "in", tmp_path / "out", *options).code == 0
 
     @pytest.mark.parametrize(
-        "content", ["", "picture,text\na,b\n", "image,text\na.jpg,x\na.jpg,y\n"]
+        "content",
+        [
+            "",
+            "picture,text\na,b\n",
+            "image,text\na.jpg,x\na.jpg,y\n",
+            "image,text\na.jpg,a cat, a dog\n",
+            'image,text\na.jpg,"a cat\nb.jpg,a dog\n',
+        ],
     )
     def test_a_file_that_cannot_be_read_as_texts_is_refused(
         self, content: str, scenes: Path, tmp_path: Path

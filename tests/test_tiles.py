@@ -138,11 +138,19 @@ class TestMerging:
         )
         assert merge([person, coat], 100, 100) == ([person, coat], [])
 
-    def test_a_tile_knows_better_what_it_is(self) -> None:
-        coarse = self.seen((44.0, 9.0, 71.0, 31.0), None, 0.9, "b")
+    @pytest.mark.parametrize(("score", "kept"), [(0.9, "b"), (0.1, "a")])
+    def test_of_two_names_for_one_place_the_surer_stays(self, score: float, kept: str) -> None:
+        coarse = self.seen((44.0, 9.0, 71.0, 31.0), None, score, "b")
         fine = self.seen((45.0, 10.0, 70.0, 30.0), RIGHT, 0.4)
-        kept, dropped = merge([coarse, fine], 100, 100)
-        assert kept == [fine] and [one.label for one in dropped] == ["b"]
+        (one,), (other,) = merge([coarse, fine], 100, 100)
+        assert (one.label, {one.label, other.label}) == (kept, {"a", "b"})
+
+    def test_the_whole_picture_knows_what_a_tile_cuts_unless_it_is_a_blur(self) -> None:
+        cut = self.seen((30.0, 10.0, 59.9, 30.0), LEFT, 0.4, "b")
+        coarse = self.seen((30.0, 9.0, 95.0, 40.0), None, 0.3)
+        assert merge([cut, coarse], 100, 100)[0] == [coarse]
+        blur = replace(coarse, score=0.1)
+        assert merge([cut, blur], 100, 100)[0] == [cut, blur]
 
     def test_what_is_cut_and_called_by_another_name_is_seen_whole_elsewhere(self) -> None:
         cut = self.seen((45.0, 10.0, 59.9, 30.0), LEFT, 0.9, "b")

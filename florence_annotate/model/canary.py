@@ -87,8 +87,12 @@ def is_readable(answer: Answer, picture: Picture) -> bool:
     """
     task = tasks.of(answer.question)
     if task.gives is Gives.TEXT:
-        is_text = bool(parsing.read_text(answer)[0]) and task.takes is Takes.REGION
-        return is_text or TokenKind.LOCATION not in answer.kinds
+        has_text = bool(parsing.read_text(answer)[0])
+        if answer.truncated and not has_text:
+            return False  # an empty answer that does not end
+        return TokenKind.LOCATION not in answer.kinds or (has_text and task.takes is Takes.REGION)
     instances, dropped = parsing.read(answer, picture.width, picture.height)
     is_torn = answer.truncated and answer.kinds[-1] is TokenKind.LOCATION
+    if answer.truncated and not instances:
+        return False
     return len(instances) >= len(dropped) - is_torn
