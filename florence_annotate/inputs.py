@@ -6,7 +6,7 @@ import json
 import os
 import sys
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any, Generic, TypeVar
@@ -70,24 +70,25 @@ class ByName(Generic[Value]):
     source: Path
     has_suffixes: bool = True
     """The names have the endings of the pictures."""
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    """A whole key, or the absolute path of a picture → the name that it stands for."""
     doubtful: frozenset[str] = frozenset()
-    """Names that stand for several values, as an end of a longer one each."""
-    paths: Mapping[str, str] = field(default_factory=dict)
-    """Absolute path of a file → the name that leads there."""
+    """Whole keys that would be an alias of several names."""
 
     def __call__(self, ref: ImageRef) -> Value:
         name = self._name(ref)
         return self.none if name is None else self.values[name]
 
     def _name(self, ref: ImageRef) -> str | None:
-        named = next((end for end in self._ends(ref) if end in self.values), None)
-        return named or self.paths.get(os.fsdecode(ref.path))
+        whole = self._whole(ref)
+        parts = PurePosixPath(whole).parts
+        ends = ("/".join(parts[start:]) for start in range(len(parts)))
+        named = next((end for end in ends if end in self.values), None)
+        return named or self.aliases.get(whole) or self.aliases.get(os.fsdecode(ref.path))
 
-    def _ends(self, ref: ImageRef) -> Iterator[str]:
-        """What may name a picture, the longest first."""
+    def _whole(self, ref: ImageRef) -> str:
         path = PurePosixPath(ref.key)
-        parts = (path if self.has_suffixes else path.with_suffix("")).parts
-        return ("/".join(parts[start:]) for start in range(len(parts)))
+        return str(path if self.has_suffixes else path.with_suffix(""))
 
     def fit(self, refs: Iterable[ImageRef]) -> tuple[str, ...]:
         """The names that no picture has.
@@ -97,9 +98,9 @@ class ByName(Generic[Value]):
         keys: dict[str, str] = {}
         for ref in refs:
             name = self._name(ref)
-            if name is None and (several := [e for e in self._ends(ref) if e in self.doubtful]):
+            if name is None and (whole := self._whole(ref)) in self.doubtful:
                 raise UsageError(
-                    f"{self.source} has {several[0]!r} in several folders: annotate the folder "
+                    f"{self.source} has {whole!r} in several folders: annotate the folder "
                     f"above that of {ref.key}, so that its path says which is meant"
                 )
             if name is not None and keys.setdefault(name, ref.key) != ref.key:
@@ -154,7 +155,7 @@ def read_texts(file: Path) -> ByName[str | None]:
         name = (row["image"] or "").strip()
         if texts.setdefault(name, (row["text"] or "").strip()) != (row["text"] or "").strip():
             raise UsageError(f"{file} has two texts for {name!r}: keep one of them")
-    return ByName(texts, None, file, paths=_paths(texts, file))
+    return ByName(texts, None, file, aliases=_paths(texts, file))
 
 
 def read_regions(source: Path) -> ByName[Sequence[Region]]:
@@ -163,7 +164,7 @@ def read_regions(source: Path) -> ByName[Sequence[Region]]:
         if source.is_dir():
             return _read_yolo(source)
         regions = _read_coco(json.loads(source.read_text("utf-8")))
-        return ByName(regions, (), source, paths=_paths(regions, source))
+        return ByName(regions, (), source, aliases=_paths(regions, source))
     except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError) as error:
         raise UsageError(
             f"can't read the regions in {source} ({type(error).__name__}: {error}): give a COCO "
@@ -207,24 +208,27 @@ def _refuse_none(regions: Mapping[str, Sequence[Region]]) -> None:
 
 
 def _read_yolo(folder: Path) -> ByName[Sequence[Region]]:
-    """Boxes of `labels/<split>/…/name.txt` under `<split>/…/name`, and under `…/name` where only
-    one split has it."""
+    """Boxes of `labels/<split>/…/name.txt` under `<split>/…/name`; where a split alone is annotated
+    its keys are `…/name`, which is an alias if only one split has it."""
     names = yaml.safe_load((folder / "data.yaml").read_text("utf-8"))["names"]
     label_of = dict(enumerate(names)) if isinstance(names, list) else dict(names)
     regions: dict[str, list[Region]] = {}
-    shorter: dict[str, list[list[Region]]] = {}
+    in_split: dict[str, list[str]] = {}
     for file in sorted((folder / "labels").rglob("*.txt")):
         path = PurePosixPath(*file.relative_to(folder / "labels").with_suffix("").parts)
         found = [_read_row(line, label_of, file) for line in _lines(file)]
         regions[str(path)] = found
         if len(path.parts) > 1:
-            shorter.setdefault("/".join(path.parts[1:]), []).append(found)
-    for name, several in shorter.items():
-        if len(several) == 1:
-            regions.setdefault(name, several[0])
+            in_split.setdefault("/".join(path.parts[1:]), []).append(str(path))
     _refuse_none(regions)
-    doubtful = frozenset(shorter) - regions.keys()
-    return ByName(regions, (), folder, has_suffixes=False, doubtful=doubtful)
+    return ByName(
+        regions,
+        (),
+        folder,
+        has_suffixes=False,
+        aliases={name: paths[0] for name, paths in in_split.items() if len(paths) == 1},
+        doubtful=frozenset(name for name, paths in in_split.items() if len(paths) > 1),
+    )
 
 
 def _lines(file: Path) -> list[str]:

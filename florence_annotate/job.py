@@ -85,6 +85,11 @@ class Job:
         self.formats = formats.settle(spec.formats, questions, spec.images)
         if spec.presence:
             planning.refuse_unverified(questions)
+        if spec.constrain == "labels" and spec.recipe is RecipeName.VERIFY:
+            raise UsageError(
+                "--constrain labels lets <OD> say nothing but the classes, and --recipe verify "
+                "has it confirm them: leave one of them out"
+            )
         self._unused: tuple[str, ...] = ()
         for given in (request.texts, request.regions):
             if isinstance(given, inputs.ByName):
@@ -152,11 +157,6 @@ class Job:
 
     def _settle_labels(self) -> tuple[str, ...]:
         """What `<OD>` may say: names and synonyms of the classes that are found by it."""
-        if self.spec.recipe is RecipeName.VERIFY:
-            raise UsageError(
-                "--constrain labels lets <OD> say nothing but the classes, and --recipe verify "
-                "has it confirm them: leave one of them out"
-            )
         by_od = {name for name, token in self.plan.routes if token == tasks.OD}
         if not by_od:
             raise UsageError(
@@ -219,7 +219,8 @@ class Job:
         pictures are counted, not raised.
         """
         loaded = None
-        if self._unused and self.spec.limit is None:
+        are_all = not (self.spec.limit or self.spec.include or self.spec.exclude)
+        if self._unused and are_all:
             some = ", ".join(map(repr, self._unused[:3]))
             more = " …" if len(self._unused) > 3 else ""
             note(f"{len(self._unused)} names of --texts or --regions fit no picture: {some}{more}")

@@ -10,6 +10,7 @@ import torch
 from asking import ask, copy_of_shapes, views
 from PIL import Image
 from safetensors.torch import load_file, save_file
+from tokenizers import Tokenizer
 
 from florence_annotate import images, tasks
 from florence_annotate.errors import CheckpointError, DeviceError
@@ -229,6 +230,14 @@ def test_a_checkpoint_without_weights_is_refused(tmp_path: Path) -> None:
     folder = copy_of_shapes(tmp_path)
     (folder / "model.safetensors").rename(folder / "weights.onnx")
     refused(folder, "holds no weights")
+
+
+def test_a_tokenizer_with_more_tokens_than_the_weights_is_refused(tmp_path: Path) -> None:
+    folder = copy_of_shapes(tmp_path)
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    tokenizer.add_special_tokens(["<new>"])
+    tokenizer.save(str(folder / "tokenizer.json"))
+    refused(folder, "belong to different checkpoints")
 
 
 def test_a_tokenizer_without_locations_is_refused(tmp_path: Path) -> None:

@@ -201,6 +201,26 @@ def test_weights_that_changed_since_are_refused(scenes: Path, tmp_path: Path) ->
     assert "begun with weights" in result.err
 
 
+def test_the_commit_of_a_checkpoint_from_the_hub_binds_the_job(
+    scenes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit = "0123456789abcdef0123456789abcdef01234567"
+    folder = copy_of_shapes(tmp_path).rename(tmp_path / commit)
+    asked: list[tuple[str, str | None]] = []
+
+    def snapshot_download(repository: str, *, revision: str | None, **_: object) -> str:
+        asked.append((repository, revision))
+        return str(folder)
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", snapshot_download)
+    options = ["--model", "me/tuned", "--revision", "main", "--limit", 1, "--json"]
+    result = annotate(scenes, tmp_path / "out", *options)
+    assert result.code == 0, result.err
+    assert asked == [("me/tuned", "main")]
+    assert result.json["fingerprint"]["revision"] == commit
+    assert len(result.json["fingerprint"]["weights"]) == 64
+
+
 def test_a_restart_begins_again(scenes: Path, tmp_path: Path) -> None:
     source = some(scenes, tmp_path / "in", 3)
     out = tmp_path / "out"

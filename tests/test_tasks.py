@@ -167,9 +167,14 @@ class TestRegions:
         first, second = sorted(scenes.glob("*.jpg"))[:2]
         places = {"train": (first, "0 0.5 0.5 0.5 0.5"), "val": (second, "1 0.25 0.25 0.5 0.5")}
         (tmp_path / "data.yaml").write_text("names: [a, b]")
+        # of another name than any label: no picture of the other split is meant
+        (tmp_path / "images" / "val").mkdir(parents=True)
+        (tmp_path / "images" / "val" / "2.jpg").write_bytes(first.read_bytes())
+        (tmp_path / "labels" / "train").mkdir(parents=True)
+        (tmp_path / "labels" / "train" / "2.txt").write_text("0 0.5 0.5 0.5 0.5")
         for split, (picture, line) in places.items():
             for folder in ("images", "labels"):
-                (tmp_path / folder / split).mkdir(parents=True)
+                (tmp_path / folder / split).mkdir(parents=True, exist_ok=True)
             (tmp_path / "images" / split / "1.jpg").write_bytes(picture.read_bytes())
             (tmp_path / "labels" / split / "1.txt").write_text(f"\n{line}\n")
         options = ["--task", "region-to-segmentation", "--regions", tmp_path, *FEW]

@@ -34,11 +34,12 @@ class Vocabulary:
 
     def refuse_misfit(self, size: int, name: str) -> None:
         """Raise CheckpointError where the tokenizer writes ids that the weights do not have."""
-        largest = max(self._tokenizer.get_vocab(with_added_tokens=True).values())
-        if largest > size:  # the placeholder <image> may lie just past the embedding
+        tokens = self._tokenizer.get_vocab(with_added_tokens=True)
+        tokens.pop("<image>", None)  # a placeholder, which may lie past the embedding
+        if max(tokens.values()) >= size:
             raise CheckpointError(
-                f"{name}: its tokenizer has ids up to {largest}, its weights {size} rows: they "
-                "belong to different checkpoints"
+                f"{name}: its tokenizer has ids up to {max(tokens.values())}, its weights {size} "
+                "rows: they belong to different checkpoints"
             )
 
     def _prompt_ids(self, prompt: str) -> tuple[int, ...]:
