@@ -54,6 +54,11 @@ def annotate(source: object, out: object, *options: object) -> Result:
     return command("run", source, "-o", out, "--model", "shapes", "--workers", 0, *options)
 
 
+def rows(out: Path) -> list[dict[str, Any]]:
+    """The lines of a dataset in the format jsonl."""
+    return [json.loads(line) for line in (out / "annotations.jsonl").read_text().splitlines()]
+
+
 def tree(folder: Path, *, without_scores: bool = False) -> dict[str, Any]:
     """All exported files by path: links by goal, the rest by bytes.
 
