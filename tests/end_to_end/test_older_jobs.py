@@ -1,0 +1,132 @@
+"""Jobs of earlier versions (tests/data/journals) export to the same bytes, and go on."""
+
+import json
+import shutil
+import sqlite3
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import command
+
+from florence_annotate.journal import Journal
+
+JOURNALS = Path(__file__).parent.parent / "data" / "journals"
+ALL = sorted(path.parent.name for path in JOURNALS.glob("*/job.db"))
+GENERATION = (
+    *("--constrain", "form", "--max-new-tokens", 24, "--no-retry-truncated", "--no-canary"),
+    *("--dtype", "float32", "--max-failures", 1, "--workers", 0),
+)
+CONTINUED: dict[str, tuple[object, ...]] = {
+    "continued-boxes": ("--format", "yolo,coco,jsonl"),
+    "continued-masks": (
+        *("--recipe", "instance-segmentation", "--num-beams", 2),
+        *("--format", "yolo-seg,coco,jsonl"),
+    ),
+}
+"""Those that carry their checkpoint, and what they were begun with."""
+
+
+@dataclass(frozen=True)
+class Laid:
+    """A copy of a job, with the folders and files that its journal speaks of."""
+
+    source: Path
+    out: Path
+    expected: dict[str, bytes | str]
+    """Exported files: texts by their bytes, others by their SHA-256."""
+
+
+def lay(name: str, root: Path) -> Laid:
+    """Copy a job; the paths and stamps in the copy's journal are those of the copied images."""
+    shutil.copytree(JOURNALS / "images", root / "images")
+    shutil.copytree(JOURNALS / "tiny-checkpoint", root / "tiny-checkpoint")
+    shutil.copy(JOURNALS / "regions.json", root)
+    out = root / name
+    out.mkdir()
+    shutil.copy(JOURNALS / name / "job.db", out)
+    connection = sqlite3.connect(out / "job.db")
+    for run, text in connection.execute("SELECT id, settings FROM runs").fetchall():
+        settings = json.loads(text)
+        old_root = str(Path(settings["sources"][0]).parent)
+        moved = text.replace(f"{old_root}/", f"{root}/")
+        moved = moved.replace("/tmp/journals/", f"{root}/")
+        connection.execute("UPDATE runs SET settings = ? WHERE id = ?", (moved, run))
+    for image, key in connection.execute("SELECT id, key FROM images").fetchall():
+        path = root / "images" / key
+        stamp = bytes(path), path.stat().st_size, path.stat().st_mtime_ns
+        connection.execute(
+            "UPDATE images SET path = ?, size_bytes = ?, mtime_ns = ? WHERE id = ?", (*stamp, image)
+        )
+        connection.execute(
+            "UPDATE attempts SET path = ?, size_bytes = ?, mtime_ns = ? "
+            "WHERE seq = (SELECT max(seq) FROM attempts WHERE image = ?)",
+            (*stamp, image),
+        )
+    connection.commit()
+    connection.close()
+    return Laid(root / "images", out, read_expected(JOURNALS / name / "expected"))
+
+
+def read_expected(folder: Path) -> dict[str, bytes | str]:
+    expected: dict[str, bytes | str] = {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+    return expected | json.loads(expected.pop("hashes.json"))
+
+
+def exported(laid: Laid, summary: dict[str, Any]) -> dict[str, bytes | str]:
+    """What lies in the output folder, in the form of `Laid.expected`."""
+    return {
+        name: (laid.out / name).read_bytes()
+        if isinstance(laid.expected.get(name), bytes)
+        else content
+        for name, content in summary["files"].items()
+    }
+
+
+def test_there_is_a_job_of_each_kind() -> None:
+    assert {"boxes", "masks", "text", "captions", "tiles", "regions", "verify"} < set(ALL)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_an_older_job_exports_to_the_same_bytes(name: str, tmp_path: Path) -> None:
+    laid = lay(name, tmp_path)
+    result = command("export", laid.out, "--json")
+    assert result.code == 0, result.err
+    assert exported(laid, result.json) == laid.expected
+
+
+@pytest.mark.parametrize("name", CONTINUED)
+def test_an_older_job_resumes(name: str, tmp_path: Path) -> None:
+    laid = lay(name, tmp_path)
+    result = command("resume", laid.out, "--json")
+    assert result.code == 0, result.err
+    assert exported(laid, result.json) == laid.expected
+    with Journal.open_existing(laid.out) as journal, journal.transaction():
+        where = "image = (SELECT id FROM images WHERE key = 'turned.jpg')"
+        journal.connection.execute(
+            f"DELETE FROM answers WHERE attempt IN (SELECT seq FROM attempts WHERE {where})"
+        )
+        journal.connection.execute(f"DELETE FROM attempts WHERE {where}")
+    result = command("resume", laid.out, "--json")
+    assert result.code == 0, result.err
+    assert result.json["run"]["annotated"] == 1
+    assert result.json["files"].keys() == laid.expected.keys()
+
+
+@pytest.mark.parametrize("name", CONTINUED)
+def test_an_older_job_goes_on_with_another_image(name: str, tmp_path: Path) -> None:
+    laid = lay(name, tmp_path)
+    shutil.copy(JOURNALS / "added.png", laid.source)
+    options = ["--model", tmp_path / "tiny-checkpoint", *GENERATION, *CONTINUED[name]]
+    result = command("run", laid.source, "-o", laid.out, *options, "--json")
+    assert result.code == 0, result.err
+    assert result.json["run"]["annotated"] == 1
+    assert "added.png" in (laid.out / "annotations.jsonl").read_text()
+    labels = {name for name in laid.expected if name.startswith("labels/")}
+    found = exported(laid, result.json)
+    assert {name: found[name] for name in labels} == {name: laid.expected[name] for name in labels}
