@@ -14,10 +14,10 @@ print(','.join(f'{colour} {shape}' for colour in COLOURS for shape in SHAPES))")
 "$bin/florence-annotate" run "$work/scenes" --model shapes --images none --split train=1 \
     --batch-size 32 --quiet -o "$work/od"
 echo "<OD>, by shape:"
-"$bin/python" -m florence_annotate.shapes.score "$work/od" "$work/scenes/ground-truth.json"
+"$bin/python" -m florence_annotate.evaluation.average_precision "$work/od" "$work/scenes/ground-truth.json"
 
 "$bin/florence-annotate" run "$work/scenes" --model shapes --images none --split train=1 \
     --classes "$pairs" --strategy open-vocabulary --batch-size 32 --quiet -o "$work/asked"
 echo "<OPEN_VOCABULARY_DETECTION>, every picture asked for every colour and shape:"
-"$bin/python" -m florence_annotate.shapes.score "$work/asked" "$work/scenes/ground-truth.json" \
+"$bin/python" -m florence_annotate.evaluation.average_precision "$work/asked" "$work/scenes/ground-truth.json" \
     --by colour-shape

@@ -12,12 +12,12 @@ from PIL import Image
 from torch.utils.data import DataLoader
 from transformers import Florence2ForConditionalGeneration, Florence2Processor
 
-from florence_annotate.annotator import Annotator
-from florence_annotate.loading import LoadingOptions, default_workers, load_batches
-from florence_annotate.model import checkpoint as checkpoints
+from florence_annotate.checkpoints import checkpoint as checkpoints
+from florence_annotate.engines.annotator import Annotator
+from florence_annotate.images.loading import LoadingOptions, default_workers, load_batches
 from florence_annotate.model.device import resolve_attention
 from florence_annotate.model.florence import Florence
-from florence_annotate.recipes import AskAll
+from florence_annotate.questions.recipes import AskAll
 from florence_annotate.types import Generation, ImageRef, Question, Record
 
 

@@ -16,10 +16,10 @@ import torch
 from transformers.modeling_outputs import BaseModelOutput
 
 from benchmarks.measuring import parser, race, save
-from florence_annotate.model import checkpoint as checkpoints
-from florence_annotate.model.decoding import Decoding, Encoded
+from florence_annotate.checkpoints import checkpoint as checkpoints
 from florence_annotate.model.florence import Florence
-from florence_annotate.model.rules import Rules
+from florence_annotate.model.generation.logit_filters import Rules
+from florence_annotate.model.generation.loop import Decoding, Encoded
 from florence_annotate.shapes.scenes import paint
 from florence_annotate.tasks import OD, prompt
 from florence_annotate.types import Question

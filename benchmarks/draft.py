@@ -22,11 +22,11 @@ from PIL import Image
 from benchmarks.contestants import paint_files
 from benchmarks.measuring import parser, save
 from benchmarks.random_models import SIDE
-from florence_annotate import images
-from florence_annotate.annotator import Annotator
-from florence_annotate.model import checkpoint as checkpoints
+from florence_annotate.checkpoints import checkpoint as checkpoints
+from florence_annotate.engines.annotator import Annotator
+from florence_annotate.images import codec
 from florence_annotate.model.florence import Florence
-from florence_annotate.recipes import AskAll
+from florence_annotate.questions.recipes import AskAll
 from florence_annotate.tasks import OD
 from florence_annotate.types import Generation, ImageRef, Picture, Question, Record
 
@@ -35,7 +35,7 @@ PICTURES, SIZE = 100, (4000, 3000)
 
 def read(file: Path, side: int) -> np.ndarray:
     """As a job reads it."""
-    pixels: np.ndarray = images.model_pixels(images.decode(file.read_bytes()), side)
+    pixels: np.ndarray = codec.model_pixels(codec.decode(file.read_bytes()), side)
     return pixels
 
 
@@ -43,7 +43,7 @@ def read_scaled(file: Path, side: int) -> np.ndarray:
     """At the smallest scale that keeps twice as many pixels a side as the model sees."""
     image = Image.open(file)
     image.draft("RGB", (2 * side, 2 * side))
-    pixels: np.ndarray = images.model_pixels(image.convert("RGB"), side)
+    pixels: np.ndarray = codec.model_pixels(image.convert("RGB"), side)
     return pixels
 
 

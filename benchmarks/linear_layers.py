@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from benchmarks.measuring import parser, save
-from florence_annotate.model import products
+from florence_annotate.model import linear
 
 SHAPES = {
     "vision, stage 3, inner": (8 * 2304, 512, 2048, True),
@@ -31,11 +31,11 @@ def main() -> None:
     for dtype in (torch.float32, torch.bfloat16):
         for name, (count, inputs, outputs, gelu) in SHAPES.items():
             states = torch.randn(count, inputs).to(dtype)
-            layer = products.Affine(
+            layer = linear.Affine(
                 torch.randn(outputs, inputs).to(dtype), torch.randn(outputs).to(dtype)
             )
             if count < 100:  # as the decoder has them
-                layer = products.pack(layer)
+                layer = linear.pack(layer)
             own, ours = _race(states, layer, gelu)
             rate = 2e-9 * count * inputs * outputs
             label = f"{name}, {str(dtype).removeprefix('torch.')}"
@@ -44,13 +44,13 @@ def main() -> None:
     save("linear-layers", "python -m benchmarks.linear_layers", {"layers": rows})
 
 
-def _race(states: Tensor, layer: products.Affine, gelu: bool) -> tuple[float, float]:
+def _race(states: Tensor, layer: linear.Affine, gelu: bool) -> tuple[float, float]:
     def plain() -> Tensor:
         out = functional.linear(states, layer.weight, layer.bias)
         return functional.gelu(out) if gelu else out
 
     def ours() -> Tensor:
-        return products.linear(states, layer, gelu=gelu)
+        return linear.linear(states, layer, gelu=gelu)
 
     times: dict[Callable[[], Tensor], list[float]] = {plain: [], ours: []}
     for turn in range(12):

@@ -20,9 +20,10 @@ from unittest.mock import patch
 from benchmarks.contestants import paint_files
 from benchmarks.measuring import RESULTS, parser, save
 from benchmarks.random_models import SIDE
-from florence_annotate import config
-from florence_annotate.job import Job
-from florence_annotate.loading import LoadingOptions, load
+from florence_annotate.cli.progress import ScreenReporter
+from florence_annotate.config import job_spec
+from florence_annotate.images.loading import LoadingOptions, load
+from florence_annotate.jobs.job import Job
 from florence_annotate.model.florence import Florence, FlorenceAnswering
 from florence_annotate.types import ImageRef
 
@@ -36,11 +37,11 @@ def main() -> None:
     model_seconds = sorted(base["seconds"]["ours, 1 beam"])[0] / base["pictures"]
     with TemporaryDirectory() as folder:
         files = paint_files(Path(folder) / "in", PICTURES)
-        spec = config.build({"sources": (str(files[0].parent),), "model": "shapes"})
+        spec = job_spec.build({"sources": (str(files[0].parent),), "model": "shapes"})
         job = Job(spec, Path(folder) / "out")
         began = time.perf_counter()
         with Stopwatch() as inside:
-            finished = job.run(note=lambda text: None, quiet=True)
+            finished = job.run(reporter=ScreenReporter(quiet=True))
         whole = time.perf_counter() - began
         options = LoadingOptions(SIDE, 1, 0)
         began = time.perf_counter()

@@ -17,14 +17,14 @@ import numpy as np
 from pycocotools import mask as masks
 
 from benchmarks.measuring import parser, save
-from florence_annotate.boxes import iou
+from florence_annotate.evaluation.average_precision import Scored, average_precision
+from florence_annotate.geometry.boxes import iou
 from florence_annotate.shapes import SHAPES
-from florence_annotate.shapes.captions import caption
 from florence_annotate.shapes.demo import write_demo
-from florence_annotate.shapes.exchanges import PHRASES
 from florence_annotate.shapes.scenes import Scene, SceneObject, paint
-from florence_annotate.shapes.score import Scored, average_precision
-from florence_annotate.shapes.truth import truth_of
+from training.captions import caption
+from training.exchanges import PHRASES
+from training.truth import truth_of
 
 FIRST_SEED = 2_100_000
 LEAST_MASK_IOU = 0.80

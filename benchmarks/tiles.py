@@ -11,7 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from benchmarks.measuring import parser, save
-from florence_annotate.boxes import iou
+from florence_annotate.geometry.boxes import iou
 from florence_annotate.shapes.scenes import Scene, paint_large
 
 FIRST_SEED = 2_200_000

@@ -10,14 +10,14 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from florence_annotate import formats
-from florence_annotate.request import RecipeName
-from florence_annotate.shapes.captions import caption
+from florence_annotate.formats import registry
+from florence_annotate.questions.request import RecipeName
 from florence_annotate.shapes.demo import write_demo
 from florence_annotate.shapes.scenes import paint
-from florence_annotate.shapes.truth import truth_of
 from florence_annotate.tasks import TASKS, Takes, Task
 from florence_annotate.types import Question
+from training.captions import caption
+from training.truth import truth_of
 
 DOCS = Path(__file__).parent
 PICTURES = DOCS / "pictures"
@@ -56,7 +56,7 @@ def row(task: Task) -> str:
     takes = OPTIONS[task.takes]
     if task.name in BY_CLASS:
         takes = ", ".join(filter(None, ["`--classes`", takes]))
-    usual = ", ".join(formats.settle(None, [Question(task.token)], "hardlink"))
+    usual = ", ".join(registry.settle(None, [Question(task.token)], "hardlink"))
     cells = [task.name, f"`{task.token}`", task.prompt, takes, str(task.gives), usual]
     return f"| {' | '.join([*cells, thumbnail(task.name)])} |"
 
@@ -101,8 +101,8 @@ asks what is printed on each thing that was found:
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from florence_annotate import reading
-from florence_annotate.recipes import about_region
+from florence_annotate.answers import reading
+from florence_annotate.questions.recipes import about_region
 from florence_annotate.types import Picture, Question, Record
 
 
@@ -121,7 +121,7 @@ class ReadEachBox:
 
 How answers read needs no word from the recipe: an answer about a region belongs to the instance
 with that box. To give it a name for `--recipe`, add it to `RecipeName` in
-`florence_annotate/request.py` and to `plan` in `florence_annotate/planning.py`.
+`florence_annotate/questions/request.py` and to `plan` in `florence_annotate/questions/planning.py`.
 
 ## Tiles
 

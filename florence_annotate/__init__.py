@@ -6,10 +6,11 @@ The command is `florence-annotate`. From Python, `annotate` yields annotated pic
 
 from typing import TYPE_CHECKING, Any
 
+from florence_annotate.version import __version__
+
 if TYPE_CHECKING:
     from florence_annotate.api import annotate, open_dataset
 
-__version__ = "0.1.0"
 __all__ = ["__version__", "annotate", "open_dataset"]
 
 

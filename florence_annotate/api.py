@@ -13,23 +13,23 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from florence_annotate import config, exporting, images, planning
-from florence_annotate.annotator import Annotator
-from florence_annotate.dataset import (
-    AnnotatedImage,
-    Dataset,
-    PolicySettings,
-    policy_of,
-    read_picture,
-)
+from florence_annotate.checkpoints import checkpoint as checkpoints
+from florence_annotate.config import job_spec
+from florence_annotate.dataset.annotated_image import AnnotatedImage
+from florence_annotate.dataset.dataset import Dataset, read_picture
+from florence_annotate.dataset.opening import last_spec
+from florence_annotate.dataset.opening import open_dataset as open_job
+from florence_annotate.engines.annotator import Annotator
+from florence_annotate.engines.batch_size import fitting_batch_size
 from florence_annotate.errors import UsageError
-from florence_annotate.inputs import Region
+from florence_annotate.images import codec
+from florence_annotate.images.loading import LoadingOptions, as_picture, load
 from florence_annotate.journal import Journal
-from florence_annotate.loading import LoadingOptions, as_picture, load
-from florence_annotate.model import checkpoint as checkpoints
-from florence_annotate.model.batching import fitting_batch_size
+from florence_annotate.labels.boxes import Region
 from florence_annotate.model.device import resolve_attention, resolve_device, resolve_dtype
 from florence_annotate.model.florence import Florence
+from florence_annotate.policy.settings import PolicySettings, policy_of
+from florence_annotate.questions import planning
 from florence_annotate.types import Box, Failure, Generation, ImageRef, Loaded, Record
 
 Pictorial: TypeAlias = str | os.PathLike[str] | Image.Image | np.ndarray[Any, Any]
@@ -75,7 +75,7 @@ def annotate(
         if given is not None and isinstance(pictures, Sequence) and len(given) != len(pictures):
             raise UsageError(f"annotate: {len(given)} {name} for {len(pictures)} pictures")
     given_regions = None if regions is None else _as_regions(regions)
-    spec = config.build(
+    spec = job_spec.build(
         {
             "classes": None if classes is None else list(classes),
             "model": model,
@@ -116,7 +116,7 @@ def annotate(
     if batch_size == "auto":
         batch_size = fitting_batch_size(network, generation, plan.samples)
     annotator = Annotator(network, plan.recipe, generation, batch_size)
-    reader = _Reader(plan, PolicySettings.of(spec))
+    reader = _Reader(plan, spec.policy())
     total = len(pictures) if isinstance(pictures, Sequence) else None
     options = LoadingOptions(checkpoint.image_size, batch_size, workers=0, tiling=spec.tiling)
     bar = tqdm(total=total, disable=not progress)
@@ -202,10 +202,10 @@ def _load(pictorial: Pictorial, place: int, options: LoadingOptions) -> Loaded:
     ref = ImageRef(f"picture {place}", b"", 0, 0)
     try:
         if isinstance(pictorial, Image.Image):
-            image = images.upright_rgb(pictorial)
+            image = codec.upright_rgb(pictorial)
         else:
             image = _from_array(pictorial)
-    except images.UnreadableImageError as error:
+    except codec.UnreadableImageError as error:
         return Failure(ref, error.stage, error.kind, str(error))
     return as_picture(ref, hashlib.sha256(image.tobytes()).hexdigest(), image, options)
 
@@ -214,7 +214,7 @@ def _from_array(array: Any) -> Image.Image:
     is_rgb = isinstance(array, np.ndarray) and array.dtype == np.uint8 and array.ndim == 3
     if not is_rgb or array.shape[2] != 3 or not array.size:
         what = f"{array.dtype} {array.shape}" if isinstance(array, np.ndarray) else repr(array)
-        raise images.UnreadableImageError(
+        raise codec.UnreadableImageError(
             "decode",
             "not-an-image",
             f"expected an RGB array of uint8, shape (height, width, 3), not {what}",
@@ -229,4 +229,4 @@ def open_dataset(out: str | os.PathLike[str]) -> Dataset:
     JobError where the folder holds no job.
     """
     journal = Journal.open_existing(Path(out))
-    return exporting.open_dataset(journal, exporting.last_spec(journal))
+    return open_job(journal, last_spec(journal))

@@ -224,3 +224,9 @@ def control_token_in(text: str) -> str | None:
 def prompt(question: Question) -> str:
     """The sentence that stands for the question, without the `<s>` and `</s>` around it."""
     return of(question).prompt.replace("{input}", question.text or "")
+
+
+ASKED_BY_NAME = frozenset({OPEN_VOCABULARY, SEGMENTATION})
+"""Tasks whose answers need others' word for it."""
+WITNESSES = (OD, DENSE_CAPTIONS, CAPTION, MORE_DETAILED_CAPTION)
+"""Tasks that are asked for it."""

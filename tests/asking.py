@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from florence_annotate.model import checkpoint as checkpoints
+from florence_annotate.checkpoints import checkpoint as checkpoints
 from florence_annotate.model.florence import Florence
 from florence_annotate.shapes import CHECKPOINT
 from florence_annotate.types import Answer, Generation, Picture, Question

@@ -8,7 +8,7 @@ from PIL import Image
 from pycocotools.coco import COCO
 
 import florence_annotate
-from florence_annotate.dataset import AnnotatedImage
+from florence_annotate.dataset.annotated_image import AnnotatedImage
 from florence_annotate.errors import JobError, UsageError
 from florence_annotate.types import Failure
 

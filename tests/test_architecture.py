@@ -7,131 +7,113 @@ from pathlib import Path
 
 import pytest
 
-PACKAGE = Path(__file__).parent.parent / "florence_annotate"
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "florence_annotate"
+VOCABULARY = {"types", "errors", "tasks", "classes", "version"}
+PUT_TOGETHER = {"__init__", "__main__"}
 
-EVERYONE = {"types", "errors"}
 
-# room → rooms that it may import; a room of several modules may import itself
-MAY_IMPORT: dict[str, set[str]] = {
-    "types": set(),
-    "errors": set(),
-    "tasks": set(),
-    "parsing": {"tasks"},
-    "classes": set(),
-    "merging": {"tasks", "boxes", "outlines"},
-    "reading": {"tasks", "parsing", "boxes", "merging"},
-    "inputs": set(),
-    "recipes": {"tasks", "parsing", "boxes", "inputs", "reading"},
-    "request": {"tasks", "classes", "inputs"},
-    "planning": {"tasks", "classes", "presence", "recipes", "request"},
-    "presets": {"inputs"},
-    "boxes": set(),
-    "outlines": set(),
-    "presence": {"tasks", "classes"},
-    "policy": {"boxes", "classes", "presence"},
-    "tiles": set(),
-    "config": {"tasks", "classes", "inputs", "presets", "request", "tiles"},
-    "sources": set(),
-    "images": set(),
-    "handover": set(),
-    "loading": {"images", "handover", "tiles"},
-    "model": {"tasks", "parsing", "images", "shapes"},
-    "annotator": {"recipes", "loading", "model"},
-    "lock": set(),
-    "journal": set(),
-    "dataset": {
-        "config",
-        "journal",
-        "planning",
-        "presence",
-        "reading",
-        "request",
-        "policy",
-        "classes",
-        "outlines",
-    },
-    "formats": {"dataset", "outlines", "images", "journal", "tasks", "__init__"},
-    "exporting": {"config", "dataset", "formats", "journal", "__init__"},
-    "publishing": set(),
-    "engines": {"annotator", "config", "loading", "model", "planning"},
-    "runner": {"journal"},
-    "progress": set(),
-    "shapes": {"tasks", "model"},
+def read_table() -> dict[str, set[str] | None]:
+    """The table of docs/architecture.md: room → rooms that it may import; None for all."""
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    table: dict[str, set[str] | None] = {}
+    for line in text.split("## The rooms")[1].split("###")[0].splitlines():
+        if line.startswith("| ") and not line.startswith(("| room", "| ---")):
+            rooms, _, allowed = (cell.strip() for cell in line.strip("|").split("|"))
+            listed = set() if allowed == "–" else set(allowed.split(", "))
+            for room in rooms.split(", "):
+                table[room] = None if allowed == "all" else listed
+    return table
+
+
+MAY_IMPORT = read_table()
+
+
+def module_name(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {
+    module_name(path): path
+    for folder in (PACKAGE, ROOT / "training")
+    for path in sorted(folder.rglob("*.py"))
 }
-PUT_TOGETHER = {"api", "cli", "job", "__init__", "__main__"}
 
 
-def modules() -> list[Path]:
-    return sorted(PACKAGE.rglob("*.py"))
+def room_of(module: str) -> str:
+    top, *rest = module.split(".")
+    return top if top == "training" else rest[0] if rest else "__init__"
 
 
-def room_of(path: Path) -> str:
-    return path.relative_to(PACKAGE).with_suffix("").parts[0]
-
-
-def imported_rooms(path: Path) -> set[str]:
-    """Rooms of this package that a module imports, wherever in the module."""
-    package = ["florence_annotate", *path.relative_to(PACKAGE).parent.parts]
-    rooms: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text())):
-        names: list[str] = []
+def imported_names(path: Path) -> set[str]:
+    """All that a module imports, wherever in it, with dots: `a.b` of `from a import b`."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
+            names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            base = package[: len(package) - node.level + 1] if node.level else []
-            module = ".".join([*base, *([node.module] if node.module else [])])
-            names = [f"{module}.{alias.name}" for alias in node.names]
-        for name in names:
-            parts = name.split(".")
-            if parts[0] == "florence_annotate":
-                room = parts[1] if len(parts) > 1 else "__init__"
-                is_room = (PACKAGE / room).is_dir() or (PACKAGE / f"{room}.py").exists()
-                rooms.add(room if is_room else "__init__")
-    return rooms
+            assert not node.level, f"{path}: imports here are absolute"
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
 
 
-@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_a_room_imports_only_what_lies_below_it(path: Path) -> None:
-    room = room_of(path)
-    if room in PUT_TOGETHER:
-        return
-    allowed = MAY_IMPORT[room] | EVERYONE | {room}
-    assert imported_rooms(path) <= allowed
+def imported_modules(module: str) -> set[str]:
+    """The modules of this project that a module imports."""
+    found = set()
+    for name in imported_names(MODULES[module]):
+        while name and name not in MODULES:
+            name = name.rpartition(".")[0]
+        found.add(name)
+    return found - {"", module}
 
 
-def test_the_table_has_no_circle() -> None:
-    def below(room: str) -> set[str]:
-        direct = MAY_IMPORT.get(room, set()) - {"__init__"}
-        if room == "shapes":
-            direct = set()  # only train.py looks up, see the next test
-        return direct | {lower for other in direct for lower in below(other)}
-
-    for room in MAY_IMPORT:
-        assert room not in below(room)
+def imported_rooms(room: str) -> set[str]:
+    modules = [module for module in MODULES if room_of(module) == room]
+    return {room_of(other) for module in modules for other in imported_modules(module)} - {room}
 
 
-def test_only_training_looks_up_from_the_embedded_world() -> None:
-    for path in modules():
-        if room_of(path) == "shapes" and path.name != "train.py":
-            assert imported_rooms(path) <= {"shapes", "tasks", *EVERYONE}, path
+def test_the_table_names_the_rooms_that_there_are() -> None:
+    assert MAY_IMPORT.keys() | PUT_TOGETHER == {room_of(module) for module in MODULES}
+
+
+@pytest.mark.parametrize("room", MAY_IMPORT)
+def test_a_room_imports_what_the_table_says(room: str) -> None:
+    allowed = MAY_IMPORT[room]
+    if allowed is not None:
+        assert imported_rooms(room) - VOCABULARY == allowed
+
+
+def test_the_vocabulary_imports_nothing_but_itself() -> None:
+    for room in VOCABULARY:
+        assert imported_rooms(room) <= VOCABULARY
+
+
+def test_no_module_leads_back_to_itself() -> None:
+    finished: set[str] = set()
+
+    def follow(module: str, path: tuple[str, ...]) -> None:
+        assert module not in path, " → ".join([*path, module])
+        if module not in finished:
+            for other in sorted(imported_modules(module)):
+                follow(other, (*path, module))
+            finished.add(module)
+
+    for module in MODULES:
+        follow(module, ())
+
+
+def test_no_module_is_too_long_to_have_one_job() -> None:
+    for path in MODULES.values():
+        assert len(path.read_text(encoding="utf-8").splitlines()) <= 400, path
 
 
 def test_transformers_is_known_to_the_model_and_to_training_alone() -> None:
-    for path in modules():
-        imports = {
-            name.split(".")[0]
-            for node in ast.walk(ast.parse(path.read_text()))
-            for name in (
-                [alias.name for alias in node.names]
-                if isinstance(node, ast.Import)
-                else [node.module or ""]
-                if isinstance(node, ast.ImportFrom) and not node.level
-                else []
-            )
-        }
-        assert "torchvision" not in imports, path
-        if room_of(path) not in ("model", "shapes"):
-            assert "transformers" not in imports, path
+    for module, path in MODULES.items():
+        packages = {name.split(".")[0] for name in imported_names(path)}
+        assert "torchvision" not in packages, path
+        if room_of(module) not in ("model", "training"):
+            assert "transformers" not in packages, path
 
 
 @pytest.mark.parametrize(

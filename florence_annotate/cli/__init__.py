@@ -7,17 +7,7 @@ import sys
 
 import typer
 
-from florence_annotate.cli import (
-    demo,
-    doctor,
-    export,
-    failures,
-    models,
-    resume,
-    run,
-    status,
-    tasks,
-)
+from florence_annotate.cli import demo, doctor, export, failures, models, resume, run, status, tasks
 from florence_annotate.errors import FlorenceAnnotateError
 
 app = typer.Typer(
@@ -31,7 +21,7 @@ app = typer.Typer(
 
 def _show_version(asked: bool) -> None:
     if asked:
-        from florence_annotate import __version__
+        from florence_annotate.version import __version__
 
         typer.echo(f"florence-annotate {__version__}")
         raise typer.Exit

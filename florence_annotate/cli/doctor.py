@@ -30,8 +30,8 @@ def _examine(model: str | None) -> dict[str, dict[str, Any]]:
     import torch
 
     import florence_annotate
-    from florence_annotate.exporting import versions
-    from florence_annotate.model.known import KNOWN
+    from florence_annotate.checkpoints.known import KNOWN
+    from florence_annotate.reports.summary import versions
 
     devices: dict[str, Any] = {"cpu": f"{torch.get_num_threads()} threads"}
     for index in range(torch.cuda.device_count()):

@@ -28,22 +28,26 @@ def export(
     is done.
     """
     given = locals()
-    from florence_annotate import config, exporting, lock, publishing
-    from florence_annotate.formats import settle
-    from florence_annotate.journal import Journal
+    from florence_annotate.config import job_spec
+    from florence_annotate.dataset import opening
+    from florence_annotate.formats import export as exporting
+    from florence_annotate.formats import hub
+    from florence_annotate.formats.registry import settle
+    from florence_annotate.journal import Journal, lock
+    from florence_annotate.reports import summary as summary_reports
 
     with Journal.open_existing(out) as journal, lock.held(out):
-        settings = {name: given[name] for name in config.FLAGS & given.keys()}
-        spec = config.change(exporting.last_spec(journal), settings)
+        settings = {name: given[name] for name in job_spec.FLAGS & given.keys()}
+        spec = job_spec.change(opening.last_spec(journal), settings)
         if push_to_hub:
-            names = settle(spec.formats, exporting.questions_of(journal), spec.images)
-            publishing.refuse_unpublishable(push_to_hub, names)
+            names = settle(spec.formats, opening.questions_of(journal), spec.images)
+            hub.refuse_unpublishable(push_to_hub, names)
         exported = exporting.export(journal, out.absolute(), spec, overwrite=overwrite)
-        summary = exporting.summarise(journal, out.absolute(), spec, exported)
-        exporting.write_summary(out, summary)
+        summary = summary_reports.summarise(journal, out.absolute(), spec, exported)
+        summary_reports.write_summary(out, summary)
     if as_json:
         screen.print_json(summary)
     elif not quiet:
         screen.show_summary(summary, out)
     if push_to_hub:
-        screen.note(f"uploaded to {publishing.push(out.absolute(), push_to_hub, summary)}")
+        screen.note(f"uploaded to {hub.push(out.absolute(), push_to_hub, summary)}")

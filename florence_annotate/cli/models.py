@@ -28,7 +28,7 @@ def list_models(as_json: options.AsJson = False) -> None:
 
 
 def _describe() -> list[dict[str, Any]]:
-    from florence_annotate.model.known import KNOWN
+    from florence_annotate.checkpoints.known import KNOWN
 
     return [
         {
@@ -48,9 +48,9 @@ def _describe() -> list[dict[str, Any]]:
 
 def where(name: str) -> str:
     """Where a checkpoint is, or what would happen for it."""
+    from florence_annotate.checkpoints import checkpoint
+    from florence_annotate.checkpoints.known import KNOWN, hub_id
     from florence_annotate.errors import CheckpointError
-    from florence_annotate.model import checkpoint
-    from florence_annotate.model.known import KNOWN, hub_id
 
     try:
         found = checkpoint.find(name, download=False)

@@ -24,12 +24,13 @@ def resume(
     quiet: options.Quiet = False,
 ) -> None:
     """Go on with a job, with the settings of its last run."""
-    from florence_annotate import config, exporting
-    from florence_annotate.job import Job
+    from florence_annotate.config import job_spec
+    from florence_annotate.dataset import opening
+    from florence_annotate.jobs.job import Job
     from florence_annotate.journal import Journal
 
     with Journal.open_existing(out) as journal:
-        spec = exporting.last_spec(journal)
-    spec = config.change(spec, {"device": device, "batch_size": batch_size})
+        spec = opening.last_spec(journal)
+    spec = job_spec.change(spec, {"device": device, "batch_size": batch_size})
     job = Job(spec, out.absolute())
     screen.run(job, as_json=as_json, quiet=quiet, retry_failed=retry_failed, overwrite=overwrite)

@@ -311,15 +311,17 @@ def run(
     - florence-annotate run ./images --model large-ft --device cuda:0 --batch-size 32 -o ./out
     """
     given = locals()
-    from florence_annotate import config, publishing
-    from florence_annotate.job import Job, default_output
+    from florence_annotate.config import job_spec
+    from florence_annotate.formats import hub
+    from florence_annotate.jobs.job import Job
+    from florence_annotate.jobs.output import default_output
 
-    settings = {name: given[name] for name in config.FLAGS & given.keys()}
-    spec = config.build({**settings, "sources": tuple(source)}, preset)
+    settings = {name: given[name] for name in job_spec.FLAGS & given.keys()}
+    spec = job_spec.build({**settings, "sources": tuple(source)}, preset)
     out = Path(os.path.abspath(output)) if output else default_output(spec.sources)
     job = Job(spec, out)
     if push_to_hub:
-        publishing.refuse_unpublishable(push_to_hub, job.formats)
+        hub.refuse_unpublishable(push_to_hub, job.formats)
     if dry_run:
         pending = job.count_pending(restart=restart, retry_failed=retry_failed)
         screen.show_plan(job, pending, as_json=as_json)

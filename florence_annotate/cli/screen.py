@@ -10,18 +10,15 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from florence_annotate.cli.progress import ScreenReporter
 from florence_annotate.journal import FILE_NAME
 
 if TYPE_CHECKING:
-    from florence_annotate.job import Job
+    from florence_annotate.jobs.job import Job
 
 
 def note(text: str) -> None:
     typer.echo(text, err=True)
-
-
-def _quiet_note(text: str) -> None:
-    """For --quiet."""
 
 
 def print_json(value: object) -> None:
@@ -77,7 +74,7 @@ def run(
     """Run a job to its last screen and its exit code; `how` goes to `Job.run`."""
     show_routes(job, quiet=quiet or as_json)
     try:
-        finished = job.run(note=_quiet_note if quiet else note, quiet=quiet, **how)
+        finished = job.run(reporter=ScreenReporter(quiet=quiet), **how)
     except KeyboardInterrupt as error:
         has_job = (job.out / FILE_NAME).exists()
         safe = f"; what was committed is safe. Go on: {_command('resume', job.out)}"
@@ -91,9 +88,9 @@ def run(
     if not (quiet or as_json):
         show_summary(finished.summary, job.out)
     if push_to_hub:
-        from florence_annotate import publishing
+        from florence_annotate.formats import hub
 
-        note(f"uploaded to {publishing.push(job.out, push_to_hub, finished.summary)}")
+        note(f"uploaded to {hub.push(job.out, push_to_hub, finished.summary)}")
     if not finished.within_failures:
         if quiet or as_json:
             failed = finished.summary["images"]["failed"]
@@ -179,7 +176,7 @@ def _remarks(summary: dict[str, Any]) -> list[str]:
 
 
 def _written(summary: dict[str, Any], out: Path) -> list[str]:
-    from florence_annotate.formats import FORMATS
+    from florence_annotate.formats.registry import FORMATS
 
     lines = [f"\n{out}"]
     for name in summary["formats"]:

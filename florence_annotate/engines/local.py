@@ -4,8 +4,8 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from florence_annotate.annotator import Annotator
-from florence_annotate.loading import LoadingOptions, load_batches
+from florence_annotate.engines.annotator import Annotator
+from florence_annotate.images.loading import LoadingOptions, load_batches
 from florence_annotate.types import Failure, ImageRef, Loaded, Record
 
 

@@ -13,11 +13,11 @@ from contextlib import ExitStack
 from datetime import UTC, datetime
 from typing import IO, Any
 
-import florence_annotate
-from florence_annotate import outlines
 from florence_annotate.errors import UsageError
-from florence_annotate.formats.export import Entry, Export, dump_json
+from florence_annotate.formats.entries import Entry, Export, dump_json
+from florence_annotate.geometry.polygons import encode_mask, mask_area, polygon_area
 from florence_annotate.types import Instance
+from florence_annotate.version import __version__
 
 
 def write(export: Export) -> None:
@@ -93,7 +93,7 @@ class _SplitWriter:
 def _info() -> dict[str, Any]:
     info = {
         "description": "annotated with Florence-2",
-        "version": florence_annotate.__version__,
+        "version": __version__,
     }
     if epoch := os.environ.get("SOURCE_DATE_EPOCH"):
         try:
@@ -134,10 +134,10 @@ def segment(
     """
     polygons = instance.polygons or ((instance.quad,) if instance.quad else ())
     if len(polygons) > 1:
-        encoded = outlines.encode_mask(polygons, *size)
-        return encoded, outlines.mask_area(encoded)
+        encoded = encode_mask(polygons, *size)
+        return encoded, mask_area(encoded)
     if polygons:
         flat = [round(value, 4) for point in polygons[0] for value in point]
-        return [flat], outlines.area(polygons[0])
+        return [flat], polygon_area(polygons[0])
     x1, y1, x2, y2 = instance.box
     return [], (x2 - x1) * (y2 - y1)

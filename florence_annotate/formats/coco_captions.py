@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from florence_annotate.formats import coco
-from florence_annotate.formats.export import Entry, Export
+from florence_annotate.formats.entries import Entry, Export
 from florence_annotate.tasks import find
 
 

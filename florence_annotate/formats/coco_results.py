@@ -8,9 +8,9 @@ from collections import Counter
 from contextlib import ExitStack
 from typing import Any
 
-from florence_annotate import outlines
 from florence_annotate.formats import coco
-from florence_annotate.formats.export import Export, dump_json
+from florence_annotate.formats.entries import Export, dump_json
+from florence_annotate.geometry.polygons import encode_mask
 from florence_annotate.types import Instance
 
 
@@ -43,5 +43,5 @@ def _result(instance: Instance, image_id: int, size: tuple[int, int]) -> dict[st
     }
     if instance.polygons:
         # results have run lengths where the dataset has polygons
-        result["segmentation"] = outlines.encode_mask(instance.polygons, *size)
+        result["segmentation"] = encode_mask(instance.polygons, *size)
     return result

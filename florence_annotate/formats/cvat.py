@@ -12,9 +12,9 @@ editor.
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from florence_annotate import outlines
-from florence_annotate.formats import markup
-from florence_annotate.formats.export import Entry, Export, dump_json
+from florence_annotate.formats import xml
+from florence_annotate.formats.entries import Entry, Export, dump_json
+from florence_annotate.geometry.polygons import outline_of
 from florence_annotate.types import Instance
 
 _ATTRIBUTES = ("score", "text")
@@ -62,11 +62,11 @@ def _head(splits: Sequence[str], class_names: Sequence[str]) -> str:
         "<meta>",
         "<project>",
         "<subsets>",
-        *(markup.element("subset", split) for split in splits),
+        *(xml.element("subset", split) for split in splits),
         "</subsets>",
         "<labels>",
         *(
-            f"<label>{markup.element('name', name)}<attributes>{attributes}</attributes></label>"
+            f"<label>{xml.element('name', name)}<attributes>{attributes}</attributes></label>"
             for name in class_names
         ),
         "</labels>",
@@ -74,7 +74,7 @@ def _head(splits: Sequence[str], class_names: Sequence[str]) -> str:
         "</meta>",
         "",
     ]
-    return markup.DECLARATION + "\n".join(lines)
+    return xml.DECLARATION + "\n".join(lines)
 
 
 def _image(entry: Entry, number: int) -> Iterator[str]:
@@ -86,7 +86,7 @@ def _image(entry: Entry, number: int) -> Iterator[str]:
         "width": image.width,
         "height": image.height,
     }
-    yield f"<image{markup.attributes(about)}>"
+    yield f"<image{xml.attributes(about)}>"
     for instance in image.instances:
         yield _shape(instance, image.class_names[instance.class_id or 0])
     yield "</image>"
@@ -99,14 +99,14 @@ def _shape(instance: Instance, label: str) -> str:
     if instance.text is not None:
         values.append(("text", instance.text))
     attributes = "".join(
-        f'<attribute name="{name}">{markup.text(value)}</attribute>' for name, value in values
+        f'<attribute name="{name}">{xml.text(value)}</attribute>' for name, value in values
     )
-    return f"<{tag}{markup.attributes(about)}>{attributes}</{tag}>"
+    return f"<{tag}{xml.attributes(about)}>{attributes}</{tag}>"
 
 
 def _place(instance: Instance) -> tuple[str, dict[str, object]]:
     """The element of an instance, and the attributes that say where it is."""
-    if outline := outlines.whole(instance):
+    if outline := outline_of(instance):
         return "polygon", {"points": ";".join(f"{x:.4f},{y:.4f}" for x, y in outline)}
     names = ("xtl", "ytl", "xbr", "ybr")
     return "box", {name: f"{v:.4f}" for name, v in zip(names, instance.box, strict=True)}

@@ -1,117 +1,52 @@
-"""One export: which pictures it holds under which names, and what it could not hold."""
+"""Journal → every file of the output folder: pictures, formats, visuals, `summary.json`."""
 
-import json
-import os
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
-from florence_annotate import images
-from florence_annotate.dataset import AnnotatedImage, Dataset, Statistics
-from florence_annotate.errors import ExportError
+from florence_annotate.config.job_spec import JobSpec
+from florence_annotate.dataset.opening import open_dataset, questions_of
+from florence_annotate.dataset.statistics import Statistics
+from florence_annotate.formats import pictures, registry
+from florence_annotate.formats.entries import Export, Notes
+from florence_annotate.formats.names import export_names
 from florence_annotate.formats.staging import Staging
+from florence_annotate.journal import Journal
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """A picture with its place in the export."""
+class Exported:
+    """What an export wrote, and of what."""
 
-    image: AnnotatedImage
-    name: str
-    """Relative to the split's folder of pictures, with `/`."""
-    split: str
-    original: Path
-    """The picture's own file; where that is gone, the copy of it that the dataset holds."""
-    is_kept: bool
-    """The original is gone."""
+    formats: tuple[str, ...]
+    class_names: tuple[str, ...]
+    statistics: Statistics
+    notes: Notes
+    files: dict[str, str]
+    """Path in the output folder → SHA-256, or the goal of a link."""
 
 
-@dataclass(slots=True)
-class Notes:
-    """What a user has to know of an export besides its files."""
+def export(journal: Journal, out: Path, spec: JobSpec, *, overwrite: bool) -> Exported:
+    """Write all formats of a specification, and remove what an earlier export wrote beyond them.
 
-    left_out: dict[str, str] = field(default_factory=dict)
-    """Key → why the picture is in no format."""
-    yolo_left_out: dict[str, str] = field(default_factory=dict)
-    """Key → why YOLO readers would reject the picture."""
-    without_mask: int = 0
-    """Instances that a format of outlines could not hold."""
-    empty_splits: list[str] = field(default_factory=list)
-    """Splits of data.yaml that have no picture and point at train."""
-    copied: int = 0
-    """Pictures that were copied although links were asked for."""
+    Raises ExportError for files that were corrected by hand, OutputError for a full disk.
+    """
+    names = registry.settle(spec.formats, questions_of(journal), spec.images)
+    dataset = open_dataset(journal, spec)
+    with Staging(out, journal, overwrite) as staging:
+        job = Export(dataset, staging, export_names(journal), spec.images, spec.visuals_limit)
+        needs_originals = (
+            spec.images != "none"
+            or spec.visuals
+            or any(registry.FORMATS[name].reads_pictures for name in names)
+        )
+        statistics = job.survey(check_originals=needs_originals)
+        if spec.images != "none":
+            pictures.write(job)
+        for name in names:
+            registry.FORMATS[name].write(job)
+        if spec.visuals:
+            from florence_annotate.formats import visuals
 
-
-@dataclass
-class Export:
-    """What every format is given: pictures in key order, where to write, and where to note."""
-
-    dataset: Dataset
-    staging: Staging
-    export_name: Callable[[str], str]
-    image_mode: str
-    """hardlink, symlink, copy or none."""
-    visuals_limit: int | None = None
-    notes: Notes = field(default_factory=Notes)
-    _kept: dict[str, Path] = field(default_factory=dict)
-    """Key → the dataset's own copy of a picture whose original is gone."""
-
-    def __iter__(self) -> Iterator[Entry]:
-        """All pictures of the export, read afresh from the journal."""
-        for image in self.dataset:
-            # where nothing was asked, nothing is known: an empty annotation would say otherwise
-            if image.was_asked and image.ref.key not in self.notes.left_out:
-                key = image.ref.key
-                kept = self._kept.get(key)
-                original = kept or Path(os.fsdecode(image.ref.path))
-                name, split = self.export_name(key), self.dataset.split_of(key)
-                yield Entry(image, name, split, original, kept is not None)
-
-    def survey(self, *, check_originals: bool) -> Statistics:
-        """Count what the dataset holds, and leave out pictures whose boxes would be wrong.
-
-        Those are the pictures whose file is gone, or another one now, and of which the dataset
-        holds no copy. Raises ExportError where that would leave nothing.
-        """
-        statistics = Statistics()
-        has_pictures = False
-        for image in self.dataset:
-            if not image.was_asked:
-                statistics.not_asked += 1
-                continue
-            problem = _check_original(image) if check_originals else None
-            if problem and (kept := self.staging.own_copy(image.sha)):
-                self._kept[image.ref.key] = kept
-                problem = None
-            if problem:
-                self.notes.left_out[image.ref.key] = problem
-            else:
-                statistics.add(image)
-                has_pictures = True
-        if self.notes.left_out and not has_pictures:
-            key, reason = next(iter(self.notes.left_out.items()))
-            raise ExportError(
-                f"no picture of the job is where it was ({key}: {reason}), so nothing was "
-                "exported: put them back, run the job on their new folder, or export with "
-                "--images none --no-visuals"
-            )
-        return statistics
-
-
-def _check_original(image: AnnotatedImage) -> str | None:
-    try:
-        status = os.stat(image.ref.path)
-    except OSError as error:
-        return f"its file is gone ({error.strerror})"
-    if (status.st_size, status.st_mtime_ns) == (image.ref.size_bytes, image.ref.mtime_ns):
-        return None
-    try:
-        is_same = images.digest(images.read_bytes(image.ref.path)) == image.sha
-    except images.UnreadableImageError as error:
-        return str(error)
-    return None if is_same else "its file was changed since it was annotated: run the job again"
-
-
-def dump_json(value: object) -> str:
-    """JSON as all formats write it: the same value gives the same bytes."""
-    return json.dumps(value, ensure_ascii=False, separators=(", ", ": "))
+            visuals.write(job)
+        files = staging.commit()
+    return Exported(names, dataset.class_names, statistics, job.notes, files)

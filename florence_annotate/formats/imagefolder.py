@@ -13,7 +13,7 @@ from contextlib import ExitStack
 from typing import IO, Any
 
 from florence_annotate.formats import coco
-from florence_annotate.formats.export import Entry, Export, dump_json
+from florence_annotate.formats.entries import Entry, Export, dump_json
 from florence_annotate.formats.staging import METADATA_NAME
 
 

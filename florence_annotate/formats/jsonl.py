@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from florence_annotate.formats.export import Entry, Export, dump_json
+from florence_annotate.formats.entries import Entry, Export, dump_json
 from florence_annotate.tasks import find
 from florence_annotate.types import Dropped, Instance, Polygon
 

@@ -13,9 +13,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 from urllib.parse import quote
 
-from florence_annotate import outlines
-from florence_annotate.formats import markup
-from florence_annotate.formats.export import Entry, Export, dump_json
+from florence_annotate.formats import xml
+from florence_annotate.formats.entries import Entry, Export, dump_json
+from florence_annotate.geometry.polygons import outline_of
 from florence_annotate.types import Instance
 
 
@@ -84,7 +84,7 @@ def _place(instance: Instance, size: tuple[int, int]) -> tuple[str, str, dict[st
     def percent(x: float, y: float) -> list[float]:
         return [round(100 * x / size[0], 6), round(100 * y / size[1], 6)]
 
-    if outline := outlines.whole(instance):
+    if outline := outline_of(instance):
         points = [percent(x, y) for x, y in outline]
         return "outline", "polygonlabels", {"points": points, "closed": True}
     x1, y1, x2, y2 = instance.box
@@ -96,7 +96,7 @@ def _place(instance: Instance, size: tuple[int, int]) -> tuple[str, str, dict[st
 def _interface(class_names: Sequence[str]) -> str:
     lines = ["<View>", '  <Image name="image" value="$image"/>']
     if class_names:
-        labels = [f"    <Label{markup.attributes({'value': name})}/>" for name in class_names]
+        labels = [f"    <Label{xml.attributes({'value': name})}/>" for name in class_names]
         for tag, name in (("RectangleLabels", "box"), ("PolygonLabels", "outline")):
             lines += [f'  <{tag} name="{name}" toName="image">', *labels, f"  </{tag}>"]
         lines.append('  <TextArea name="text" toName="image" perRegion="true" editable="true"/>')

@@ -9,8 +9,8 @@ import os
 from pathlib import PurePosixPath
 from typing import Any
 
-from florence_annotate import outlines
-from florence_annotate.formats.export import Entry, Export, dump_json
+from florence_annotate.formats.entries import Entry, Export, dump_json
+from florence_annotate.geometry.polygons import outline_of
 from florence_annotate.types import Instance
 
 _VERSION = "5.5.0"
@@ -40,7 +40,7 @@ def _document(entry: Entry, image_path: str) -> dict[str, Any]:
 
 def _shape(instance: Instance, class_names: tuple[str, ...]) -> dict[str, Any]:
     x1, y1, x2, y2 = instance.box
-    outline = outlines.whole(instance)
+    outline = outline_of(instance)
     return {
         "label": class_names[instance.class_id or 0],
         "points": [[round(x, 4), round(y, 4)] for x, y in outline or ((x1, y1), (x2, y2))],

@@ -15,9 +15,9 @@ import json
 from contextlib import ExitStack
 from typing import Any
 
-from florence_annotate import images
 from florence_annotate.formats import coco, pictures
-from florence_annotate.formats.export import Entry, Export
+from florence_annotate.formats.entries import Entry, Export
+from florence_annotate.images import codec
 
 _ROW_GROUP_BYTES = 32 * 2**20
 _ROW_GROUP_ROWS = 1000
@@ -30,7 +30,7 @@ def write(export: Export) -> None:
         for entry in export:
             try:
                 picture = pictures.read(entry)
-            except images.UnreadableImageError as error:
+            except codec.UnreadableImageError as error:
                 export.notes.left_out[entry.image.ref.key] = str(error)
                 continue
             if entry.split not in tables:

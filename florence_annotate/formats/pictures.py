@@ -10,8 +10,8 @@ import os
 import shutil
 from pathlib import Path, PurePosixPath
 
-from florence_annotate import images
-from florence_annotate.formats.export import Entry, Export
+from florence_annotate.formats.entries import Entry, Export
+from florence_annotate.images import codec
 
 
 def write(export: Export) -> None:
@@ -20,7 +20,7 @@ def write(export: Export) -> None:
         path = f"images/{entry.split}/{entry.name}"
         try:
             _write_one(export, entry, path)
-        except images.UnreadableImageError as error:
+        except codec.UnreadableImageError as error:
             export.notes.left_out[entry.image.ref.key] = str(error)
 
 
@@ -28,13 +28,13 @@ def read(entry: Entry) -> bytes:
     """The bytes of a picture as a dataset holds it: the original's own wherever that is upright and
     of a kind that readers list. Raises UnreadableImageError."""
     original = os.fsencode(entry.original)
-    if _is_as_it_should_be(entry, images.check_for_link(original)):
-        return images.read_bytes(original)
+    if _is_as_it_should_be(entry, codec.check_for_link(original)):
+        return codec.read_bytes(original)
     return _encode_upright(entry)
 
 
 def _write_one(export: Export, entry: Entry, path: str) -> None:
-    check = images.check_for_link(os.fsencode(entry.original))
+    check = codec.check_for_link(os.fsencode(entry.original))
     if not _is_as_it_should_be(entry, check):
         export.staging.write_bytes(path, _encode_upright(entry))
     elif export.image_mode == "copy" or not check.is_whole:
@@ -44,7 +44,7 @@ def _write_one(export: Export, entry: Entry, path: str) -> None:
         export.notes.copied += 1
 
 
-def _is_as_it_should_be(entry: Entry, check: images.LinkCheck) -> bool:
+def _is_as_it_should_be(entry: Entry, check: codec.LinkCheck) -> bool:
     """Upright, and of the kind that its export name says."""
     own = PurePosixPath(entry.image.ref.key).suffix.lower()
     return check.is_upright and PurePosixPath(entry.name).suffix.lower() == own
@@ -53,8 +53,8 @@ def _is_as_it_should_be(entry: Entry, check: images.LinkCheck) -> bool:
 def _encode_upright(entry: Entry) -> bytes:
     # sized by the journal: what was annotated has been decoded under the limit of its run
     max_pixels = entry.image.width * entry.image.height
-    upright = images.decode(images.read_bytes(os.fsencode(entry.original)), max_pixels)
-    return images.encode(upright, PurePosixPath(entry.name).suffix)
+    upright = codec.decode(codec.read_bytes(os.fsencode(entry.original)), max_pixels)
+    return codec.encode(upright, PurePosixPath(entry.name).suffix)
 
 
 def _link(export: Export, entry: Entry, path: str) -> bool:

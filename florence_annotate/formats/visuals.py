@@ -12,9 +12,9 @@ import numpy as np
 import supervision as sv
 from PIL import Image, ImageDraw, ImageFont
 
-from florence_annotate import images
-from florence_annotate.dataset import AnnotatedImage
-from florence_annotate.formats.export import Entry, Export
+from florence_annotate.dataset.annotated_image import AnnotatedImage
+from florence_annotate.formats.entries import Entry, Export
+from florence_annotate.images import codec
 from florence_annotate.types import Instance, Polygon
 
 _LEGIBLE_SIDE = 240
@@ -31,8 +31,8 @@ def write(export: Export) -> None:
 
 
 def _render(entry: Entry) -> bytes:
-    picture = images.decode(
-        images.read_bytes(os.fsencode(entry.original)), entry.image.width * entry.image.height
+    picture = codec.decode(
+        codec.read_bytes(os.fsencode(entry.original)), entry.image.width * entry.image.height
     )
     image = entry.image
     factor = -(-_LEGIBLE_SIDE // max(image.width, image.height))
@@ -44,7 +44,7 @@ def _render(entry: Entry) -> bytes:
     if image.captions:
         lines = [caption.text for caption in image.captions]
         picture = _write_under(picture, lines)
-    return images.encode(picture, ".jpg")
+    return codec.encode(picture, ".jpg")
 
 
 def _draw(picture: Image.Image, image: AnnotatedImage) -> Image.Image:

@@ -14,9 +14,9 @@ as `polygon`, in points that count from 1 too, as supervision reads it.
 
 from pathlib import PurePosixPath
 
-from florence_annotate import outlines
-from florence_annotate.formats import markup
-from florence_annotate.formats.export import Entry, Export
+from florence_annotate.formats import xml
+from florence_annotate.formats.entries import Entry, Export
+from florence_annotate.geometry.polygons import outline_of
 from florence_annotate.types import Box, Instance
 
 
@@ -31,37 +31,36 @@ def _document(entry: Entry) -> str:
     has_outlines = any(one.polygons for one in image.instances)
     lines = [
         "<annotation>",
-        "\t" + markup.element("folder", PurePosixPath("images", entry.split, name).parent),
-        "\t" + markup.element("filename", name.name),
-        "\t<source>" + markup.element("database", "annotated with Florence-2") + "</source>",
+        "\t" + xml.element("folder", PurePosixPath("images", entry.split, name).parent),
+        "\t" + xml.element("filename", name.name),
+        "\t<source>" + xml.element("database", "annotated with Florence-2") + "</source>",
         "\t<size>"
-        + markup.element("width", image.width)
-        + markup.element("height", image.height)
+        + xml.element("width", image.width)
+        + xml.element("height", image.height)
         + "<depth>3</depth></size>",
-        "\t" + markup.element("segmented", int(has_outlines)),
+        "\t" + xml.element("segmented", int(has_outlines)),
     ]
     for instance in image.instances:
         lines += _object(instance, image.class_names, (image.width, image.height))
-    return markup.DECLARATION + "\n".join([*lines, "</annotation>", ""])
+    return xml.DECLARATION + "\n".join([*lines, "</annotation>", ""])
 
 
 def _object(instance: Instance, class_names: tuple[str, ...], size: tuple[int, int]) -> list[str]:
     edges = zip(("xmin", "ymin", "xmax", "ymax"), _pixels(instance.box, size), strict=True)
     lines = [
         "\t<object>",
-        "\t\t" + markup.element("name", class_names[instance.class_id or 0]),
+        "\t\t" + xml.element("name", class_names[instance.class_id or 0]),
         "\t\t<pose>Unspecified</pose>",
         "\t\t<truncated>0</truncated>",
         "\t\t<difficult>0</difficult>",
-        "\t\t<bndbox>" + "".join(markup.element(*edge) for edge in edges) + "</bndbox>",
-        "\t\t" + markup.element("score", round(instance.score, 4)),
+        "\t\t<bndbox>" + "".join(xml.element(*edge) for edge in edges) + "</bndbox>",
+        "\t\t" + xml.element("score", round(instance.score, 4)),
     ]
     if instance.text is not None:
-        lines.append("\t\t" + markup.element("text", instance.text))
-    if outline := outlines.whole(instance):
+        lines.append("\t\t" + xml.element("text", instance.text))
+    if outline := outline_of(instance):
         points = "".join(
-            markup.element(f"x{number}", round(x + 1, 4))
-            + markup.element(f"y{number}", round(y + 1, 4))
+            xml.element(f"x{number}", round(x + 1, 4)) + xml.element(f"y{number}", round(y + 1, 4))
             for number, (x, y) in enumerate(outline, start=1)
         )
         lines.append(f"\t\t<polygon>{points}</polygon>")

@@ -10,8 +10,8 @@ from pathlib import PurePosixPath
 
 import yaml
 
-from florence_annotate import outlines
-from florence_annotate.formats.export import Export
+from florence_annotate.formats.entries import Export
+from florence_annotate.geometry.polygons import join_parts, oriented_box
 from florence_annotate.types import Box, Instance, Polygon
 
 SMALLEST_SIDE = 10
@@ -34,14 +34,14 @@ def write_segments(export: Export) -> None:
         if not instance.polygons:
             export.notes.without_mask += 1
             return None
-        return _points(outlines.join(instance.polygons), size)
+        return _points(join_parts(instance.polygons), size)
 
     _write(export, row)
 
 
 def write_oriented(export: Export) -> None:
     """A row is `class x1 y1 x2 y2 x3 y3 x4 y4`, the corners of a turned box."""
-    _write(export, lambda instance, size: _points(outlines.oriented_box(instance), size))
+    _write(export, lambda instance, size: _points(oriented_box(instance), size))
 
 
 Size = tuple[int, int]

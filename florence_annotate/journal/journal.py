@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from florence_annotate.journal.answers import answer_values, read_answer
 from florence_annotate.journal.database import Database
+from florence_annotate.journal.packing import answer_values, read_answer
 from florence_annotate.types import Failure, ImageRef, Record
 
 _LATEST = """

@@ -16,7 +16,7 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from florence_annotate.model.attention import Attend, FewQueries, Memory
-from florence_annotate.model.products import (
+from florence_annotate.model.linear import (
     Affine,
     Norm,
     affine,

@@ -7,7 +7,7 @@ from einops import rearrange
 from torch import Tensor
 
 from florence_annotate.model.attention import Attend
-from florence_annotate.model.products import affine, feed_forward, join, linear
+from florence_annotate.model.linear import affine, feed_forward, join, linear
 
 
 class Encoder:

@@ -8,15 +8,15 @@ import numpy as np
 import torch
 
 from florence_annotate import tasks
+from florence_annotate.checkpoints.checkpoint import Checkpoint
 from florence_annotate.errors import DeviceError, UsageError
 from florence_annotate.model.attention import attend_by
-from florence_annotate.model.checkpoint import Checkpoint
-from florence_annotate.model.constraint import Constraint, compile_constraint
 from florence_annotate.model.decoder import Decoder
-from florence_annotate.model.decoding import Decoded, Decoding, Encoded
 from florence_annotate.model.encoder import Encoder
+from florence_annotate.model.generation.constraint import Constraint, compile_constraint
+from florence_annotate.model.generation.logit_filters import Rules
+from florence_annotate.model.generation.loop import Decoded, Decoding, Encoded
 from florence_annotate.model.memory import keep_freed_memory
-from florence_annotate.model.rules import Rules
 from florence_annotate.model.vision import VisionTower, stage_sides
 from florence_annotate.model.vocabulary import Vocabulary, load_tokenizer
 from florence_annotate.model.weights import load_network

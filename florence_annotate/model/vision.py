@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from florence_annotate.model.attention import Attend
-from florence_annotate.model.products import affine, feed_forward, linear
+from florence_annotate.model.linear import affine, feed_forward, linear
 
 
 def stage_sides(config: Any, side: int) -> list[int]:

@@ -8,7 +8,7 @@ from florence_annotate.errors import CheckpointError
 from florence_annotate.types import TokenKind
 
 if TYPE_CHECKING:
-    from florence_annotate.model.checkpoint import Checkpoint
+    from florence_annotate.checkpoints.checkpoint import Checkpoint
 
 _FORM_LETTERS = {"<sep>": "s", "<poly>": "p", "</poly>": "q"}
 

@@ -8,15 +8,15 @@ import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from florence_annotate.checkpoints import adapter, layout
+from florence_annotate.checkpoints.files import weight_files
 from florence_annotate.errors import CheckpointError
-from florence_annotate.model import adapter, layout
-from florence_annotate.model.files import weight_files
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from florence_annotate.model.checkpoint import Checkpoint
+    from florence_annotate.checkpoints.checkpoint import Checkpoint
 
 _PROBLEMS = ("missing_keys", "unexpected_keys", "mismatched_keys")
 _GENERATION_FIELDS = (

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from ..errors import UsageError
-from . import SHAPES
-from .scenes import Polygon, Scene, paint
+from florence_annotate.errors import UsageError
+from florence_annotate.shapes import SHAPES
+from florence_annotate.shapes.scenes import Polygon, Scene, paint
 
 FIRST_SEED: Final[int] = 2_000_000
 GROUND_TRUTH: Final[str] = "ground-truth.json"

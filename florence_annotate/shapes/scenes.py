@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
-from . import COLOURS, INPUT_SIZE, MAX_OBJECTS, SHAPES
-from .backdrop import background, finish
+from florence_annotate.shapes import COLOURS, INPUT_SIZE, MAX_OBJECTS, SHAPES
+from florence_annotate.shapes.backdrop import background, finish
 
 Box = tuple[float, float, float, float]
 Polygon = tuple[float, ...]

@@ -12,7 +12,7 @@ from conftest import command
 
 from florence_annotate.journal import Journal
 
-JOURNALS = Path(__file__).parent.parent / "data" / "journals"
+JOURNALS = Path(__file__).parents[1] / "data" / "journals"
 ALL = sorted(path.parent.name for path in JOURNALS.glob("*/job.db"))
 GENERATION = (
     *("--constrain", "form", "--max-new-tokens", 24, "--no-retry-truncated", "--no-canary"),

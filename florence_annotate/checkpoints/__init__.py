@@ -1,0 +1,1 @@
+"""Where a checkpoint is, and what its files say."""

@@ -1,0 +1,154 @@
+"""LoRA adapters as peft saves them, merged into a loaded network.
+
+An adapted layer computes W x + s · B A x, with A of r rows and s = alpha / r, or alpha / sqrt(r)
+where the adapter says `use_rslora` (https://arxiv.org/abs/2106.09685, 2312.03732). So W + s · B A
+computes the same in one product. Modules may be named as in the native layout or in the original.
+"""
+
+import json
+import math
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from florence_annotate.checkpoints import layout
+from florence_annotate.errors import CheckpointError
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+CONFIG = "adapter_config.json"
+_FILES = ("adapter_model.safetensors", "adapter_model.bin")
+_PREFIX = "base_model.model."
+_UNREAD = {"use_dora": "DoRA", "lora_bias": "biases of LoRA layers", "use_qalora": "QALoRA"}
+
+
+def files(folder: Path) -> list[Path]:
+    """The adapter's configuration and weights. Raises CheckpointError where there are none."""
+    weights = next((folder / name for name in _FILES if (folder / name).is_file()), None)
+    if weights is None or not (folder / CONFIG).is_file():
+        raise CheckpointError(
+            f"{folder} is no adapter: it needs {CONFIG} and {_FILES[0]}, as peft's "
+            "save_pretrained writes them"
+        )
+    return [folder / CONFIG, weights]
+
+
+def merge(folder: Path, network: Any) -> None:
+    """Merge an adapter's weights into a network of transformers, in place.
+
+    A tied weight is untied before it is changed, so that no other layer changes with it. Raises
+    CheckpointError for an adapter of another kind, and by name for a layer that the network lacks
+    or that has another shape.
+    """
+    import torch
+
+    config = _read_config(folder)
+    modules = dict(network.named_modules())
+    with torch.no_grad():
+        for name, tensor in _replacements(folder):
+            owner, _, field = name.rpartition(".")
+            module = _find(modules, owner, folder)
+            held = getattr(module, field, None)
+            if held is None or held.shape != tensor.shape:
+                raise CheckpointError(
+                    f"the adapter {folder} does not fit: it has a tensor {name} that this "
+                    "checkpoint lacks or has in another shape: it was trained on another one"
+                )
+            _own(module, field, tensor)
+        for name, (low, high) in _pairs(folder):
+            module = _find(modules, name, folder)
+            shape = tuple(module.weight.shape)
+            if low.dim() != 2 or high.dim() != 2 or (len(high), low.shape[1]) != shape:
+                raise CheckpointError(
+                    f"the adapter {folder} does not fit: {name} has weights of shape {shape}, and "
+                    f"it has {tuple(high.shape)} by {tuple(low.shape)} for them: it was trained on "
+                    "another checkpoint"
+                )
+            delta = _scale(config, name, len(low)) * (high.float() @ low.float())
+            _own(module, "weight", module.weight.float() + delta)
+
+
+def _read_config(folder: Path) -> dict[str, Any]:
+    try:
+        config = json.loads(files(folder)[0].read_text("utf-8"))
+        kind, _, _ = config["peft_type"], config["r"], config["lora_alpha"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(f"can't read {folder / CONFIG}: {error!r}") from error
+    unread = [words for setting, words in _UNREAD.items() if config.get(setting)]
+    if kind != "LORA" or unread:
+        raise CheckpointError(
+            f"the adapter {folder} is of a kind that is not read here "
+            f"({', '.join(unread) or kind}): merge it with peft's merge_and_unload, save the "
+            "model, and give that folder as --model"
+        )
+    return dict(config)
+
+
+def _scale(config: Mapping[str, Any], name: str, rank: int) -> float:
+    alpha = config["lora_alpha"]
+    for pattern, own in (config.get("alpha_pattern") or {}).items():
+        # as peft matches it: the end of the module's name
+        if re.match(rf"(.*\.)?({pattern})$", name):
+            alpha = own
+    return float(alpha / math.sqrt(rank) if config.get("use_rslora") else alpha / rank)
+
+
+def _tensors(folder: Path) -> "dict[str, Tensor]":
+    import torch
+    from safetensors.torch import load_file
+
+    file = files(folder)[1]
+    try:
+        if file.suffix == ".safetensors":
+            found = load_file(file)
+        else:
+            found = torch.load(file, map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise CheckpointError(f"can't read {file} ({type(error).__name__}: {error})") from error
+    return {name.removeprefix(_PREFIX): tensor for name, tensor in found.items()}
+
+
+def _pairs(folder: Path) -> "Iterator[tuple[str, tuple[Tensor, Tensor]]]":
+    """Module names with their A, shape (rank, inputs), and B, shape (outputs, rank)."""
+    tensors = _tensors(folder)
+    for name, low in tensors.items():
+        if name.endswith(".lora_A.weight"):
+            module = name.removesuffix(".lora_A.weight")
+            high = tensors.get(f"{module}.lora_B.weight")
+            if high is None:
+                raise CheckpointError(f"the adapter {folder} lacks {module}.lora_B.weight")
+            yield module, (low, high)
+
+
+def _replacements(folder: Path) -> "Iterator[tuple[str, Tensor]]":
+    """Whole tensors, of `modules_to_save` and of trained biases."""
+    for name, tensor in _tensors(folder).items():
+        if name.endswith((".lora_A.weight", ".lora_B.weight")):
+            continue
+        if "lora_" in name:
+            raise CheckpointError(
+                f"the adapter {folder} adapts {name}, which is not read here: merge it with "
+                "peft's merge_and_unload, save the model, and give that folder as --model"
+            )
+        yield name.replace(".base_layer.", "."), tensor
+
+
+def _find(modules: "Mapping[str, nn.Module]", name: str, folder: Path) -> Any:
+    for candidate in (name, layout.native_name(f"{name}.weight").removesuffix(".weight")):
+        module = modules.get(candidate)
+        if module is not None and hasattr(module, "weight"):
+            return module
+    raise CheckpointError(
+        f"the adapter {folder} does not fit: this checkpoint has no layer {name}; it was trained "
+        "on another one"
+    )
+
+
+def _own(module: Any, field: str, value: "Tensor") -> None:
+    """Give a module a tensor that it shares with no other."""
+    from torch import nn
+
+    held = getattr(module, field)
+    setattr(module, field, nn.Parameter(value.to(held.dtype), requires_grad=False))

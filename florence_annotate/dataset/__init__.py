@@ -1,0 +1,1 @@
+"""Journal + policy → annotated images."""

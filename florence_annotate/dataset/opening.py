@@ -1,0 +1,29 @@
+"""A job's journal and its last settings → its dataset."""
+
+from florence_annotate.config import job_spec
+from florence_annotate.config.job_spec import JobSpec
+from florence_annotate.dataset.dataset import Dataset
+from florence_annotate.errors import JobError
+from florence_annotate.journal import Journal
+from florence_annotate.types import Question
+
+
+def questions_of(journal: Journal) -> tuple[Question, ...]:
+    """The questions that the job asks about each picture. Raises JobError before its first run."""
+    fingerprint = journal.value("fingerprint")
+    if fingerprint is None:
+        raise JobError(f"{journal.path} holds no job yet: begin it with 'florence-annotate run'")
+    return tuple(Question(task, text) for task, text in fingerprint["questions"])
+
+
+def last_spec(journal: Journal) -> JobSpec:
+    """The settings of the job's last run. Raises JobError before its first."""
+    settings = journal.last_settings()
+    if settings is None:
+        raise JobError(f"{journal.path} holds no job yet: begin it with 'florence-annotate run'")
+    return job_spec.load(settings)
+
+
+def open_dataset(journal: Journal, spec: JobSpec) -> Dataset:
+    """The job's pictures under the policy of a specification."""
+    return Dataset(journal, questions_of(journal), spec.policy(), spec.split, spec.seed)

@@ -1,0 +1,35 @@
+"""Counts over a dataset."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from florence_annotate.dataset.annotated_image import AnnotatedImage
+
+
+@dataclass(slots=True)
+class Statistics:
+    """Counts over a dataset; filled while it is read."""
+
+    instances: Counter[str] = field(default_factory=Counter)
+    """Kept instances, by class name."""
+    dropped: Counter[str] = field(default_factory=Counter)
+    """Dropped ones, by reason."""
+    unmapped: Counter[str] = field(default_factory=Counter)
+    """Labels that belong to no class."""
+    captions: int = 0
+    not_asked: int = 0
+    """Pictures without a text or regions of their own, where the job needs them."""
+    truncated: list[str] = field(default_factory=list)
+    """Keys of pictures with an answer that was cut at the token limit."""
+
+    def add(self, image: AnnotatedImage) -> None:
+        for instance in image.instances:
+            if instance.class_id is not None:
+                self.instances[image.class_names[instance.class_id]] += 1
+        for dropped in image.dropped:
+            self.dropped[dropped.reason] += 1
+            if dropped.reason == "no-class":
+                self.unmapped[dropped.label] += 1
+        self.captions += len(image.captions)
+        if image.truncated:
+            self.truncated.append(image.ref.key)

@@ -1,0 +1,87 @@
+"""A checkpoint, a plan and their settings → an engine that is ready to run."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+from florence_annotate.checkpoints.checkpoint import Checkpoint
+from florence_annotate.config.job_spec import JobSpec
+from florence_annotate.engines import canary
+from florence_annotate.engines.annotator import Annotator
+from florence_annotate.engines.batch_size import fitting_batch_size
+from florence_annotate.engines.local import LocalEngine
+from florence_annotate.errors import DeviceError
+from florence_annotate.images.loading import LoadingOptions, default_workers
+from florence_annotate.model.device import memory_in_use, resolve_attention
+from florence_annotate.model.florence import Florence
+from florence_annotate.model.memory import say_out_of_memory
+from florence_annotate.questions.planning import Plan
+from florence_annotate.types import Generation
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """An engine, and what tells its device's memory in use."""
+
+    engine: LocalEngine
+    memory_in_use: Callable[[], str]
+
+
+def start(
+    spec: JobSpec,
+    checkpoint: Checkpoint,
+    plan: Plan,
+    generation: Generation,
+    device: torch.device,
+    dtype: str,
+    note: Callable[[str], None],
+) -> Started:
+    """Load the model, try it with the canary, and settle the batch size; `note` tells the user.
+
+    Raises CheckpointError, UsageError for a prompt that is too long, and DeviceError, also where
+    the memory does not suffice.
+    """
+    attention = resolve_attention(spec.attention, device, getattr(torch, dtype))
+    note(f"loading {checkpoint.name} on {device} in {dtype} …")
+    try:
+        model = Florence(checkpoint, device, getattr(torch, dtype), attention)
+        model.refuse_unaskable(plan.samples)
+        if spec.canary and (told := canary.check(model, plan.samples, generation)):
+            note(told)
+        batch_size = _settle_batch_size(spec, model, plan, generation, note)
+    except (MemoryError, RuntimeError) as error:
+        reason = say_out_of_memory(error)
+        raise DeviceError(
+            f"not enough memory on {device} for {checkpoint.name} in {dtype} ({reason}): free "
+            "some, raise the process's limit (ulimit -v), or choose a smaller --model, another "
+            "--dtype or fewer --num-beams"
+        ) from error
+    annotator = Annotator(model, plan.recipe, generation, batch_size)
+    workers = default_workers() if spec.workers is None else spec.workers
+    options = LoadingOptions(
+        checkpoint.image_size, batch_size, workers, spec.max_pixels, tiling=spec.tiling
+    )
+    return Started(LocalEngine(annotator, options), lambda: memory_in_use(device))
+
+
+def _settle_batch_size(
+    spec: JobSpec,
+    model: Florence,
+    plan: Plan,
+    generation: Generation,
+    note: Callable[[str], None],
+) -> int:
+    """As asked, or what fits; with `--compile` the vision tower is compiled for it."""
+    if spec.batch_size == "auto":
+        batch_size = fitting_batch_size(model, generation, plan.samples)
+        note(f"batches of {batch_size}")
+    else:
+        batch_size = spec.batch_size
+    if spec.compile:
+        began = time.perf_counter()
+        note(f"compiling the vision tower for batches of {batch_size} …")
+        model.compile_tower(batch_size)
+        note(f"compiled in {time.perf_counter() - began:.0f} s")
+    return batch_size

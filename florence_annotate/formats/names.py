@@ -1,0 +1,65 @@
+"""The name of each image in a dataset."""
+
+import hashlib
+import os
+from collections.abc import Callable
+from pathlib import PurePosixPath
+
+from florence_annotate.journal import Journal
+
+_READABLE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
+"""Endings that the YOLO readers of both ultralytics and supervision list."""
+
+
+_LONGEST_NAME = 250
+"""Bytes of a file name, with some left of the usual 255."""
+
+
+def export_names(journal: Journal) -> Callable[[str], str]:
+    """The one function from a key to the picture's name in a dataset; injective.
+
+    The name is the key wherever that is safe. It is changed only where a reader would break:
+
+    - another ending, `.png`, for kinds that YOLO readers do not list (a GIF, say);
+    - `_` for characters that are escaped in the key, for the dot of a hidden name and in a folder
+      named `images` (readers look for the *last* `/images/` of a path) or `metadata.jsonl` (a file
+      of that name lies beside the pictures), a shorter name for one that is too long; for a second
+      picture with the same stem in one folder, whose label file would be the same; and for one
+      whose files would be named as a folder is (`1.txt/`). Then a part of the key's hash is added,
+      so that no two names meet.
+    """
+    first_of_stem: dict[str, str] = {}
+    doubled: set[str] = set()
+    folders: set[str] = set()
+    for key, stem in journal.annotated_keys():
+        if first_of_stem.setdefault(stem, key) != key:
+            doubled.add(key)
+        folders.update(str(parent) for parent in PurePosixPath(key.casefold()).parents)
+    for stem, key in first_of_stem.items():
+        endings = {".txt", ".jpg", ".png", ".xml", ".json", PurePosixPath(key).suffix.casefold()}
+        if any(stem + ending in folders for ending in endings):
+            doubled.add(key)
+
+    def export_name(key: str) -> str:
+        folder, slash, name = key.rpartition("/")
+        stem, suffix = os.path.splitext(name)
+        if suffix.lower() not in _READABLE_SUFFIXES:
+            suffix = ".png"
+        safe = "/".join(_safe(part) for part in [*folder.split("/"), stem])
+        if safe != f"{folder}/{stem}" or key in doubled:
+            safe = f"{safe}-{hashlib.sha256(key.encode()).hexdigest()[:10]}"
+        return (safe if slash else safe.removeprefix("/")) + suffix
+
+    return export_name
+
+
+def _safe(part: str) -> str:
+    if part == "images" or part.casefold() == "metadata.jsonl":
+        return f"{part}_"
+    if part.startswith("."):
+        part = "_" + part[1:]
+    part = part.replace("\\", "_")
+    room = _LONGEST_NAME - len("-0123456789.jpeg")
+    if len(part.encode()) > room:
+        part = part.encode()[:room].decode("utf-8", "ignore")
+    return part

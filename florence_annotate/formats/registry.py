@@ -1,0 +1,180 @@
+"""The dataset's files: one module a format, and the registry of their names."""
+
+import importlib.util
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from florence_annotate.errors import UsageError
+from florence_annotate.formats import (
+    coco,
+    coco_captions,
+    coco_results,
+    cvat,
+    imagefolder,
+    jsonl,
+    label_studio,
+    labelme,
+    parquet,
+    voc,
+    yolo,
+)
+from florence_annotate.formats.entries import Export
+from florence_annotate.tasks import Gives, Takes, of
+from florence_annotate.types import Question
+
+
+class Content(StrEnum):
+    """What a job's answers hold."""
+
+    BOXES = "boxes"
+    POLYGONS = "masks"
+    QUADS = "printed text with its place"
+    CAPTIONS = "captions"
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """How a format is written, and what makes it worth writing."""
+
+    write: Callable[[Export], None]
+    needs: frozenset[Content]
+    """One of these at least."""
+    files: str
+    about: str
+    is_yolo: bool = False
+    """Writes `data.yaml` and `labels/`, which only one format can."""
+    lies_beside_pictures: bool = False
+    """Readers look for the pictures in `images/`, so there must be some."""
+    reads_pictures: bool = False
+    """The originals are read for it, also where `images/` is not written."""
+    package: str | None = None
+    """What has to be installed for it; the extra of this package has the format's name."""
+
+
+_BOXES = frozenset({Content.BOXES})
+_BOXES_OR_CAPTIONS = frozenset({Content.BOXES, Content.CAPTIONS})
+_YOLO_FILES = "data.yaml, labels/"
+
+FORMATS: dict[str, Format] = {
+    "yolo": Format(yolo.write, _BOXES, _YOLO_FILES, "YOLO", is_yolo=True),
+    "yolo-seg": Format(
+        yolo.write_segments,
+        frozenset({Content.POLYGONS}),
+        _YOLO_FILES,
+        "YOLO, outlines",
+        is_yolo=True,
+    ),
+    "yolo-obb": Format(
+        yolo.write_oriented, _BOXES, _YOLO_FILES, "YOLO, oriented boxes", is_yolo=True
+    ),
+    "coco": Format(coco.write, _BOXES, "annotations/instances_*", "COCO"),
+    "coco-captions": Format(
+        coco_captions.write,
+        frozenset({Content.CAPTIONS}),
+        "annotations/captions_*",
+        "COCO, captions",
+    ),
+    "coco-results": Format(
+        coco_results.write, _BOXES, "annotations/results_*", "COCO, results for pycocotools"
+    ),
+    "voc": Format(voc.write, _BOXES, "voc/", "Pascal VOC"),
+    "labelme": Format(labelme.write, _BOXES, "labelme/", "LabelMe", lies_beside_pictures=True),
+    "label-studio": Format(
+        label_studio.write,
+        _BOXES_OR_CAPTIONS,
+        "label-studio/",
+        "Label Studio, pre-annotations",
+        lies_beside_pictures=True,
+    ),
+    "cvat": Format(cvat.write, _BOXES, "annotations.xml, cvat/", "CVAT for images 1.1"),
+    "parquet": Format(
+        parquet.write,
+        _BOXES_OR_CAPTIONS,
+        "parquet/",
+        "a table with the pictures in it",
+        reads_pictures=True,
+        package="pyarrow",
+    ),
+    "imagefolder": Format(
+        imagefolder.write,
+        _BOXES_OR_CAPTIONS,
+        "images/*/metadata.jsonl",
+        "a folder of pictures for the hub",
+        lies_beside_pictures=True,
+    ),
+    "jsonl": Format(
+        jsonl.write, frozenset(Content), "annotations.jsonl", "everything, a line a picture"
+    ),
+}
+
+
+def settle(
+    names: Sequence[str] | None, questions: Sequence[Question], image_mode: str
+) -> tuple[str, ...]:
+    """The formats of a job that asks such questions; the usual ones where none are named.
+
+    Raises UsageError for a format that does not exist, that would hold nothing, whose readers would
+    find no pictures, that needs a package which is not there, or that would write another one's
+    files.
+    """
+    holds = contents(questions)
+    if names is None:
+        return _usual(holds)
+    if not names:
+        raise UsageError(f"--format names no format: choose from {', '.join(FORMATS)}")
+    for name in names:
+        if name not in FORMATS:
+            raise UsageError(f"there is no format {name!r}: choose from {', '.join(FORMATS)}")
+        if not FORMATS[name].needs & holds:
+            raise UsageError(
+                f"--format {name} would hold nothing: this job's answers are "
+                f"{', '.join(sorted(holds))}; choose {', '.join(_usual(holds))}"
+            )
+        _refuse_without_means(name, image_mode)
+    if len(yolos := [name for name in dict.fromkeys(names) if FORMATS[name].is_yolo]) > 1:
+        raise UsageError(
+            f"{' and '.join(yolos)} write the same files: choose one of them, and export the other "
+            "to a copy of the job's folder"
+        )
+    return tuple(dict.fromkeys(names))
+
+
+def _refuse_without_means(name: str, image_mode: str) -> None:
+    format_ = FORMATS[name]
+    if format_.lies_beside_pictures and image_mode == "none":
+        raise UsageError(
+            f"--format {name} is read beside its pictures, and --images none writes none: leave "
+            "one of them out"
+        )
+    if format_.package and importlib.util.find_spec(format_.package) is None:
+        raise UsageError(f"--format {name} needs {format_.package}: pip install {format_.package}")
+
+
+def contents(questions: Sequence[Question]) -> frozenset[Content]:
+    """What the answers to such questions hold."""
+    found: set[Content] = set()
+    for question in questions:
+        task = of(question)
+        if task.gives is Gives.TEXT and task.takes is not Takes.REGION:
+            found.add(Content.CAPTIONS)
+            continue
+        found.add(Content.BOXES)
+        if task.gives is Gives.POLYGONS:
+            found.add(Content.POLYGONS)
+        elif task.gives is Gives.QUADS:
+            found.add(Content.QUADS)
+    return frozenset(found)
+
+
+def _usual(holds: frozenset[Content]) -> tuple[str, ...]:
+    names = []
+    if Content.POLYGONS in holds:
+        names = ["yolo-seg", "coco"]
+    elif Content.QUADS in holds:
+        names = ["yolo-obb", "coco"]
+    elif Content.BOXES in holds:
+        names = ["yolo", "coco"]
+    if Content.CAPTIONS in holds:
+        names.append("coco-captions")
+    return tuple(names)

@@ -1,0 +1,28 @@
+"""Location bins ↔ pixels.
+
+A location token `<loc_b>` is one of 1000 bins along an edge of the image. Bin b of an image
+W pixels wide stands for x = (b + 0.5) · W / 1000, its centre (quantizer of the original
+checkpoints' processor), so a coordinate is off by at most half a bin.
+"""
+
+import math
+
+from florence_annotate.tasks import LOCATION_BINS as BINS
+from florence_annotate.types import Box
+
+
+def to_pixels(bin_index: int, size: int) -> float:
+    """Centre of a bin in pixels, on an edge of `size` pixels."""
+    return (bin_index + 0.5) * size / BINS
+
+
+def to_bin(position: float, size: int) -> int:
+    """Bin that holds a position in pixels; positions outside the picture go to the edge bins."""
+    return min(max(math.floor(position * BINS / size), 0), BINS - 1)
+
+
+def to_locations(box: Box, width: int, height: int) -> str:
+    """A box in pixels as the location tokens of a prompt."""
+    sizes = (width, height, width, height)
+    bins = (to_bin(edge, size) for edge, size in zip(box, sizes, strict=True))
+    return "".join(f"<loc_{bin_index}>" for bin_index in bins)

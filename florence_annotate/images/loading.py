@@ -1,0 +1,222 @@
+"""Refs → pictures, by a torch DataLoader: read, hash, decode, resize, in worker processes.
+
+A picture that can't be read comes out as a `Failure`. So does one whose decoder dies or hangs: the
+pictures that were under way are then taken again one at a time, in a process each can only harm
+itself with.
+"""
+
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from PIL import Image
+from torch.utils.data import DataLoader, Dataset
+
+from florence_annotate.images import codec
+from florence_annotate.images.shared_memory import Handover
+from florence_annotate.images.tiles import MOST_TILES, Tiling
+from florence_annotate.types import Failure, ImageRef, Loaded, Picture
+
+_POLL_SECONDS = 2.0
+_WATCH_SECONDS = 0.5
+
+
+def default_workers() -> int:
+    """One process a core, one core left to the model, at most sixteen."""
+    return max(1, min(16, (os.cpu_count() or 1) - 1))
+
+
+@dataclass(frozen=True, slots=True)
+class LoadingOptions:
+    """How pictures are read."""
+
+    image_size: int
+    """Side of the model's square input, in pixels."""
+    batch_size: int
+    workers: int
+    """Processes that decode; 0 decodes in this one, without protection against hanging decoders."""
+    max_pixels: int = codec.DEFAULT_MAX_PIXELS
+    tiling: Tiling | None = None
+    time_limit: float = 60.0
+    """Seconds for a batch, before its pictures are taken one by one, and then for each alone."""
+
+    @property
+    def pictures_at_once(self) -> int:
+        """A picture in tiles is a batch of its own: many of them would take gigabytes."""
+        return 1 if self.tiling else self.batch_size
+
+
+Batch = tuple[int, list[ImageRef]]
+"""The slot of the handover that a batch goes to, and what to read."""
+
+
+class PictureDataset(Dataset[int]):
+    """Indexed by batches of refs, so that a job of any length is never held in memory.
+
+    An item is the slot of the handover in which the batch then is.
+    """
+
+    def __init__(self, options: LoadingOptions, handover: Handover) -> None:
+        self.options = options
+        self.handover = handover
+
+    def __getitem__(self, batch: Batch) -> int:
+        slot, refs = batch
+        self.handover.put(slot, [load(ref, self.options) for ref in refs])
+        return slot
+
+
+def load(ref: ImageRef, options: LoadingOptions) -> Loaded:
+    """Read one picture."""
+    try:
+        data = codec.read_bytes(ref.path)
+        image = codec.decode(data, options.max_pixels)
+    except codec.UnreadableImageError as error:
+        return Failure(ref, error.stage, error.kind, str(error))
+    return as_picture(ref, codec.digest(data), image, options)
+
+
+def as_picture(ref: ImageRef, sha: str, image: Image.Image, options: LoadingOptions) -> Loaded:
+    """A decoded picture as the model takes it."""
+    tiles = options.tiling.cut(image.width, image.height) if options.tiling else []
+    if len(tiles) > MOST_TILES:
+        message = f"{len(tiles)} tiles: choose larger ones (--tiles), so that it has {MOST_TILES}"
+        return Failure(ref, "decode", "too-many-tiles", message)
+    pixels = codec.model_pixels(image, options.image_size, tiles)
+    return Picture(ref, sha, pixels, image.width, image.height, tuple(tiles))
+
+
+def load_batches(refs: Iterable[ImageRef], options: LoadingOptions) -> Iterator[list[Loaded]]:
+    """Batches of at most `pictures_at_once`, in the order of the refs; each ref comes out once."""
+    batches = _Batches(iter(refs), options.pictures_at_once)
+    while True:
+        with suppress(_LoaderDiedError):
+            yield from _load(batches, options)
+            return
+        yield from _load_one_by_one(batches.take_outstanding(), options)
+
+
+class _LoaderDiedError(Exception):
+    """A worker process died, or gave no sign of life for too long."""
+
+
+class _Batches:
+    """The refs in batches, and those of them that were handed out and have not come back."""
+
+    def __init__(self, refs: Iterator[ImageRef], batch_size: int) -> None:
+        self._refs = refs
+        self._batch_size = batch_size
+        self._outstanding: list[list[ImageRef]] = []
+
+    def __iter__(self) -> Iterator[list[ImageRef]]:
+        while batch := [ref for _, ref in zip(range(self._batch_size), self._refs, strict=False)]:
+            self._outstanding.append(batch)
+            yield batch
+
+    def came_back(self) -> list[ImageRef]:
+        return self._outstanding.pop(0)
+
+    def take_outstanding(self) -> list[ImageRef]:
+        refs = [ref for batch in self._outstanding for ref in batch]
+        self._outstanding.clear()
+        return refs
+
+
+def _load(batches: _Batches, options: LoadingOptions, prefetch: int = 2) -> Iterator[list[Loaded]]:
+    """`prefetch` is the number of batches that a worker is given ahead of those that came back."""
+    if options.workers == 0:
+        for batch in batches:
+            loaded = [load(ref, options) for ref in batch]
+            batches.came_back()
+            yield loaded
+        return
+    # those ahead, and the one that came back: the loader hands out the next before it returns
+    slots = options.workers * prefetch + 1
+    views = 1 + (options.tiling.most if options.tiling else 0)
+    handover = Handover(slots, options.pictures_at_once, views, options.image_size)
+    loader: DataLoader[int] = DataLoader(
+        PictureDataset(options, handover),
+        sampler=((place % slots, refs) for place, refs in enumerate(batches)),
+        batch_size=None,
+        num_workers=options.workers,
+        timeout=_POLL_SECONDS,
+        prefetch_factor=prefetch,
+        worker_init_fn=_prepare_worker,
+    )
+    previous = signal.getsignal(signal.SIGCHLD) if hasattr(signal, "SIGCHLD") else None
+    iterator = iter(loader)
+    if previous is not None and _in_main_thread():
+        # torch's handler would raise the death of a worker in whatever code runs at that moment,
+        # a commit for instance; here it is noticed by asking
+        signal.signal(signal.SIGCHLD, previous)
+    while True:
+        try:
+            slot = _next(iterator, options.time_limit)
+        except StopIteration:
+            return
+        yield handover.take(slot, batches.came_back())
+
+
+def _next(iterator: Any, time_limit: float) -> int:
+    deadline = time.monotonic() + time_limit
+    while True:
+        try:
+            slot: int = next(iterator)
+            return slot
+        except RuntimeError as error:
+            is_alive = "timed out" in str(error)
+            if not is_alive or time.monotonic() > deadline:
+                raise _LoaderDiedError from error
+
+
+def _load_one_by_one(refs: list[ImageRef], options: LoadingOptions) -> Iterator[list[Loaded]]:
+    alone = replace(options, batch_size=1, workers=1)
+    pending = list(refs)
+    while pending:
+        batches = _Batches(iter(tuple(pending)), 1)  # a copy: pending shrinks while it is read
+        begun = time.monotonic()
+        try:
+            # a picture is handed out when the one before has come back: what dies is its own
+            for loaded in _load(batches, alone, prefetch=1):
+                del pending[0]
+                begun = time.monotonic()
+                yield loaded
+        except _LoaderDiedError:
+            hung = time.monotonic() - begun >= options.time_limit
+            kind = "hung" if hung else "crashed"
+            message = (
+                f"its decoder gave no answer for {options.time_limit:g} s"
+                if hung
+                else "its decoder crashed"
+            )
+            yield [Failure(pending.pop(0), "decode", kind, message)]
+
+
+def _prepare_worker(worker_id: int) -> None:
+    torch.set_num_threads(1)
+    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the job decides
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # the job's own handler was inherited
+
+
+def _end_with(parent: int) -> None:
+    """End this process when the job is gone; torch's own end waits for a pipe nobody reads.
+
+    The job is the parent where readers are forked. Where a fork server starts them, that is the
+    parent, and lives as long as they do; multiprocessing then knows whose they are.
+    """
+    job = multiprocessing.parent_process()
+    while os.getppid() == parent and (job is None or job.is_alive()):
+        time.sleep(_WATCH_SECONDS)
+    os._exit(1)
+
+
+def _in_main_thread() -> bool:
+    return threading.current_thread() is threading.main_thread()

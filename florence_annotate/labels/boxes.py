@@ -1,0 +1,134 @@
+"""Boxes that users give: those of a COCO file, or of a folder of YOLO labels."""
+
+import json
+import unicodedata
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import yaml
+
+from florence_annotate.errors import UsageError
+from florence_annotate.labels.by_name import ByName, paths_of
+from florence_annotate.types import Box, ImageRef
+
+_FARTHEST = 1e9
+"""Pixels from the corner at which no picture's edge lies."""
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """A box that a user gives, and its label where it has one."""
+
+    box: Box
+    label: str | None = None
+    is_relative: bool = False
+    """In parts of the picture's sides instead of pixels of the upright picture."""
+
+    @classmethod
+    def of(
+        cls, box: Iterable[float], label: str | None = None, *, is_relative: bool = False
+    ) -> "Region":
+        """Raises ValueError for what is no box: other than four numbers, or without an end."""
+        edges = tuple(map(float, box))
+        if len(edges) != 4 or not all(abs(edge) < _FARTHEST for edge in edges):  # nan is not
+            raise ValueError(f"{list(edges)} is no box: four numbers are")
+        x1, y1, x2, y2 = edges
+        if x2 < x1 or y2 < y1:
+            raise ValueError(f"{list(edges)} ends before it begins")
+        return cls((x1, y1, x2, y2), label, is_relative)
+
+    def pixels(self, width: int, height: int) -> Box:
+        """The box in pixels."""
+        x1, y1, x2, y2 = self.box
+        if not self.is_relative:
+            return self.box
+        return x1 * width, y1 * height, x2 * width, y2 * height
+
+
+RegionsOf = Callable[[ImageRef], Sequence[Region]]
+"""The given regions of a picture."""
+
+
+def read_regions(source: Path) -> ByName[Sequence[Region]]:
+    """The boxes of a COCO file, or of a folder of YOLO labels. Raises UsageError."""
+    try:
+        if source.is_dir():
+            return _read_yolo(source)
+        regions = _read_coco(json.loads(source.read_text("utf-8")))
+        return ByName(regions, (), source, aliases=paths_of(regions, source))
+    except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError) as error:
+        raise UsageError(
+            f"can't read the regions in {source} ({type(error).__name__}: {error}): give a COCO "
+            "file with images, annotations and categories, or a YOLO folder with data.yaml and "
+            "boxes in labels/"
+        ) from error
+
+
+def _read_coco(coco: Mapping[str, Any]) -> dict[str, list[Region]]:
+    names = {image["id"]: str(image["file_name"]) for image in coco["images"]}
+    categories = {one["id"]: str(one["name"]) for one in coco.get("categories", ())}
+    regions: dict[str, list[Region]] = {name: [] for name in names.values()}
+    for annotation in coco["annotations"]:
+        image, category = annotation["image_id"], annotation.get("category_id")
+        if image not in names:
+            raise ValueError(f"an annotation is about image {image!r}, which is not in images")
+        x, y, width, height = map(float, annotation["bbox"])
+        label = None if category is None else _label(categories, category)
+        regions[names[image]].append(Region.of((x, y, x + width, y + height), label))
+    _refuse_none(regions)
+    return regions
+
+
+def _label(labels: Mapping[Any, str], number: Any) -> str:
+    if number not in labels:
+        raise ValueError(f"a box is of class {number}, which has no name")
+    label = str(labels[number]).strip()
+    if not label or any(unicodedata.category(character) == "Cc" for character in label):
+        raise ValueError(f"the class name {label!r} is empty or holds a control character")
+    return label
+
+
+def _refuse_none(regions: Mapping[str, Sequence[Region]]) -> None:
+    if not any(regions.values()):
+        raise ValueError("it holds no box")
+
+
+def _read_yolo(folder: Path) -> ByName[Sequence[Region]]:
+    """Boxes of `labels/<split>/…/name.txt` under `<split>/…/name`; where a split alone is annotated
+    its keys are `…/name`, which is an alias if only one split has it."""
+    names = yaml.safe_load((folder / "data.yaml").read_text("utf-8"))["names"]
+    label_of = dict(enumerate(names)) if isinstance(names, list) else dict(names)
+    regions: dict[str, list[Region]] = {}
+    in_split: dict[str, list[str]] = {}
+    for file in sorted((folder / "labels").rglob("*.txt")):
+        path = PurePosixPath(*file.relative_to(folder / "labels").with_suffix("").parts)
+        found = [_read_row(line, label_of, file) for line in _lines(file)]
+        regions[str(path)] = found
+        if len(path.parts) > 1:
+            in_split.setdefault("/".join(path.parts[1:]), []).append(str(path))
+    _refuse_none(regions)
+    return ByName(
+        regions,
+        (),
+        folder,
+        has_suffixes=False,
+        aliases={name: paths[0] for name, paths in in_split.items() if len(paths) == 1},
+        doubtful=frozenset(name for name, paths in in_split.items() if len(paths) > 1),
+    )
+
+
+def _lines(file: Path) -> list[str]:
+    return [line for line in file.read_text("utf-8").splitlines() if line.strip()]
+
+
+def _read_row(line: str, label_of: Mapping[int, str], file: Path) -> Region:
+    number, *place = line.split()
+    if len(place) != 4:
+        raise ValueError(f"{file}: {line!r} is no box, class cx cy width height")
+    x, y, width, height = map(float, place)
+    if not all(0 <= value <= 1 for value in (x, y, width, height)):
+        raise ValueError(f"{file}: {line!r}: places are parts of the picture's sides, 0 to 1")
+    box = (x - width / 2, y - height / 2, x + width / 2, y + height / 2)
+    return Region.of(box, _label(label_of, int(number)), is_relative=True)

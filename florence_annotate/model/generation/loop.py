@@ -1,0 +1,211 @@
+"""The decode loop: questions wait, take a free row, are answered, and leave it to the next.
+
+Rows stand at their own lengths, so that one long answer holds nobody up: as soon as enough rows
+are free, waiting questions are encoded together and begin. All that a step needs is on the device;
+the host looks for finished rows every few steps. On CUDA a step is captured as a graph, one for
+each number of rows and width; elsewhere the same code runs plainly.
+"""
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+import torch
+from torch import Tensor
+
+from florence_annotate.model.decoder import Caches, Decoder
+from florence_annotate.model.generation.logit_filters import Rules
+from florence_annotate.model.generation.rows import Rows
+from florence_annotate.model.generation.search import BeamSearch, Greedy, Search
+
+Ticket = TypeVar("Ticket")
+"""What the caller knows a question by."""
+
+_FIRST_POSITIONS = 64
+"""Positions of the caches at the start; they double where an answer grows past them."""
+_SOURCE_STEP = 8
+"""Source positions are rounded up to this, so that few prompts are too long for the caches."""
+_WIDTH_STEP, _CUDA_WIDTH_STEP = 8, 64
+"""The width of the attention is rounded up to this, to have few views, or few graphs."""
+_CUDA_LOOK = 8
+"""Steps between two looks at the finished flags, which wait for the device."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """One answer, without the start token and the first token where that is forced."""
+
+    tokens: Sequence[int]
+    logprobs: Sequence[float]
+    truncated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """What the decoder starts from, for N questions."""
+
+    states: Tensor
+    """(N, S, d_model), of the encoder."""
+    mask: Tensor
+    """(N, S): which of the states count."""
+    constraint_states: Sequence[int]
+    """Where the constraint of each question begins."""
+
+
+class Decoding(Generic[Ticket]):
+    """Answers to a stream of questions, `rows` of them at a time."""
+
+    def __init__(
+        self,
+        decoder: Decoder,
+        rules: Rules,
+        rows: int,
+        max_new_tokens: int,
+        encode: Callable[[Sequence[Ticket]], Encoded],
+    ) -> None:
+        """`encode` gives the encoder states of the questions that some tickets stand for."""
+        self._decoder = decoder
+        self._rules = rules
+        self._encode = encode
+        self._limit = 1 + max_new_tokens
+        state = Rows.allocate(rows, rules.beams, self._limit + 1, decoder.device)
+        self._search: Search = (
+            Greedy(rules, state) if rules.beams == 1 else BeamSearch(rules, state)
+        )
+        self._caches: Caches | None = None
+        self._waiting: deque[Ticket] = deque()
+        self._places: list[Ticket | None] = [None] * rows
+        self._steps = [0] * rows
+        """How many steps each row has made at most: a bound on its length without a look."""
+        self._first: tuple[tuple[int, int], Rows] | None = None
+        """How many rows and places the last step saw, and the views of them."""
+        self._graphs: dict[tuple[int, int], torch.cuda.CUDAGraph] = {}
+
+    @property
+    def free(self) -> int:
+        """Rows that neither an answer nor a waiting question will take."""
+        return self._places.count(None) - len(self._waiting)
+
+    def ask(self, ticket: Ticket) -> None:
+        """Put a question in the queue."""
+        self._waiting.append(ticket)
+
+    def answers(self) -> list[tuple[Ticket, Decoded]]:
+        """Go on until an answer or more are whole; nothing where nothing is asked."""
+        self._seat_waiting()
+        while any(ticket is not None for ticket in self._places):
+            for _ in range(_CUDA_LOOK if self._decoder.device.type == "cuda" else 1):
+                self._step()
+            if found := self._collect():
+                return found
+        return []
+
+    def _seat_waiting(self) -> None:
+        """Give the free rows to waiting questions, once enough are free to encode together."""
+        free = [place for place, ticket in enumerate(self._places) if ticket is None]
+        count = min(len(free), len(self._waiting))
+        if not count or (count < len(self._waiting) and 4 * len(free) < len(self._places)):
+            return
+        tickets = [self._waiting[i] for i in range(count)]
+        encoded = self._encode(tickets)
+        caches = self._room_for(encoded.states.shape[1], _FIRST_POSITIONS)
+        for place, ticket in zip(free, tickets, strict=False):
+            self._places[place], self._steps[place] = ticket, 0
+            self._waiting.popleft()
+        places = torch.tensor(free[:count], device=self._decoder.device)
+        self._decoder.place_source(caches, places, encoded.states, encoded.mask)
+        constraint_states = torch.tensor(encoded.constraint_states, device=self._decoder.device)
+        self._search.start(places, torch.full_like(places, self._limit), constraint_states)
+
+    def _room_for(self, source: int, positions: int) -> Caches:
+        """The caches, moved to larger ones where they are too small."""
+        held = self._caches
+        beams = self._rules.beams
+        if held is not None:
+            has_source, has_positions = held.source_mask.shape[3], held.past[0].shape[3] // beams
+            if source <= has_source and positions <= has_positions:
+                return held
+            source = max(source, has_source)
+            positions = max(positions, has_positions)
+        positions = min(positions, self._limit)
+        source = -(-source // _SOURCE_STEP) * _SOURCE_STEP
+        self._caches = self._decoder.allocate(len(self._places), beams, positions, source)
+        self._graphs.clear()  # they point at the old ones
+        if held is not None:
+            self._caches.take_over(held)
+        return self._caches
+
+    def _step(self) -> None:
+        """One token further in every row up to the last one that is taken."""
+        count = max(place for place, ticket in enumerate(self._places) if ticket is not None) + 1
+        for place in range(count):
+            if self._places[place] is not None:
+                self._steps[place] = min(self._steps[place] + 1, self._limit - 1)
+        longest = max(self._steps[:count])
+        caches = self._caches
+        assert caches is not None
+        held = caches.past[0].shape[3] // self._rules.beams
+        if longest > held:
+            caches = self._room_for(0, 2 * held)
+        is_cuda = self._decoder.device.type == "cuda"
+        step = _CUDA_WIDTH_STEP if is_cuda else _WIDTH_STEP
+        width = min(-(-longest // step) * step, caches.past[0].shape[3] // self._rules.beams)
+        if not is_cuda:
+            self._advance(caches, count, width)
+            return
+        count = min(len(self._places), 1 << (count - 1).bit_length())
+        self._graph(caches, count, width).replay()
+
+    def _advance(self, caches: Caches, count: int, width: int) -> None:
+        """A step of the first `count` rows, which have `width` tokens at most."""
+        if self._first is None or self._first[0] != (count, width):
+            # the next token, and a place to spare
+            self._first = (count, width), self._search.rows.first(count, width + 2)
+        rows = self._first[1]
+        # a row that is done, and full, may stand behind the caches until the next look
+        positions = (rows.lengths - 1).clamp(max=width - 1)
+        logits = self._decoder.step(rows.last_tokens(), positions, caches, rows.ancestry, width)
+        self._search.choose(rows, logits)
+
+    def _graph(self, caches: Caches, count: int, width: int) -> torch.cuda.CUDAGraph:
+        """The captured step; capturing makes no step itself."""
+        graph = self._graphs.get((count, width))
+        if graph is None:
+            graph = self._graphs[count, width] = torch.cuda.CUDAGraph()
+            self._try_step(caches, count, width)
+            torch.cuda.synchronize()
+            with torch.cuda.graph(graph):
+                self._advance(caches, count, width)
+        return graph
+
+    def _try_step(self, caches: Caches, count: int, width: int) -> None:
+        """A step that is taken back, in which libraries allocate what a capture may not.
+
+        What it writes to the caches is what the step itself will write there.
+        """
+        state = self._search.state()
+        held = [tensor.clone() for tensor in state]
+        self._advance(caches, count, width)
+        for tensor, before in zip(state, held, strict=True):
+            tensor.copy_(before)
+
+    def _collect(self) -> list[tuple[Ticket, Decoded]]:
+        """The answers of the rows that are done, which are free from now on."""
+        found, rows = [], self._search.rows
+        for place, is_done in enumerate(rows.done.tolist()):
+            ticket = self._places[place]
+            if is_done and ticket is not None:
+                found.append((ticket, self._read(*self._search.result(place))))
+                self._places[place], self._steps[place] = None, 1
+                rows.lengths[place] = 1  # within the width, however short the others are
+        return found
+
+    def _read(self, tokens: list[int], logprobs: list[float]) -> Decoded:
+        # the end token at the limit was forced, so that the answer may have been going on
+        is_end_forced = self._rules.forced_last is not None
+        has_ended = tokens[-1] == self._rules.end
+        truncated = len(tokens) >= self._limit and (is_end_forced or not has_ended)
+        end = len(tokens) - (truncated and has_ended)
+        first = 1 if self._rules.forced_first is None else 2
+        return Decoded(tokens[first:end], logprobs[first:end], truncated)

@@ -1,0 +1,183 @@
+"""Choosing the next token of every row: greedy and beam search, as tensor operations.
+
+Both give the tokens that transformers' `generate` gives (`_sample` without sampling,
+`_beam_search` with `early_stopping=False` and a length penalty of 1); a test holds them to it.
+Unlike there, every row stands at its own length, since rows come and go.
+
+Shapes: R rows, B beams, V tokens of the vocabulary, L places of a sequence.
+"""
+
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from florence_annotate.model.generation.logit_filters import Rules, forbid, force, forced_tokens
+from florence_annotate.model.generation.rows import Rows
+
+_NEVER = -1.0e9
+"""The score of what is not to be chosen; the number that `generate` uses."""
+
+
+class Search(Protocol):
+    """A way of choosing."""
+
+    rows: Rows
+
+    def start(self, places: Tensor, limits: Tensor, states: Tensor) -> None:
+        """Begin new sequences in the rows `places`, of at most `limits` tokens each.
+
+        All three are (N,); `states` are where the constraint begins.
+        """
+
+    def choose(self, rows: Rows, logits: Tensor) -> None:
+        """Append a token to each of the first R rows that is not done.
+
+        `rows` are views of them, with a place to spare; `logits` is (R, B, V).
+        """
+
+    def result(self, place: int) -> tuple[list[int], list[float]]:
+        """The best sequence of a row that is done, with its log-probabilities."""
+
+    def state(self) -> list[Tensor]:
+        """All that a step changes."""
+
+
+class Greedy:
+    """The most probable token, step by step."""
+
+    def __init__(self, rules: Rules, rows: Rows) -> None:
+        self.rows = rows
+        self._rules = rules
+
+    def start(self, places: Tensor, limits: Tensor, states: Tensor) -> None:
+        self.rows.start(places, limits, states, self._rules.start)
+
+    def choose(self, rows: Rows, logits: Tensor) -> None:
+        scores = logits[:, 0].float()
+        forced = forced_tokens(self._rules, rows)
+        chosen = forbid(self._rules, scores, rows).argmax(1)
+        tokens = torch.where(forced < 0, chosen, forced)[:, None]
+        rows.append(tokens, torch.log_softmax(scores, dim=1).gather(1, tokens))
+        if self._rules.constraint:
+            rows.states.copy_(self._rules.constraint.advance(rows.states, tokens))
+        rows.lengths += ~rows.done
+        rows.done |= (tokens[:, 0] == self._rules.end) | (rows.lengths >= rows.limits)
+
+    def result(self, place: int) -> tuple[list[int], list[float]]:
+        length = int(self.rows.lengths[place])
+        return (
+            self.rows.tokens[place, 0, :length].tolist(),
+            self.rows.logprobs[place, 0, :length].tolist(),
+        )
+
+    def state(self) -> list[Tensor]:
+        return self.rows.state()
+
+
+class BeamSearch:
+    """The best of several sequences, by the mean of their tokens' log-probabilities."""
+
+    def __init__(self, rules: Rules, rows: Rows) -> None:
+        self.rows = rows
+        self._rules = rules
+        shape, device = rows.tokens.shape[:2], rows.tokens.device
+        self._scores = torch.zeros(shape, device=device)
+        """(R, B): sums of the log-probabilities of the running sequences, best first."""
+        self._ended_tokens = torch.zeros_like(rows.tokens)
+        self._ended_logprobs = torch.zeros_like(rows.logprobs)
+        self._ended_lengths = torch.ones(shape, dtype=torch.long, device=device)
+        self._ended_scores = torch.full(shape, _NEVER, device=device)
+        """(R, B): means of the log-probabilities of the sequences that ended, best first."""
+        self._is_ended = torch.zeros(shape, dtype=torch.bool, device=device)
+
+    def start(self, places: Tensor, limits: Tensor, states: Tensor) -> None:
+        self.rows.start(places, limits, states, self._rules.start)
+        # the beams are equal at first, so that only the first one may propose
+        self._scores[places] = _NEVER
+        self._scores[places, 0] = 0.0
+        self._ended_scores[places] = _NEVER
+        self._is_ended[places] = False
+
+    def choose(self, rows: Rows, logits: Tensor) -> None:
+        count, beams, vocabulary = logits.shape
+        logs = torch.log_softmax(logits.float(), dim=2)
+        ruled = forbid(self._rules, logs.flatten(0, 1), rows)
+        ruled = force(ruled, forced_tokens(self._rules, rows).repeat_interleave(beams))
+        sums = (ruled.view(logs.shape) + self._scores[:count, :, None]).flatten(1)
+        # twice as many as beams: a beam has one way to end, so that enough are left to go on
+        best, places = sums.topk(2 * beams)
+        parents, tokens = places // vocabulary, places % vocabulary
+        position = rows.next_position()
+        past = _take(rows.tokens, parents).scatter(
+            2, position.expand(-1, 2 * beams, 1), tokens[..., None]
+        )
+        past_logs = _take(rows.logprobs, parents).scatter(
+            2, position.expand(-1, 2 * beams, 1), logs.flatten(1).gather(1, places)[..., None]
+        )
+        ends = (tokens == self._rules.end) | (rows.lengths[:, None] + 1 >= rows.limits[:, None])
+        self._keep_ended(rows, past, past_logs, best, ends)
+        self._scores[:count], going = (best + ends * _NEVER).topk(beams)
+        rows.replace(_take(past, going), _take(past_logs, going))
+        written_by = torch.arange(beams, device=logits.device)[:, None].expand(count, -1, 1)
+        parents, tokens = parents.gather(1, going), tokens.gather(1, going)
+        if self._rules.constraint:
+            states = rows.states.gather(1, parents)
+            rows.states.copy_(self._rules.constraint.advance(states, tokens))
+        heirs = _take(rows.ancestry, parents)
+        rows.ancestry.copy_(heirs.scatter(2, position.expand(-1, beams, 1), written_by))
+        rows.lengths += ~rows.done
+        # what runs only gets worse: compared as if the best of it ended here
+        possible = self._scores[:count, :1] / (rows.lengths[:, None] - 1)
+        worst = self._ended_scores[:count].amin(1, keepdim=True)
+        is_hopeless = (self._is_ended[:count] & (possible <= worst)).all(1)
+        rows.done |= is_hopeless | ends.all(1)
+
+    def _keep_ended(
+        self, rows: Rows, past: Tensor, past_logs: Tensor, best: Tensor, ends: Tensor
+    ) -> None:
+        """Keep the best B of the sequences that ended before and of those that end now.
+
+        Only the B most probable candidates may end; those after them are there to run on.
+        """
+        count, beams = rows.tokens.shape[:2]
+        width = rows.tokens.shape[2]
+        rank = torch.arange(2 * beams, device=past.device)
+        is_new = ends & (rank < beams)
+        scores = best / rows.lengths[:, None] + ~is_new * _NEVER
+        scores = scores + rows.done[:, None] * _NEVER
+        merged = torch.cat([self._ended_scores[:count], scores], dim=1)
+        self._ended_scores[:count], kept = merged.topk(beams)
+        lengths = (rows.lengths[:, None] + 1).expand(-1, 2 * beams)
+        for held, new in (
+            (self._ended_tokens[:count, :, :width], past),
+            (self._ended_logprobs[:count, :, :width], past_logs),
+            (self._ended_lengths[:count], lengths),
+            (self._is_ended[:count], is_new),
+        ):
+            held.copy_(_take(torch.cat([held, new], dim=1), kept))
+
+    def result(self, place: int) -> tuple[list[int], list[float]]:
+        length = int(self._ended_lengths[place, 0])
+        return (
+            self._ended_tokens[place, 0, :length].tolist(),
+            self._ended_logprobs[place, 0, :length].tolist(),
+        )
+
+    def state(self) -> list[Tensor]:
+        return [
+            *self.rows.state(),
+            self._scores,
+            self._ended_tokens,
+            self._ended_logprobs,
+            self._ended_lengths,
+            self._ended_scores,
+            self._is_ended,
+        ]
+
+
+def _take(values: Tensor, places: Tensor) -> Tensor:
+    """Beams (R, N) of values (R, B) or (R, B, L)."""
+    if values.dim() == 3:
+        places = places[..., None].expand(-1, -1, values.shape[2])
+    return values.gather(1, places)

@@ -1,0 +1,59 @@
+"""What users give for each picture beside the pictures: texts to ground, regions to ask about."""
+
+import csv
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from florence_annotate.errors import UsageError
+from florence_annotate.labels.by_name import ByName, paths_of
+from florence_annotate.types import ImageRef
+
+SIDECAR = "sidecar"
+"""In the place of a file: a text beside each picture, with its name and the ending `.txt`."""
+
+
+TextOf = Callable[[ImageRef], str | None]
+"""The text of a picture; None where it has none."""
+
+
+def sidecar_text(ref: ImageRef) -> str | None:
+    """The text in the `.txt` beside a picture; None where there is none."""
+    path = os.path.splitext(ref.path)[0] + b".txt"
+    try:
+        with open(path, encoding="utf-8-sig") as file:
+            return " ".join(file.read().split()) or None
+    except (OSError, UnicodeDecodeError):
+        return None
+
+
+def read_texts(file: Path) -> ByName[str | None]:
+    """A CSV with the columns `image` and `text`. Raises UsageError for anything else."""
+    csv.field_size_limit(sys.maxsize)  # long texts are failures of their pictures
+    try:
+        with file.open(encoding="utf-8-sig", newline="") as opened:
+            rows = list(csv.DictReader(opened, strict=True))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise UsageError(
+            f"can't read the texts in {file}: {error} (UTF-8, and texts with commas or quotes in "
+            'double quotes, as in a.jpg,"a cat, a dog")'
+        ) from error
+    if not rows or not {"image", "text"} <= rows[0].keys():
+        said = f", and it has {', '.join(map(repr, rows[0]))}" if rows else ""
+        raise UsageError(
+            f"{file} needs the columns image and text, a header line and a row a picture{said}; or "
+            f"give --texts {SIDECAR} for a .txt beside each picture"
+        )
+    for number, row in enumerate(rows, start=1):
+        if None in row:
+            raise UsageError(
+                f"{file}: row {number}, of {row['image']!r}, has more cells than the header: put "
+                'texts with commas in double quotes, as in a.jpg,"a cat, a dog"'
+            )
+    texts: dict[str, str | None] = {}
+    for row in rows:
+        name = (row["image"] or "").strip()
+        if texts.setdefault(name, (row["text"] or "").strip()) != (row["text"] or "").strip():
+            raise UsageError(f"{file} has two texts for {name!r}: keep one of them")
+    return ByName(texts, None, file, aliases=paths_of(texts, file))

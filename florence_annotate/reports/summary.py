@@ -1,0 +1,94 @@
+"""`summary.json`: everything that a CI pipeline may want to know of a job."""
+
+import importlib.metadata
+import json
+import platform
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from florence_annotate.config import job_spec
+from florence_annotate.config.job_spec import JobSpec
+from florence_annotate.errors import OutputError
+from florence_annotate.formats.export import Exported
+from florence_annotate.journal import Journal
+from florence_annotate.version import __version__
+
+SUMMARY_NAME = "summary.json"
+
+
+_PACKAGES = ("numpy", "pillow", "supervision", "tokenizers", "torch", "transformers")
+
+
+def summarise(
+    journal: Journal, out: Path, spec: JobSpec, exported: Exported | None
+) -> dict[str, Any]:
+    """Everything that a CI pipeline may want to know of a job, as JSON values.
+
+    `exported` is None for a run that was interrupted before its dataset was written.
+    """
+    counts = journal.counts()
+    return {
+        "version": __version__,
+        "output": str(out),
+        "finished": counts.pending == 0,
+        "images": {**asdict(counts), "pending": counts.pending},
+        **({} if exported is None else _describe(exported)),
+        "failures": [
+            {
+                "key": failure.ref.key,
+                "stage": failure.stage,
+                "kind": failure.kind,
+                "message": failure.message,
+            }
+            for failure in journal.failures()
+        ],
+        "run": journal.last_report(),
+        "fingerprint": journal.value("fingerprint"),
+        "settings": json.loads(job_spec.dump(spec)),
+        "versions": versions(),
+        "files": {} if exported is None else exported.files,
+    }
+
+
+def _describe(exported: Exported) -> dict[str, Any]:
+    statistics, notes = exported.statistics, exported.notes
+    return {
+        "formats": list(exported.formats),
+        "instances": statistics.instances.total(),
+        "captions": statistics.captions,
+        "images_not_asked": statistics.not_asked,
+        "classes": {name: statistics.instances[name] for name in exported.class_names},
+        "dropped": dict(sorted(statistics.dropped.items())),
+        "unmapped_labels": dict(statistics.unmapped.most_common()),
+        "truncated": statistics.truncated,
+        "left_out": notes.left_out,
+        "yolo_left_out": notes.yolo_left_out,
+        "instances_without_mask": notes.without_mask,
+        "splits_without_images": notes.empty_splits,
+        "images_copied_instead_of_linked": notes.copied,
+    }
+
+
+def write_summary(out: Path, summary: dict[str, Any]) -> None:
+    """Write `summary.json`. Raises OutputError."""
+    path = out / SUMMARY_NAME
+    temporary = path.with_suffix(".json.part")
+    try:
+        text = json.dumps(summary, indent=2, ensure_ascii=False)
+        # a path that is no UTF-8 is written as JSON's own escapes
+        temporary.write_bytes((text + "\n").encode("utf-8", "backslashreplace"))
+        temporary.replace(path)
+    except OSError as error:
+        raise OutputError.at(path, error) from error
+
+
+def versions() -> dict[str, str]:
+    """Versions of what shapes the answers and the files."""
+    found = {"python": platform.python_version(), "platform": platform.platform()}
+    for package in _PACKAGES:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            found[package] = "not installed"
+    return found

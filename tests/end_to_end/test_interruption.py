@@ -1,0 +1,255 @@
+"""Jobs that are killed, stopped or starved, and go on as if nothing had happened."""
+
+import contextlib
+import multiprocessing
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from multiprocessing.context import ForkServerContext
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+import pytest
+from conftest import annotate, command, scores, tree
+
+from florence_annotate.errors import JobError
+from florence_annotate.journal import Journal
+from florence_annotate.shapes.demo import write_demo
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("many") / "many"
+    write_demo(folder, count=60, seed=3_100_000)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(many: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("whole") / "out"
+    assert annotate(many, out, "--batch-size", 2, "-q").code == 0
+    return out
+
+
+@pytest.fixture(scope="module")
+def warm() -> ForkServerContext:
+    """Starts processes that have everything imported, so that kills hit the work itself."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(
+        ["transformers.models.florence2.modeling_florence2", "florence_annotate.jobs.job",
+         "florence_annotate.engines.local", "florence_annotate.model.florence", "conftest"]
+    )  # fmt: skip
+    return context
+
+
+def run_in_child(source: str, out: str, workers: int) -> None:
+    """What a child does: the command, to its end."""
+    os.setpgid(0, 0)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+    result = annotate(source, out, "--batch-size", 2, "-q", "--workers", workers)
+    os._exit(result.code)
+
+
+def start(warm: ForkServerContext, source: Path, out: Path, workers: int = 0) -> BaseProcess:
+    child = warm.Process(target=run_in_child, args=(str(source), str(out), workers))
+    child.start()
+    return child
+
+
+def is_same_dataset(out: Path, expected: Path) -> None:
+    found, wanted = tree(out, without_scores=True), tree(expected, without_scores=True)
+    assert found.keys() == wanted.keys()
+    for name, content in wanted.items():
+        assert found[name] == content, name
+    assert scores(out) == pytest.approx(scores(expected), abs=0.001)
+    assert not [path.name for path in out.iterdir() if path.name.startswith(".export")]
+
+
+def test_a_job_killed_at_twenty_random_moments_ends_as_if_it_never_was(
+    many: Path, uninterrupted: Path, warm: ForkServerContext
+) -> None:
+    start(warm, many, uninterrupted.with_name("warm-up")).join()
+    begun = time.monotonic()
+    start(warm, many, uninterrupted.with_name("clock")).join()
+    whole = time.monotonic() - begun
+    moments = random.Random(20)
+    kills, tries, committed = 0, 0, 0
+    out = uninterrupted.with_name("killed")
+    while kills < 20:
+        tries += 1
+        assert tries < 100
+        child = start(warm, many, out, workers=tries % 2)
+        child.join(timeout=moments.uniform(0.1, 0.7) * whole)
+        if child.is_alive():
+            child.kill()
+            child.join()
+            kills += 1
+            before, committed = committed, annotated_in(out)
+            assert committed >= before
+        else:  # done before its moment came: a new one for the kills that are left
+            is_same_dataset(out, uninterrupted)
+            out, committed = uninterrupted.with_name(f"killed-{tries}"), 0
+    assert annotate(many, out, "--batch-size", 2, "-q").code == 0
+    is_same_dataset(out, uninterrupted)
+    for _ in range(50):
+        if not (left := readers_of_these_tests()):
+            break
+        time.sleep(0.1)
+    assert not left  # those of killed jobs too, whom a fork server of their own had started
+
+
+def readers_of_these_tests() -> list[str]:
+    """Reader processes that a fork server started, whose command line has its search path."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            is_reader = (process / "comm").read_text().startswith("pt_data_worker")
+            if (
+                is_reader
+                and str(Path(__file__).parents[1]).encode() in (process / "cmdline").read_bytes()
+            ):
+                found.append(process.name)
+    return found
+
+
+def annotated_in(out: Path) -> int:
+    """Committed pictures; none before the first commit."""
+    try:
+        with Journal.open_existing(out) as journal:
+            return journal.counts().annotated
+    except JobError:
+        return 0
+
+
+def test_a_job_killed_while_it_exports_ends_as_if_it_never_was(
+    many: Path, uninterrupted: Path, warm: ForkServerContext
+) -> None:
+    out = uninterrupted.with_name("killed-exporting")
+    shutil.copytree(uninterrupted, out, symlinks=True)
+    moments = random.Random(7)
+    for _ in range(6):
+        for name in ("labels", "annotations", "images"):
+            shutil.rmtree(out / name, ignore_errors=True)
+        child = start(warm, many, out)
+        child.join(timeout=moments.uniform(0.05, 0.6))
+        child.kill()
+        child.join()
+    assert annotate(many, out, "--batch-size", 2, "-q").code == 0
+    is_same_dataset(out, uninterrupted)
+
+
+def wait_for_progress(out: Path, child: "subprocess.Popen[str]") -> None:
+    """Until a few pictures are committed."""
+    for _ in range(1200):
+        time.sleep(0.05)
+        assert child.poll() is None, child.communicate()
+        if annotated_in(out):
+            return
+    raise AssertionError("no picture was annotated in a minute")
+
+
+def command_in_child(source: Path, out: Path) -> "subprocess.Popen[str]":
+    arguments = ["run", str(source), "-o", str(out), "--model", "shapes", "--batch-size", "1"]
+    return subprocess.Popen(
+        [sys.executable, "-m", "florence_annotate", *arguments, "--workers", "1"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_stops_the_job_with_the_commands_to_go_on(
+    many: Path, uninterrupted: Path, number: signal.Signals
+) -> None:
+    out = uninterrupted.with_name(f"stopped-{number.name}")
+    child = command_in_child(many, out)
+    wait_for_progress(out, child)
+    os.killpg(child.pid, number)  # as a terminal does: the workers get it too
+    _, errors = child.communicate(timeout=60)
+    assert child.returncode == 130, errors
+    assert f"florence-annotate resume {out}" in errors
+    assert f"florence-annotate export {out}" in errors
+    assert "Traceback" not in errors
+    done = command("status", out, "--json").json
+    assert 0 < done["annotated"] < 60
+
+    exported = command("export", out, "--json")  # what is there, before the job is finished
+    assert exported.json["finished"] is False
+    assert len(list((out / "labels").rglob("*.txt"))) == done["annotated"]
+    assert command("resume", out, "-q").code == 0
+    is_same_dataset(out, uninterrupted)
+
+
+def test_a_second_signal_stops_at_once(many: Path, tmp_path: Path) -> None:
+    child = command_in_child(many, tmp_path / "out")
+    wait_for_progress(tmp_path / "out", child)
+    for _ in range(5):
+        os.kill(child.pid, signal.SIGINT)
+        time.sleep(0.05)
+    _, errors = child.communicate(timeout=30)
+    assert child.returncode == 130
+    assert "Traceback" not in errors, errors
+    with Journal.open_existing(tmp_path / "out") as journal:
+        assert journal.counts().annotated < 60
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="processes are found in /proc")
+def test_a_killed_job_leaves_no_reader_and_no_lock_behind(many: Path, tmp_path: Path) -> None:
+    """Readers that wait to hand over a picture must not outlive the job that they read for."""
+    out = tmp_path / "out"
+    child = subprocess.Popen(
+        [sys.executable, "-m", "florence_annotate", "run", many, "-o", out, "--model", "shapes",
+         "--workers", "2", "--batch-size", "8"], stderr=subprocess.DEVNULL, text=True,
+    )  # fmt: skip
+    wait_for_progress(out, child)
+    child.kill()
+    child.communicate()
+    assert command("resume", out, "-q").code == 0  # at once: the lock went with its holder
+    for _ in range(50):
+        if not (left := processes_that_name(out)):
+            break
+        time.sleep(0.1)
+    assert not left
+
+
+def processes_that_name(out: Path) -> list[str]:
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if str(out).encode() in (process / "cmdline").read_bytes():
+                found.append(process.name)
+    return found
+
+
+SHORT_OF_DISK = """
+import resource, sys
+limit = int(sys.argv[1])
+resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+sys.argv = ["florence-annotate", *sys.argv[2:]]
+from florence_annotate.cli import main
+main()
+"""
+
+
+def test_a_full_disk_ends_the_job_with_what_to_do_and_it_goes_on_later(
+    many: Path, uninterrupted: Path
+) -> None:
+    out = uninterrupted.with_name("starved")
+    limit = (uninterrupted / "job.db").stat().st_size * 7 // 10
+    arguments = ["run", many, "-o", out, "--model", "shapes", "--workers", 0, "--batch-size", 2]
+    starved = subprocess.run(
+        [sys.executable, "-c", SHORT_OF_DISK, str(limit), *map(str, arguments)],
+        capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert starved.returncode == 1, starved.stderr
+    last = starved.stderr.strip().splitlines()[-1]
+    assert last.startswith("error: can't write")
+    assert "free space" in last
+    assert "Traceback" not in starved.stderr
+    with Journal.open_existing(out) as journal:
+        assert 0 < journal.counts().annotated < 60
+    assert command(*arguments, "-q").code == 0
+    is_same_dataset(out, uninterrupted)

@@ -1,0 +1,82 @@
+"""Running out of memory, for real: a child process with a limit on its address space."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+
+from florence_annotate.checkpoints import checkpoint as checkpoints
+from florence_annotate.engines.annotator import Annotator
+from florence_annotate.model.florence import Florence
+from florence_annotate.questions.recipes import AskAll
+from florence_annotate.types import Failure, Generation, ImageRef, Picture, Question
+
+CHILD = """
+import json, resource, sys
+import numpy as np, torch
+from florence_annotate.engines.annotator import Annotator
+from florence_annotate.checkpoints import checkpoint
+from florence_annotate.model.florence import Florence
+from florence_annotate.questions.recipes import AskAll
+from florence_annotate.types import Failure, Generation, ImageRef, Picture, Question
+
+torch.set_num_threads(1)
+batch, spare, beams = map(int, sys.argv[1:])
+found = checkpoint.find("shapes")
+model = Florence(found, torch.device("cpu"), torch.float32, "sdpa")
+recipe = AskAll((Question("<OD>"),))
+annotator = Annotator(model, recipe, Generation(16, 1, 0, False), batch)
+pixels = np.zeros((1, 3, found.image_size, found.image_size), np.uint8)
+pictures = [
+    Picture(ImageRef(str(i), b"", 0, 0), "", pixels, 96, 96) for i in range(batch)
+]
+list(annotator.annotate([pictures[:1]]))  # whatever is allocated once
+annotator.generation = Generation(16, beams, 0, False)
+used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + (spare << 20),) * 2)
+outcomes = [o for some in annotator.annotate([pictures]) for o in some]
+print(json.dumps([annotator.batch_size, [getattr(o, "kind", "ok") for o in outcomes]]))
+"""
+
+
+def run_out(batch: int, spare_mib: int, beams: int = 1) -> tuple[int, list[str]]:
+    """Annotate `batch` pictures with so much memory left; final batch size and outcomes."""
+    done = subprocess.run(
+        [sys.executable, "-c", CHILD, str(batch), str(spare_mib), str(beams)],
+        capture_output=True, text=True, timeout=200, cwd=Path(__file__).parents[1],
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    size, kinds = json.loads(done.stdout)
+    return size, kinds
+
+
+def test_out_of_memory_halves_the_batch_and_goes_on() -> None:
+    size, kinds = run_out(batch=256, spare_mib=96)
+    assert kinds == ["ok"] * 256
+    assert size < 256
+
+
+def test_a_picture_that_does_not_fit_alone_is_a_failure() -> None:
+    _, kinds = run_out(batch=2, spare_mib=8, beams=2000)
+    assert kinds == ["out-of-memory"] * 2
+
+
+def test_pictures_that_cannot_be_read_are_handed_on_without_waiting_for_the_end() -> None:
+    found = checkpoints.find("shapes")
+    model = Florence(found, torch.device("cpu"), torch.float32, "sdpa")
+    recipe = AskAll((Question("<OD>"),))
+    annotator = Annotator(model, recipe, Generation(16, 1, 0, False), 2)
+    failure = Failure(ImageRef("x", b"", 0, 0), "decode", "truncated", "")
+    taken = 0
+
+    def batches() -> Iterator[list[Picture | Failure]]:
+        nonlocal taken
+        for _ in range(1000):
+            taken += 1
+            yield [failure, failure]
+
+    assert next(annotator.annotate(batches())) == [failure, failure]
+    assert taken == 1

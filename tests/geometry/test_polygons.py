@@ -1,0 +1,49 @@
+"""Outlines of instances: joined parts, turned boxes, masks with holes."""
+
+import numpy as np
+import pytest
+from pycocotools import mask as masks
+
+from florence_annotate.geometry.polygons import (
+    encode_mask,
+    join_parts,
+    mask_area,
+    oriented_box,
+    polygon_area,
+    to_mask,
+)
+from florence_annotate.types import Instance, Polygon
+
+
+def square(x: float, y: float, side: float) -> Polygon:
+    return (x, y), (x + side, y), (x + side, y + side), (x, y + side)
+
+
+def instance(*polygons: Polygon, quad: Polygon = ()) -> Instance:
+    return Instance("a", 1.0, (2.0, 4.0, 12.0, 9.0), "<OD>", polygons, quad)
+
+
+def test_parts_that_are_joined_keep_their_area() -> None:
+    parts = (square(0, 0, 10), square(20, 0, 10), square(0, 30, 5))
+    joined = join_parts(parts)
+    assert set(joined) == {point for part in parts for point in part}
+    assert polygon_area(joined) == pytest.approx(225)
+
+
+def test_an_outline_within_another_is_a_hole() -> None:
+    encoded = encode_mask((square(10, 10, 40), square(20, 20, 10)), 100, 60)
+    assert encoded["size"] == [60, 100]
+    mask = to_mask((square(10, 10, 40), square(20, 20, 10)), 100, 60)
+    assert mask[12, 12] and not mask[25, 25] and not mask[5, 5]
+    assert mask_area(encoded) == masks.area(encoded) == mask.sum()
+    assert mask.sum() == pytest.approx(1500, rel=0.05)
+
+
+def test_oriented_boxes_are_the_texts_own_or_the_smallest_around() -> None:
+    quad = ((0.0, 1.0), (5.0, 2.0), (4.0, 6.0), (-1.0, 5.0))
+    assert oriented_box(instance(quad=quad)) == quad
+    diamond = ((10.0, 0.0), (20.0, 10.0), (10.0, 20.0), (0.0, 10.0))
+    turned = oriented_box(instance(diamond))
+    assert polygon_area(turned) == pytest.approx(200, rel=1e-3)
+    assert np.allclose(sorted(turned), sorted(diamond), atol=1e-3)
+    assert polygon_area(oriented_box(instance())) == 50

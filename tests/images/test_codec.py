@@ -1,0 +1,141 @@
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from image_files import bomb, encoded, grey16
+from PIL import Image
+
+from florence_annotate.images import codec
+from florence_annotate.images.codec import UnreadableImageError
+
+
+def pixel(data: bytes, x: int = 0, y: int = 0) -> tuple[int, ...]:
+    value = codec.decode(data).getpixel((x, y))
+    assert isinstance(value, tuple)
+    return value
+
+
+def test_16_bit_grey_is_scaled_not_cut() -> None:
+    data = grey16(np.array([[0, 257, 32896, 65535, 256]]))
+    assert [pixel(data, x)[0] for x in range(5)] == [0, 1, 128, 255, 1]
+
+
+def test_palette_grey_and_alpha_become_rgb_by_value() -> None:
+    palette = Image.new("P", (1, 1))
+    palette.putpalette([10, 20, 30] + [0] * 765)
+    assert pixel(encoded(palette, "PNG")) == (10, 20, 30)
+    assert pixel(encoded(Image.new("LA", (1, 1), (77, 0)), "PNG")) == (77, 77, 77)
+    assert pixel(encoded(Image.new("RGBA", (1, 1), (9, 8, 7, 0)), "PNG")) == (9, 8, 7)
+    assert pixel(encoded(Image.new("1", (1, 1), 1), "PNG")) == (255, 255, 255)
+    assert pixel(encoded(palette, "PNG", transparency=0)) == (10, 20, 30)
+
+
+def test_cmyk_becomes_rgb_by_value() -> None:
+    cyan = encoded(Image.new("CMYK", (8, 8), (255, 0, 0, 0)), "TIFF")
+    assert pixel(cyan) == (0, 255, 255)
+    red, green, blue = pixel(encoded(Image.new("CMYK", (8, 8), (255, 0, 0, 0)), "JPEG"))
+    assert (red < 8, green > 247, blue > 247) == (True, True, True)
+
+
+def test_the_first_frame_of_an_animation_counts() -> None:
+    frames = [Image.new("RGB", (4, 4), colour) for colour in ("red", "blue")]
+    data = encoded(frames[0], "GIF", save_all=True, append_images=frames[1:])
+    assert pixel(data) == (255, 0, 0)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_orientation_is_applied(orientation: int) -> None:
+    # what a viewer shows: red in the upper left corner of a 2 x 1 picture
+    shown = Image.new("RGB", (2, 1), "blue")
+    shown.putpixel((0, 0), (255, 0, 0))
+    transpose = Image.Transpose
+    stored = {
+        2: transpose.FLIP_LEFT_RIGHT, 3: transpose.ROTATE_180, 4: transpose.FLIP_TOP_BOTTOM,
+        5: transpose.TRANSPOSE, 6: transpose.ROTATE_90, 7: transpose.TRANSVERSE,
+        8: transpose.ROTATE_270,
+    }  # fmt: skip
+    image = shown.transpose(stored[orientation]) if orientation > 1 else shown
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    decoded = codec.decode(encoded(image, "PNG", exif=exif))
+    assert decoded.size == (2, 1)
+    assert decoded.getpixel((0, 0)) == (255, 0, 0)
+
+
+def test_an_orientation_that_does_not_exist_is_upright() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 42
+    assert codec.decode(encoded(Image.new("RGB", (2, 1)), "PNG", exif=exif)).size == (2, 1)
+
+
+def test_a_wrong_ending_does_not_matter(tmp_path: Path) -> None:
+    (tmp_path / "x.jpg").write_bytes(encoded(Image.new("RGB", (3, 2)), "PNG"))
+    assert codec.decode(codec.read_bytes(bytes(tmp_path / "x.jpg"))).size == (3, 2)
+
+
+@pytest.mark.parametrize(
+    ("data", "kind"),
+    [
+        (b"not a picture", "not-an-image"),
+        (encoded(Image.effect_noise((256, 256), 80), "JPEG")[:-999], "truncated"),
+        (encoded(Image.new("F", (2, 2)), "TIFF"), "depth"),
+        (encoded(Image.fromarray(np.array([[70_000]], np.int32)), "TIFF"), "depth"),
+    ],
+)
+def test_what_cannot_be_decoded_says_why(data: bytes, kind: str) -> None:
+    with pytest.raises(UnreadableImageError) as caught:
+        codec.decode(data)
+    assert (caught.value.stage, caught.value.kind) == ("decode", kind)
+
+
+def test_a_decompression_bomb_is_refused_by_its_header() -> None:
+    with pytest.raises(UnreadableImageError, match="--max-pixels") as caught:
+        codec.decode(bomb(60_000))
+    assert caught.value.kind == "too-large"
+
+
+def test_the_limit_is_the_users_and_pillows_own_comes_back() -> None:
+    before = Image.MAX_IMAGE_PIXELS
+    data = encoded(Image.new("RGB", (20, 20)), "PNG")
+    with pytest.raises(UnreadableImageError):
+        codec.decode(data, max_pixels=399)
+    assert codec.decode(data, max_pixels=400).size == (20, 20)
+    assert before == Image.MAX_IMAGE_PIXELS
+
+
+@pytest.mark.parametrize("size", [(1, 1), (20_000, 10)])
+def test_extreme_sizes_reach_the_models_square(size: tuple[int, int]) -> None:
+    image = codec.decode(encoded(Image.new("RGB", size, (1, 2, 3)), "PNG"))
+    pixels = codec.model_pixels(image, 96)
+    assert pixels.shape == (1, 3, 96, 96)
+    assert pixels[0, :, 50, 50].tolist() == [1, 2, 3]
+
+
+def test_reading_says_why_it_failed(tmp_path: Path) -> None:
+    (tmp_path / "empty.jpg").touch()
+    for name, kind in [("empty.jpg", "empty"), ("gone.jpg", "missing"), (".", "io-error")]:
+        with pytest.raises(UnreadableImageError) as caught:
+            codec.read_bytes(bytes(tmp_path / name))
+        assert caught.value.kind == kind
+
+
+def test_a_jpeg_without_its_end_marker_is_not_for_links(tmp_path: Path) -> None:
+    whole = encoded(Image.new("RGB", (16, 16)), "JPEG")
+    (tmp_path / "whole.jpg").write_bytes(whole)
+    (tmp_path / "tail.jpg").write_bytes(whole + b"phone data")
+    assert codec.check_for_link(bytes(tmp_path / "whole.jpg")).is_whole
+    assert not codec.check_for_link(bytes(tmp_path / "tail.jpg")).is_whole
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".JPEG", ".png", ".bmp", ".tif", ".webp"])
+def test_an_encoded_picture_has_the_endings_format_and_no_metadata(suffix: str) -> None:
+    image = Image.new("RGB", (16, 16), (200, 100, 50))
+    image.info["exif"] = b"Exif\0\0"
+    with Image.open(io.BytesIO(codec.encode(image, suffix))) as again:
+        expected = Image.registered_extensions()[suffix.lower()]
+        assert again.format == expected
+        assert codec.orientation(again) == 1
+        assert 0x0112 not in again.getexif()
+        value = again.convert("RGB").getpixel((8, 8))
+        assert np.allclose(value, (200, 100, 50), atol=2)

@@ -1,0 +1,112 @@
+import io
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from PIL import Image, ImageFile
+
+from florence_annotate.images.loading import LoadingOptions, load_batches
+from florence_annotate.types import Failure, ImageRef, Loaded, Picture
+
+DEADLY, HANGING = b"DEADLYPIC", b"HANGINGPIC"
+
+
+class DeadlyPlugin(ImageFile.ImageFile):
+    """Stands for a decoder with a bug in C: the process dies in it."""
+
+    format = "DEADLY"
+
+    def _open(self) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+class HangingPlugin(ImageFile.ImageFile):
+    format = "HANGING"
+
+    def _open(self) -> None:
+        time.sleep(3600)
+
+
+@pytest.fixture(autouse=True)
+def broken_decoders() -> Iterator[None]:
+    """Registered in Pillow like any format; worker processes inherit them."""
+    for plugin, magic in ((DeadlyPlugin, DEADLY), (HangingPlugin, HANGING)):
+        Image.register_open(
+            plugin.format, plugin, lambda prefix, magic=magic: prefix.startswith(magic)
+        )
+    yield
+    for plugin in (DeadlyPlugin, HangingPlugin):
+        Image.OPEN.pop(plugin.format)
+        Image.ID.remove(plugin.format)
+
+
+def refs(folder: Path, contents: list[bytes]) -> list[ImageRef]:
+    found = []
+    for place, content in enumerate(contents):
+        path = folder / f"{place}.jpg"
+        path.write_bytes(content)
+        found.append(ImageRef(path.name, bytes(path), len(content), 0))
+    return found
+
+
+def good() -> bytes:
+    buffer = io.BytesIO()
+    Image.new("RGB", (40, 30), "red").save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def outcome(loaded: Loaded) -> tuple[str, str]:
+    return loaded.ref.key, loaded.kind if isinstance(loaded, Failure) else "ok"
+
+
+@pytest.mark.parametrize("workers", [0, 1, 2])
+def test_every_ref_comes_back_once_and_in_order(tmp_path: Path, workers: int) -> None:
+    listed = refs(tmp_path, [good(), b"no picture", b"", good(), good()])
+    batches = list(load_batches(iter(listed), LoadingOptions(96, 2, workers)))
+    assert [len(batch) for batch in batches] == [2, 2, 1]
+    assert [outcome(loaded) for batch in batches for loaded in batch] == [
+        ("0.jpg", "ok"), ("1.jpg", "not-an-image"), ("2.jpg", "empty"), ("3.jpg", "ok"),
+        ("4.jpg", "ok"),
+    ]  # fmt: skip
+
+
+def test_a_picture_carries_its_pixels_hash_and_true_size(tmp_path: Path) -> None:
+    (batch,) = load_batches(refs(tmp_path, [good()]), LoadingOptions(96, 1, 0))
+    (picture,) = batch
+    assert isinstance(picture, Picture)
+    assert (picture.width, picture.height, picture.pixels.shape) == (40, 30, (1, 3, 96, 96))
+    assert len(picture.sha) == 64
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_decoder_that_dies_costs_only_its_picture(tmp_path: Path, workers: int) -> None:
+    listed = refs(tmp_path, [good(), good(), DEADLY, good(), DEADLY, good(), good()])
+    loaded = [x for b in load_batches(listed, LoadingOptions(96, 2, workers)) for x in b]
+    assert [outcome(one) for one in loaded] == [
+        ("0.jpg", "ok"), ("1.jpg", "ok"), ("2.jpg", "crashed"), ("3.jpg", "ok"),
+        ("4.jpg", "crashed"), ("5.jpg", "ok"), ("6.jpg", "ok"),
+    ]  # fmt: skip
+
+
+def test_a_reader_that_dies_while_the_job_looks_elsewhere_is_noticed(tmp_path: Path) -> None:
+    # the batch before the deadly one waits to be taken: larger than a pipe, so that it would be
+    # cut in two if it were in one
+    listed = refs(tmp_path, [good(), good(), DEADLY, good()])
+    batches = load_batches(listed, LoadingOptions(768, 1, 1))
+    loaded = next(batches)
+    time.sleep(2)
+    loaded += [one for batch in batches for one in batch]
+    assert [outcome(one) for one in loaded] == [
+        ("0.jpg", "ok"), ("1.jpg", "ok"), ("2.jpg", "crashed"), ("3.jpg", "ok"),
+    ]  # fmt: skip
+    assert all(one.pixels.any() for one in loaded if isinstance(one, Picture))
+
+
+def test_a_decoder_that_hangs_costs_only_its_picture(tmp_path: Path) -> None:
+    listed = refs(tmp_path, [good(), HANGING, good()])
+    options = LoadingOptions(96, 2, 1, time_limit=1.0)
+    loaded = [x for batch in load_batches(listed, options) for x in batch]
+    assert [outcome(one) for one in loaded] == [("0.jpg", "ok"), ("1.jpg", "hung"), ("2.jpg", "ok")]

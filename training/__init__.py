@@ -1,0 +1,1 @@
+"""What made the embedded checkpoint: `python -m training.train`. Not part of the package."""
