@@ -30,6 +30,15 @@ class Gives(StrEnum):
     POLYGONS = "polygons"
     BOXES_OR_POLYGONS = "labels and boxes or polygons"
 
+    @property
+    def has_boxes(self) -> bool:
+        return self in (Gives.BOXES, Gives.BOXES_OR_POLYGONS, Gives.PLAIN_BOXES)
+
+    @property
+    def has_labels(self) -> bool:
+        """Whether the model names what it points at."""
+        return self in (Gives.BOXES, Gives.BOXES_OR_POLYGONS)
+
 
 _POLYGON = "llllll(ll)*"
 _PARTS = f"{_POLYGON}(s{_POLYGON})*"
@@ -78,6 +87,24 @@ class Task:
     """With `{input}` where the text or the region goes."""
     takes: Takes
     gives: Gives
+    takes_one_phrase: bool = False
+    """Its text is one phrase, and it always points somewhere, also where there is nothing of it."""
+    verifies: bool = False
+    """Its answers tell whether an image shows a class that was asked for by name."""
+
+    @property
+    def is_given_names(self) -> bool:
+        """Whether it is told what to look for, instead of saying what is there."""
+        return self.takes is Takes.TEXT
+
+    @property
+    def has_locations(self) -> bool:
+        return self.gives is not Gives.TEXT
+
+    @property
+    def is_about_whole_image(self) -> bool:
+        """Whether its answer is a text about the whole image."""
+        return self.gives is Gives.TEXT and self.takes is not Takes.REGION
 
 
 OD = "<OD>"
@@ -98,6 +125,7 @@ TASKS: tuple[Task, ...] = (
         "Locate the objects with category name in the image.",
         Takes.NOTHING,
         Gives.BOXES,
+        verifies=True,
     ),
     Task(
         "open-vocabulary",
@@ -105,6 +133,7 @@ TASKS: tuple[Task, ...] = (
         "Locate {input} in the image.",
         Takes.TEXT,
         Gives.BOXES_OR_POLYGONS,
+        takes_one_phrase=True,
     ),
     Task(
         "grounding",
@@ -119,6 +148,7 @@ TASKS: tuple[Task, ...] = (
         "Locate the objects in the image, with their descriptions.",
         Takes.NOTHING,
         Gives.BOXES,
+        verifies=True,
     ),
     Task(
         "region-proposals",
@@ -127,7 +157,14 @@ TASKS: tuple[Task, ...] = (
         Takes.NOTHING,
         Gives.PLAIN_BOXES,
     ),
-    Task("caption", CAPTION, "What does the image describe?", Takes.NOTHING, Gives.TEXT),
+    Task(
+        "caption",
+        CAPTION,
+        "What does the image describe?",
+        Takes.NOTHING,
+        Gives.TEXT,
+        verifies=True,
+    ),
     Task(
         "detailed-caption",
         "<DETAILED_CAPTION>",
@@ -141,6 +178,7 @@ TASKS: tuple[Task, ...] = (
         "Describe with a paragraph what is shown in the image.",
         Takes.NOTHING,
         Gives.TEXT,
+        verifies=True,
     ),
     Task("ocr", "<OCR>", "What is the text in the image?", Takes.NOTHING, Gives.TEXT),
     Task(
@@ -156,6 +194,7 @@ TASKS: tuple[Task, ...] = (
         "Locate {input} in the image with mask",
         Takes.TEXT,
         Gives.POLYGONS,
+        takes_one_phrase=True,
     ),
     Task(
         "region-to-segmentation",
@@ -206,6 +245,11 @@ def find(name_or_token: str) -> Task:
     return task
 
 
+def by_token(token: str) -> Task:
+    """The task of a token as questions and instances carry it."""
+    return _BY_TOKEN[token]
+
+
 def of(question: Question) -> Task:
     """The task of a question."""
     return _BY_TOKEN[question.task]
@@ -224,9 +268,3 @@ def control_token_in(text: str) -> str | None:
 def prompt(question: Question) -> str:
     """The sentence that stands for the question, without the `<s>` and `</s>` around it."""
     return of(question).prompt.replace("{input}", question.text or "")
-
-
-ASKED_BY_NAME = frozenset({OPEN_VOCABULARY, SEGMENTATION})
-"""Tasks whose answers need others' word for it."""
-WITNESSES = (OD, DENSE_CAPTIONS, CAPTION, MORE_DETAILED_CAPTION)
-"""Tasks that are asked for it."""

@@ -14,8 +14,8 @@ import numpy as np
 
 from florence_annotate.geometry.boxes import around, holds, intersection, iou, part_within
 from florence_annotate.geometry.polygons import union_of
-from florence_annotate.tasks import GROUNDING, OPEN_VOCABULARY, SEGMENTATION
-from florence_annotate.types import Box, Dropped, Instance
+from florence_annotate.tasks import by_token
+from florence_annotate.types import Box, Dropped, Instance, Reason
 
 _SAME = 0.5
 """Least overlap of one thing's boxes."""
@@ -23,8 +23,6 @@ _SURE = 0.5
 """Least part of a tile's score that the whole picture needs to know better."""
 _EDGE = 0.01
 """Part of a tile's side within which a box touches its edge."""
-_ABOUT_NAMES = frozenset({GROUNDING, OPEN_VOCABULARY, SEGMENTATION})
-"""Tasks that were given their labels: two names for one place are two answers."""
 
 
 def merge(
@@ -42,7 +40,7 @@ def merge(
     others = [place for group in groups for place in group.members[1:]]
     others += [group.best for group in worse]
     left = [instances[place] for place in others]
-    return kept, [Dropped(one.label, one.score, one.box, "other-view") for one in left]
+    return kept, [Dropped(one.label, one.score, one.box, Reason.OTHER_VIEW) for one in left]
 
 
 @dataclass(eq=False, slots=True)
@@ -121,7 +119,8 @@ class _Merging:
             # of small things in a large picture the whole may show a blur: then it is not sure
             is_sure = other.view is not None or other.score >= _SURE * one.score
             return is_sure or one.label == other.label
-        if one.label == other.label or one.task in _ABOUT_NAMES:
+        # of what was asked by name, two names for one box are two answers
+        if one.label == other.label or by_token(one.task).is_given_names:
             return False
         is_worse = (is_witness_cut, -other.score) < (is_cut, -one.score)
         says_both = group.views & self._group_of[witness].views

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from florence_annotate import tasks
 from florence_annotate.geometry.locations import to_pixels
-from florence_annotate.types import Answer, Box, Dropped, Instance, Polygon, TokenKind
+from florence_annotate.types import Answer, Box, Dropped, Instance, Polygon, Reason, TokenKind
 
 
 def read_text(answer: Answer) -> tuple[str, float]:
@@ -98,7 +98,7 @@ class _Reader:
         if not phrase.objects and label:
             score = _geometric_mean(phrase.label_logprobs)
             detail = "the phrase has no location"
-            self.dropped.append(Dropped(label, score, None, "no-box", detail))
+            self.dropped.append(Dropped(label, score, None, Reason.NO_BOX, detail))
         elif self.gives is tasks.Gives.QUADS:
             tokens = [token for parts in phrase.objects for run in parts for token in run]
             self._read_quads(label, phrase.label_logprobs, tokens)
@@ -116,7 +116,7 @@ class _Reader:
             score = _geometric_mean(label_logprobs + logprobs)
             if len(bins) < 4:
                 detail = f"{len(bins)} of 4 location tokens"
-                self.dropped.append(Dropped(label, score, None, "torn-box", detail))
+                self.dropped.append(Dropped(label, score, None, Reason.TORN_BOX, detail))
                 continue
             (x1, y1), (x2, y2) = self._points(bins)
             self.instances.append(Instance(label, score, (x1, y1, x2, y2), self.task))
@@ -127,7 +127,7 @@ class _Reader:
             score = _geometric_mean(text_logprobs + [p for _, p in tokens[start : start + 8]])
             if len(bins) < 8:
                 detail = f"{len(bins)} of 8 location tokens"
-                self.dropped.append(Dropped(text, score, None, "torn-quad", detail))
+                self.dropped.append(Dropped(text, score, None, Reason.TORN_QUAD, detail))
                 continue
             quad = self._points(bins)
             box = _box_around([quad])
@@ -142,7 +142,7 @@ class _Reader:
                 polygons.append(points)
             else:
                 detail = f"{len(points)} of at least 3 points"
-                self.dropped.append(Dropped(label, score, None, "torn-polygon", detail))
+                self.dropped.append(Dropped(label, score, None, Reason.TORN_POLYGON, detail))
         if polygons:
             box = _box_around(polygons)
             self.instances.append(Instance(label, score, box, self.task, tuple(polygons)))

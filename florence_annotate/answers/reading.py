@@ -9,12 +9,9 @@ from dataclasses import replace
 from florence_annotate.answers import merging, parsing
 from florence_annotate.geometry import boxes
 from florence_annotate.tasks import (
-    OPEN_VOCABULARY,
     REGION_TO_CATEGORY,
     REGION_TO_SEGMENTATION,
-    SEGMENTATION,
     Gives,
-    Takes,
     of,
 )
 from florence_annotate.types import (
@@ -51,7 +48,7 @@ def read(record: Record) -> Reading:
         if answer.question.region is not None:
             region = answer.question.region, answer.question.label
             about.setdefault(region, []).append(answer)
-        elif task.takes is not Takes.REGION and task.gives is Gives.TEXT:
+        elif task.is_about_whole_image:
             text, score = parsing.read_text(answer)
             captions.append(Caption(task.token, text, score))
         else:
@@ -104,7 +101,7 @@ def _moved(instance: Instance, view: Box) -> Instance:
 
 def _labelled(instance: Instance, answer: Answer) -> Instance:
     task = of(answer.question)
-    if task.token in (OPEN_VOCABULARY, SEGMENTATION):
+    if task.takes_one_phrase:
         return replace(instance, label=answer.question.text or "")
     if task.gives is Gives.PLAIN_BOXES:
         return replace(instance, label=REGION_LABEL)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from florence_annotate.geometry.polygons import to_mask
-from florence_annotate.types import Box, Caption, Dropped, ImageRef, Instance, Polygon
+from florence_annotate.types import Box, Caption, Dropped, ImageRef, KeptInstance, Polygon
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +15,7 @@ class AnnotatedImage:
     sha: str
     width: int
     height: int
-    instances: tuple[Instance, ...]
+    instances: tuple[KeptInstance, ...]
     captions: tuple[Caption, ...]
     dropped: tuple[Dropped, ...]
     truncated: bool
@@ -34,7 +34,7 @@ class AnnotatedImage:
 
         if not self.instances:
             return sv.Detections.empty()
-        class_ids = [instance.class_id or 0 for instance in self.instances]
+        class_ids = [instance.class_id for instance in self.instances]
         data = {"class_name": np.array([self.class_names[i] for i in class_ids])}
         if any(instance.text is not None for instance in self.instances):
             data["text"] = np.array([instance.text or "" for instance in self.instances])

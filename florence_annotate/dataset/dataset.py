@@ -7,9 +7,9 @@ from florence_annotate.classes import ClassList
 from florence_annotate.dataset.annotated_image import AnnotatedImage
 from florence_annotate.dataset.splits import splitter
 from florence_annotate.journal import Journal
-from florence_annotate.policy import verification
 from florence_annotate.policy.policy import Policy
 from florence_annotate.policy.settings import PolicySettings, policy_of
+from florence_annotate.policy.verification import verified_classes
 from florence_annotate.types import (
     Question,
     Record,
@@ -19,8 +19,8 @@ from florence_annotate.types import (
 def read_picture(record: Record, policy: Policy, class_names: tuple[str, ...]) -> AnnotatedImage:
     """One record under a policy."""
     said = reading.read(record)
-    known = verification.known(said, policy.confirmed) if policy.confirmed else None
-    kept, dropped = policy.apply(said.instances, record.width, record.height, known)
+    verified = verified_classes(said, policy.to_verify) if policy.to_verify else None
+    kept, dropped = policy.apply(said.instances, record.width, record.height, verified)
     return AnnotatedImage(
         record.ref,
         record.sha,

@@ -4,6 +4,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from florence_annotate.dataset.annotated_image import AnnotatedImage
+from florence_annotate.types import Reason
 
 
 @dataclass(slots=True)
@@ -24,11 +25,10 @@ class Statistics:
 
     def add(self, image: AnnotatedImage) -> None:
         for instance in image.instances:
-            if instance.class_id is not None:
-                self.instances[image.class_names[instance.class_id]] += 1
+            self.instances[image.class_names[instance.class_id]] += 1
         for dropped in image.dropped:
             self.dropped[dropped.reason] += 1
-            if dropped.reason == "no-class":
+            if dropped.reason is Reason.NO_CLASS:
                 self.unmapped[dropped.label] += 1
         self.captions += len(image.captions)
         if image.truncated:

@@ -16,7 +16,7 @@ from typing import IO, Any
 from florence_annotate.errors import UsageError
 from florence_annotate.formats.entries import Entry, Export, dump_json
 from florence_annotate.geometry.polygons import encode_mask, mask_area, polygon_area
-from florence_annotate.types import Instance
+from florence_annotate.types import KeptInstance
 from florence_annotate.version import __version__
 
 
@@ -103,10 +103,10 @@ def _info() -> dict[str, Any]:
     return info
 
 
-def _annotation(instance: Instance, size: tuple[int, int]) -> dict[str, Any]:
+def _annotation(instance: KeptInstance, size: tuple[int, int]) -> dict[str, Any]:
     segmentation, area = segment(instance, size)
     row = {
-        "category_id": (instance.class_id or 0) + 1,
+        "category_id": instance.class_id + 1,
         "bbox": box_row(instance),
         "area": round(area, 4),
         "segmentation": segmentation,
@@ -118,14 +118,14 @@ def _annotation(instance: Instance, size: tuple[int, int]) -> dict[str, Any]:
     return row
 
 
-def box_row(instance: Instance) -> list[float]:
+def box_row(instance: KeptInstance) -> list[float]:
     """x, y, width, height."""
     x1, y1, x2, y2 = instance.box
     return [round(value, 4) for value in (x1, y1, x2 - x1, y2 - y1)]
 
 
 def segment(
-    instance: Instance, size: tuple[int, int]
+    instance: KeptInstance, size: tuple[int, int]
 ) -> tuple[list[list[float]] | dict[str, Any], float]:
     """The outline of an instance as COCO spells it, and its area in square pixels.
 

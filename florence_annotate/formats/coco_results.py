@@ -11,7 +11,7 @@ from typing import Any
 from florence_annotate.formats import coco
 from florence_annotate.formats.entries import Export, dump_json
 from florence_annotate.geometry.polygons import encode_mask
-from florence_annotate.types import Instance
+from florence_annotate.types import KeptInstance
 
 
 def write(export: Export) -> None:
@@ -34,10 +34,10 @@ def write(export: Export) -> None:
             file.write("\n]\n")
 
 
-def _result(instance: Instance, image_id: int, size: tuple[int, int]) -> dict[str, Any]:
+def _result(instance: KeptInstance, image_id: int, size: tuple[int, int]) -> dict[str, Any]:
     result: dict[str, Any] = {
         "image_id": image_id,
-        "category_id": (instance.class_id or 0) + 1,
+        "category_id": instance.class_id + 1,
         "bbox": coco.box_row(instance),
         "score": round(instance.score, 4),
     }

@@ -15,7 +15,7 @@ from typing import Any
 from florence_annotate.formats import xml
 from florence_annotate.formats.entries import Entry, Export, dump_json
 from florence_annotate.geometry.polygons import outline_of
-from florence_annotate.types import Instance
+from florence_annotate.types import KeptInstance
 
 _ATTRIBUTES = ("score", "text")
 
@@ -88,11 +88,11 @@ def _image(entry: Entry, number: int) -> Iterator[str]:
     }
     yield f"<image{xml.attributes(about)}>"
     for instance in image.instances:
-        yield _shape(instance, image.class_names[instance.class_id or 0])
+        yield _shape(instance, image.class_names[instance.class_id])
     yield "</image>"
 
 
-def _shape(instance: Instance, label: str) -> str:
+def _shape(instance: KeptInstance, label: str) -> str:
     tag, place = _place(instance)
     about = {"label": label, "source": "auto", "occluded": 0, **place, "z_order": 0}
     values = [("score", f"{instance.score:.4f}")]
@@ -104,7 +104,7 @@ def _shape(instance: Instance, label: str) -> str:
     return f"<{tag}{xml.attributes(about)}>{attributes}</{tag}>"
 
 
-def _place(instance: Instance) -> tuple[str, dict[str, object]]:
+def _place(instance: KeptInstance) -> tuple[str, dict[str, object]]:
     """The element of an instance, and the attributes that say where it is."""
     if outline := outline_of(instance):
         return "polygon", {"points": ";".join(f"{x:.4f},{y:.4f}" for x, y in outline)}

@@ -37,8 +37,8 @@ def _row(entry: Entry) -> dict[str, Any]:
         "height": image.height,
         "objects": {
             "bbox": [[float(v) for v in coco.box_row(one)] for one in image.instances],
-            "category": [one.class_id or 0 for one in image.instances],
-            "label": [image.class_names[one.class_id or 0] for one in image.instances],
+            "category": [one.class_id for one in image.instances],
+            "label": [image.class_names[one.class_id] for one in image.instances],
             "score": [round(float(one.score), 4) for one in image.instances],
             "text": [one.text or "" for one in image.instances],
         },

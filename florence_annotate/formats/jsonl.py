@@ -4,7 +4,7 @@ from typing import Any
 
 from florence_annotate.formats.entries import Entry, Export, dump_json
 from florence_annotate.tasks import find
-from florence_annotate.types import Dropped, Instance, Polygon
+from florence_annotate.types import Dropped, KeptInstance, Polygon
 
 
 def write(export: Export) -> None:
@@ -35,9 +35,9 @@ def _row(entry: Entry) -> dict[str, Any]:
     }
 
 
-def _instance(instance: Instance, class_names: tuple[str, ...]) -> dict[str, Any]:
+def _instance(instance: KeptInstance, class_names: tuple[str, ...]) -> dict[str, Any]:
     row: dict[str, Any] = {
-        "class": class_names[instance.class_id or 0],
+        "class": class_names[instance.class_id],
         "class_id": instance.class_id,
         "label": instance.label,
         "score": round(instance.score, 4),

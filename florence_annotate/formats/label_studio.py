@@ -16,7 +16,7 @@ from urllib.parse import quote
 from florence_annotate.formats import xml
 from florence_annotate.formats.entries import Entry, Export, dump_json
 from florence_annotate.geometry.polygons import outline_of
-from florence_annotate.types import Instance
+from florence_annotate.types import KeptInstance
 
 
 def write(export: Export) -> None:
@@ -63,7 +63,7 @@ def _results(entry: Entry) -> Iterator[dict[str, Any]]:
             "score": round(instance.score, 4),
         }
         control, kind, place = _place(instance, size)
-        label = {kind: [image.class_names[instance.class_id or 0]]}
+        label = {kind: [image.class_names[instance.class_id]]}
         yield {**region, "from_name": control, "type": kind, "value": {**place, **label}}
         if instance.text is not None:
             value = {**place, "text": [instance.text]}
@@ -78,7 +78,7 @@ def _results(entry: Entry) -> Iterator[dict[str, Any]]:
         }
 
 
-def _place(instance: Instance, size: tuple[int, int]) -> tuple[str, str, dict[str, Any]]:
+def _place(instance: KeptInstance, size: tuple[int, int]) -> tuple[str, str, dict[str, Any]]:
     """The control of the interface that shows an instance, its type, and where it is."""
 
     def percent(x: float, y: float) -> list[float]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from florence_annotate.formats.entries import Entry, Export, dump_json
 from florence_annotate.geometry.polygons import outline_of
-from florence_annotate.types import Instance
+from florence_annotate.types import KeptInstance
 
 _VERSION = "5.5.0"
 """Of LabelMe, whose files these are like; its readers take any."""
@@ -38,11 +38,11 @@ def _document(entry: Entry, image_path: str) -> dict[str, Any]:
     }
 
 
-def _shape(instance: Instance, class_names: tuple[str, ...]) -> dict[str, Any]:
+def _shape(instance: KeptInstance, class_names: tuple[str, ...]) -> dict[str, Any]:
     x1, y1, x2, y2 = instance.box
     outline = outline_of(instance)
     return {
-        "label": class_names[instance.class_id or 0],
+        "label": class_names[instance.class_id],
         "points": [[round(x, 4), round(y, 4)] for x, y in outline or ((x1, y1), (x2, y2))],
         "group_id": None,
         "description": instance.text or "",

@@ -82,8 +82,8 @@ def _row(entry: Entry, picture: bytes) -> dict[str, Any]:
         "height": image.height,
         "objects": {
             "bbox": [coco.box_row(one) for one in image.instances],
-            "category": [one.class_id or 0 for one in image.instances],
-            "label": [image.class_names[one.class_id or 0] for one in image.instances],
+            "category": [one.class_id for one in image.instances],
+            "label": [image.class_names[one.class_id] for one in image.instances],
             "score": [round(one.score, 4) for one in image.instances],
             "segmentation": [
                 [

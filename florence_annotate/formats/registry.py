@@ -20,7 +20,7 @@ from florence_annotate.formats import (
     yolo,
 )
 from florence_annotate.formats.entries import Export
-from florence_annotate.tasks import Gives, Takes, of
+from florence_annotate.tasks import Gives, of
 from florence_annotate.types import Question
 
 
@@ -156,7 +156,7 @@ def contents(questions: Sequence[Question]) -> frozenset[Content]:
     found: set[Content] = set()
     for question in questions:
         task = of(question)
-        if task.gives is Gives.TEXT and task.takes is not Takes.REGION:
+        if task.is_about_whole_image:
             found.add(Content.CAPTIONS)
             continue
         found.add(Content.BOXES)

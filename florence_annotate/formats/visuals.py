@@ -15,7 +15,7 @@ from PIL import Image, ImageDraw, ImageFont
 from florence_annotate.dataset.annotated_image import AnnotatedImage
 from florence_annotate.formats.entries import Entry, Export
 from florence_annotate.images import codec
-from florence_annotate.types import Instance, Polygon
+from florence_annotate.types import KeptInstance, Polygon
 
 _LEGIBLE_SIDE = 240
 """Pixels; pictures whose longer side has fewer are enlarged, so that labels can be read."""
@@ -68,8 +68,8 @@ def _draw(picture: Image.Image, image: AnnotatedImage) -> Image.Image:
     return Image.fromarray(np.ascontiguousarray(bgr[:, :, ::-1]))
 
 
-def _label(instance: Instance, class_names: tuple[str, ...]) -> str:
-    name = class_names[instance.class_id or 0]
+def _label(instance: KeptInstance, class_names: tuple[str, ...]) -> str:
+    name = class_names[instance.class_id]
     said = f"{name}: {instance.text}" if instance.text else name
     shown = said if len(said) <= _LONGEST_TEXT else f"{said[: _LONGEST_TEXT - 1]}…"
     return f"{shown} {instance.score:.2f}"
@@ -109,7 +109,7 @@ def _enlarge(image: AnnotatedImage, factor: int) -> AnnotatedImage:
     def larger(polygon: Polygon) -> Polygon:
         return tuple((x * factor, y * factor) for x, y in polygon)
 
-    def enlarged(instance: Instance) -> Instance:
+    def enlarged(instance: KeptInstance) -> KeptInstance:
         x1, y1, x2, y2 = (edge * factor for edge in instance.box)
         polygons = tuple(map(larger, instance.polygons))
         return replace(

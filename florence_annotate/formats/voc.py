@@ -17,7 +17,7 @@ from pathlib import PurePosixPath
 from florence_annotate.formats import xml
 from florence_annotate.formats.entries import Entry, Export
 from florence_annotate.geometry.polygons import outline_of
-from florence_annotate.types import Box, Instance
+from florence_annotate.types import Box, KeptInstance
 
 
 def write(export: Export) -> None:
@@ -45,11 +45,13 @@ def _document(entry: Entry) -> str:
     return xml.DECLARATION + "\n".join([*lines, "</annotation>", ""])
 
 
-def _object(instance: Instance, class_names: tuple[str, ...], size: tuple[int, int]) -> list[str]:
+def _object(
+    instance: KeptInstance, class_names: tuple[str, ...], size: tuple[int, int]
+) -> list[str]:
     edges = zip(("xmin", "ymin", "xmax", "ymax"), _pixels(instance.box, size), strict=True)
     lines = [
         "\t<object>",
-        "\t\t" + xml.element("name", class_names[instance.class_id or 0]),
+        "\t\t" + xml.element("name", class_names[instance.class_id]),
         "\t\t<pose>Unspecified</pose>",
         "\t\t<truncated>0</truncated>",
         "\t\t<difficult>0</difficult>",

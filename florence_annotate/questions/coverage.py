@@ -5,11 +5,9 @@ from collections.abc import Collection
 from florence_annotate.classes import ClassList
 from florence_annotate.errors import UsageError
 from florence_annotate.tasks import (
-    ASKED_BY_NAME,
     DENSE_CAPTIONS,
     GROUNDING,
-    WITNESSES,
-    Gives,
+    TASKS,
     Takes,
     of,
 )
@@ -18,20 +16,26 @@ from florence_annotate.types import Question
 
 def asked_by_prompt(questions: Collection[Question], classes: ClassList) -> frozenset[int]:
     """Ids of the classes that have a prompt of their own."""
-    texts = {question.text for question in questions if question.task in ASKED_BY_NAME}
+    texts = {question.text for question in questions if of(question).takes_one_phrase}
     return frozenset(i for i, spec in enumerate(classes.classes) if spec.question in texts)
 
 
 def witnesses(questions: Collection[Question]) -> frozenset[str]:
     """Tasks that a job asks only to confirm what it asks by name."""
     asked = frozenset(question.task for question in questions)
-    return asked & {DENSE_CAPTIONS} if asked & ASKED_BY_NAME else frozenset()
+    return asked & {DENSE_CAPTIONS} if are_asked_by_name(questions) else frozenset()
+
+
+def are_asked_by_name(questions: Collection[Question]) -> bool:
+    """Whether any of the questions asks for one class by its name."""
+    return any(of(question).takes_one_phrase for question in questions)
 
 
 def refuse_unverified(questions: Collection[Question]) -> None:
     """Raise UsageError where no second kind of question is asked about classes asked by name."""
     asked = {question.task for question in questions}
-    if not asked & ASKED_BY_NAME or not asked.issuperset(WITNESSES):
+    verifying = {task.token for task in TASKS if task.verifies}
+    if not are_asked_by_name(questions) or not asked >= verifying:
         raise UsageError(
             "--presence needs a second kind of question about each class, and this job asks none: "
             "annotate with --recipe verify in another output (-o)"
@@ -44,7 +48,7 @@ def refuse_unasked(questions: Collection[Question], classes: ClassList) -> None:
     finding = [
         question
         for question in questions
-        if of(question).takes is not Takes.REGION and of(question).gives is not Gives.TEXT
+        if of(question).takes is not Takes.REGION and of(question).has_locations
     ]
     if not finding or any(question.text is None for question in finding):
         return  # given regions have any label, and such questions may find anything

@@ -22,7 +22,6 @@ from florence_annotate.questions.recipes import (
 )
 from florence_annotate.questions.request import BY_CLASS, RecipeName, Request, Strategy
 from florence_annotate.tasks import (
-    ASKED_BY_NAME,
     CAPTION,
     GROUNDING,
     OD,
@@ -31,9 +30,10 @@ from florence_annotate.tasks import (
     REGION_TO_DESCRIPTION,
     REGION_TO_SEGMENTATION,
     SEGMENTATION,
-    WITNESSES,
+    TASKS,
     Gives,
     Takes,
+    by_token,
     control_token_in,
     of,
 )
@@ -97,12 +97,12 @@ def _plan(request: Request, known_labels: Collection[str]) -> Plan:
 
 def _verify(finding: Plan) -> Plan:
     """Other questions about the classes that are asked by name: see `presence`."""
-    if not any(task in ASKED_BY_NAME for _, task in finding.routes):
+    if not any(by_token(task).takes_one_phrase for _, task in finding.routes):
         raise UsageError(
             "--recipe verify is for classes that are asked by name, one prompt each, and this job "
             "asks for none so: name classes with --strategy open-vocabulary or segmentation"
         )
-    others = map(Question, WITNESSES)
+    others = (Question(task.token) for task in TASKS if task.verifies)
     return _ask_all(tuple(dict.fromkeys((*finding.questions, *others))), finding.routes)
 
 

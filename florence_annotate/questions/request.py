@@ -89,19 +89,19 @@ class Request:
             self.classes is not None
             and self.recipe is not RecipeName.CAPTION_GROUNDING
             and task.takes is Takes.NOTHING
-            and task.gives in _UNNAMED
+            and not task.gives.has_labels
         ):
             problem = f"--task {task.name} names no classes: leave --classes out"
         elif self.strategy is not Strategy.AUTO and self._has_no_strategy():
             problem = f"--strategy {self.strategy} is a way to find classes: leave it out here"
-        if self.has_tiles and task.gives is Gives.TEXT and task.takes is not Takes.REGION:
+        if self.has_tiles and task.is_about_whole_image:
             problem = f"--task {task.name} is about the whole picture: leave --tiles out"
         elif self.has_tiles and self.recipe is RecipeName.CAPTION_GROUNDING:
             problem = f"--recipe {self.recipe} is about the whole picture: leave --tiles out"
         if self.recipe is RecipeName.CAPTION_GROUNDING:
             if task.token != OD and (task.gives is not Gives.TEXT or "caption" not in task.name):
                 problem = "--recipe caption-grounding begins with a caption: leave --task out"
-        elif self.recipe is not None and task.gives not in _WITH_BOXES:
+        elif self.recipe is not None and not task.gives.has_boxes:
             problem = f"--recipe {self.recipe} begins with boxes, and --task {task.name} gives none"
         if problem:
             raise UsageError(problem)
@@ -110,7 +110,3 @@ class Request:
         is_given = self.text is not None or self.texts is not None or self.regions is not None
         is_other = self.task.token not in BY_CLASS or self.recipe is RecipeName.CAPTION_GROUNDING
         return is_given or is_other
-
-
-_UNNAMED = (Gives.TEXT, Gives.PLAIN_BOXES, Gives.QUADS)
-_WITH_BOXES = (Gives.BOXES, Gives.BOXES_OR_POLYGONS, Gives.PLAIN_BOXES)

@@ -29,7 +29,7 @@ def coco(path: Path) -> COCO:
 def boxes_by_picture(dataset: Path) -> dict[str, list[tuple[int, tuple[float, ...]]]]:
     """What the API reads from the journal: the reference for every reader."""
     return {
-        Path(image.ref.key).name: sorted((i.class_id or 0, i.box) for i in image.instances)
+        Path(image.ref.key).name: sorted((i.class_id, i.box) for i in image.instances)
         for image in florence_annotate.open_dataset(dataset)
     }
 

@@ -56,7 +56,7 @@ def expected(out: Path) -> dict[str, AnnotatedImage]:
 
 
 def objects_of(image: AnnotatedImage) -> Objects:
-    return sorted((one.class_id or 0, one.box) for one in image.instances)
+    return sorted((one.class_id, one.box) for one in image.instances)
 
 
 def assert_same(found: Objects, wanted: Objects, tolerance: float) -> None:

@@ -1,8 +1,10 @@
+import json
+
 import pytest
 
 from florence_annotate.policy.policy import Policy, iou
 from florence_annotate.tasks import OD, OPEN_VOCABULARY
-from florence_annotate.types import Box, Instance
+from florence_annotate.types import Box, Instance, KeptInstance, Reason
 
 IDS = {"car": 0, "hat": 1}
 
@@ -75,3 +77,15 @@ def test_od_does_not_repeat_what_a_prompt_of_its_own_looks_for() -> None:
 def test_iou_is_intersection_over_union() -> None:
     assert iou((0.0, 0.0, 2.0, 2.0), (1.0, 1.0, 3.0, 3.0)) == pytest.approx(1 / 7)
     assert iou((0.0, 0.0, 1.0, 1.0), (1.0, 0.0, 2.0, 1.0)) == 0
+
+
+def test_every_reason_is_a_name_and_a_sentence() -> None:
+    for reason in Reason:
+        assert json.loads(json.dumps({reason: reason})) == {reason.value: reason.value}
+        assert reason.sentence and not reason.sentence.endswith(".")
+    assert Reason("nms") is Reason.NMS
+
+
+def test_a_kept_instance_is_what_it_was_with_a_class() -> None:
+    kept = KeptInstance.of(Instance("car", 0.5, (1, 2, 3, 4), OD, text="ABC"), 3)
+    assert (kept.label, kept.text, kept.class_id) == ("car", "ABC", 3)

@@ -5,46 +5,50 @@ from collections.abc import Sequence
 import pytest
 
 from florence_annotate.classes import parse_names
-from florence_annotate.policy import verification
+from florence_annotate.policy.policy import Policy
+from florence_annotate.policy.verification import verified_classes
 from florence_annotate.tasks import CAPTION, DENSE_CAPTIONS, GROUNDING, OD, OPEN_VOCABULARY
-from florence_annotate.types import Box, Caption, Instance, Reading
+from florence_annotate.types import Box, Caption, Instance, Reading, Reason
 
 CLASSES = parse_names("person,traffic light,hat,St. Bernard,wearing a yellow hard hat")
 HERE, ELSEWHERE = (10.0, 10.0, 50.0, 50.0), (60.0, 60.0, 90.0, 90.0)
 
 
 def instance(label: str, box: Box = HERE, task: str = OPEN_VOCABULARY) -> Instance:
-    return Instance(label, 0.5, box, task, class_id=CLASSES.find(label))
+    return Instance(label, 0.5, box, task)
 
 
-def is_confirmed(asked: Instance, *others: Instance, captions: Sequence[str] = ()) -> bool:
+def is_kept(asked: Instance, *others: Instance, captions: Sequence[str] = ()) -> bool:
+    """Whether the policy keeps an instance on an image with these others and these captions."""
     written = tuple(Caption(CAPTION, caption, 1.0) for caption in captions)
-    reading = Reading((asked, *others), written, ())
-    return not verification.is_absent(asked, verification.known(reading, CLASSES))
+    verified = verified_classes(Reading((asked, *others), written, ()), CLASSES)
+    kept, dropped = Policy(CLASSES.find).apply([asked], 100, 100, verified)
+    assert [one.reason for one in dropped] == ([] if kept else [Reason.ABSENT])
+    return bool(kept)
 
 
-def test_a_prompt_alone_confirms_nothing() -> None:
-    assert not is_confirmed(instance("person"))
-    assert not is_confirmed(instance("person"), instance("person", ELSEWHERE))
+def test_a_prompt_alone_verifies_nothing() -> None:
+    assert not is_kept(instance("person"))
+    assert not is_kept(instance("person"), instance("person", ELSEWHERE))
 
 
-def test_od_confirms_a_class_wherever_it_is() -> None:
-    assert is_confirmed(instance("person"), instance("person", ELSEWHERE, OD))
-    assert not is_confirmed(instance("person"), instance("hat", HERE, OD))
+def test_od_verifies_a_class_wherever_it_is() -> None:
+    assert is_kept(instance("person"), instance("person", ELSEWHERE, OD))
+    assert not is_kept(instance("person"), instance("hat", HERE, OD))
 
 
-def test_two_descriptions_confirm_what_both_name() -> None:
+def test_two_descriptions_verify_what_both_name() -> None:
     regions = [instance("a person with a hat", box, DENSE_CAPTIONS) for box in (HERE, ELSEWHERE)]
     asked = instance("person")
-    assert not is_confirmed(asked, *regions)  # all regions are one description
-    assert is_confirmed(asked, *regions, captions=["A person."])
-    assert not is_confirmed(instance("hat"), *regions, captions=["A person."])
-    assert not is_confirmed(asked, captions=["A person."])
-    assert is_confirmed(asked, captions=["A person.", "Some people wait."])
+    assert not is_kept(asked, *regions)  # all regions are one description
+    assert is_kept(asked, *regions, captions=["A person."])
+    assert not is_kept(instance("hat"), *regions, captions=["A person."])
+    assert not is_kept(asked, captions=["A person."])
+    assert is_kept(asked, captions=["A person.", "Some people wait."])
 
 
-def test_a_grounding_prompt_confirms_nothing() -> None:
-    assert not is_confirmed(instance("person"), instance("person", HERE, GROUNDING))
+def test_a_grounding_prompt_verifies_nothing() -> None:
+    assert not is_kept(instance("person"), instance("person", HERE, GROUNDING))
 
 
 @pytest.mark.parametrize(
@@ -61,5 +65,5 @@ def test_captions_name_classes(caption: str, named: set[int]) -> None:
     assert CLASSES.named_in(caption) == named
 
 
-def test_what_was_not_asked_by_name_needs_nobodys_word() -> None:
-    assert is_confirmed(instance("person", task=OD))
+def test_what_was_not_asked_by_name_needs_no_verification() -> None:
+    assert is_kept(instance("person", task=OD))
