@@ -4,7 +4,7 @@ from itertools import pairwise
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from saying import answer
+from written_answers import answer
 
 from florence_annotate import tasks
 from florence_annotate.answers import parsing

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from asking import ORIGINAL, copy_of_shapes, original_layout
 from conftest import annotate, command, tree
 from peft import LoraConfig, get_peft_model
 from safetensors.torch import load_file, save_file
-from saying import answer
+from small_models import ORIGINAL, copy_of_shapes, original_layout
 from tokenizers import Tokenizer
+from written_answers import answer
 
 from florence_annotate import tasks
 from florence_annotate.checkpoints import checkpoint as checkpoints

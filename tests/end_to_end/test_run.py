@@ -8,10 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from asking import copy_of_shapes
 from conftest import annotate, command, scores, tree
 from PIL import Image
 from safetensors.torch import load_file, save_file
+from small_models import copy_of_shapes
 
 
 def some(scenes: Path, folder: Path, count: int) -> Path:

@@ -13,7 +13,7 @@ import yaml
 from conftest import annotate, command, scores, tree
 from PIL import Image
 from pycocotools.coco import COCO
-from saying import picture
+from written_answers import picture
 
 import florence_annotate
 

@@ -22,7 +22,7 @@ import pytest
 import supervision as sv
 from conftest import annotate, command, tree
 from PIL import Image
-from saying import answer, picture, say
+from written_answers import answer, picture, say
 
 import florence_annotate
 from florence_annotate import formats

@@ -12,8 +12,8 @@ import pytest
 import supervision as sv
 from conftest import annotate, command
 from pycocotools.coco import COCO
-from saying import answer, picture, say
 from supervision.config import ORIENTED_BOX_COORDINATES
+from written_answers import answer, picture, say
 
 import florence_annotate
 from florence_annotate.dataset.annotated_image import AnnotatedImage

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from asking import ask, copy_of_shapes, views
 from PIL import Image
 from safetensors.torch import load_file, save_file
+from small_models import ask, copy_of_shapes, views
 from tokenizers import Tokenizer
 
 from florence_annotate import tasks

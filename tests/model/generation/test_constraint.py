@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from asking import ask, views
+from small_models import ask, views
 
 from florence_annotate import tasks
 from florence_annotate.checkpoints import checkpoint as checkpoints

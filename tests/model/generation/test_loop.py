@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from asking import ORIGINAL, ask, original_layout, views
+from small_models import ORIGINAL, ask, original_layout, views
 from transformers import BartConfig, Florence2Config, Florence2ForConditionalGeneration
 from transformers.modeling_outputs import BaseModelOutput
 from transformers.models.florence2.configuration_florence2 import Florence2VisionConfig
