@@ -20,6 +20,14 @@ class Takes(StrEnum):
     REGION = "a region"
 
 
+class Kind(StrEnum):
+    """Kinds of tasks that want settings of generation of their own."""
+
+    LOCATIONS = "locations"
+    """Boxes, polygons and quadrilaterals, with or without labels."""
+    TEXT = "text"
+
+
 class Gives(StrEnum):
     """What kind of answer a task gives."""
 
@@ -98,8 +106,8 @@ class Task:
         return self.takes is Takes.TEXT
 
     @property
-    def has_locations(self) -> bool:
-        return self.gives is not Gives.TEXT
+    def kind(self) -> Kind:
+        return Kind.TEXT if self.gives is Gives.TEXT else Kind.LOCATIONS
 
     @property
     def is_about_whole_image(self) -> bool:

@@ -1,7 +1,7 @@
 """The values that travel between the rooms. Standard library only."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum, StrEnum
 from typing import Any, Literal, Protocol, Self
 
@@ -214,6 +214,13 @@ class Generation:
     constrain: Literal["off", "form", "labels"] = "off"
     """`form` holds answers to the form of their task; `labels` also holds `<OD>` to `labels`."""
     labels: tuple[str, ...] = ()
+    for_text: "Generation | None" = None
+    """The settings for tasks whose answers are text, where they have some of their own."""
+
+    @classmethod
+    def of_kinds(cls, locations: "Generation", text: "Generation") -> "Generation":
+        """For tasks with locations, and for tasks with text."""
+        return locations if text == locations else replace(locations, for_text=text)
 
 
 class Answering(Protocol):

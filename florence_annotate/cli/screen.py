@@ -29,10 +29,10 @@ def show_routes(job: "Job", *, quiet: bool) -> None:
     """For each class, the question that finds it."""
     if quiet:
         return
-    if job.checkpoint.name == "shapes":
+    if job.setup.checkpoint.name == "shapes":
         note("shapes is a demonstration checkpoint: it knows painted shapes, not photographs")
-    for token in dict.fromkeys(token for _, token in job.plan.routes):
-        names = ", ".join(name for name, by in job.plan.routes if by == token)
+    for token in dict.fromkeys(token for _, token in job.setup.plan.routes):
+        names = ", ".join(name for name, by in job.setup.plan.routes if by == token)
         note(f"asked by {token}: {names}")
 
 
@@ -43,12 +43,13 @@ def show_plan(job: "Job", pending: int, *, as_json: bool) -> None:
         "images": sum(1 for _ in job.refs()),
         "pending": pending,
         "skipped": [f"{skipped.name}: {skipped.reason}" for skipped in job.sources.skipped],
-        "model": job.checkpoint.name,
-        "revision": job.checkpoint.revision,
-        "device": str(job.device),
-        "routes": dict(job.plan.routes),
+        "model": job.setup.checkpoint.name,
+        "revision": job.setup.checkpoint.revision,
+        "device": str(job.setup.device),
+        "routes": dict(job.setup.plan.routes),
         "questions": [
-            f"{question.task} {question.text or ''}".strip() for question in job.plan.questions
+            f"{question.task} {question.text or ''}".strip()
+            for question in job.setup.plan.questions
         ],
         "formats": list(job.formats),
     }

@@ -4,13 +4,7 @@ from collections.abc import Collection
 
 from florence_annotate.classes import ClassList
 from florence_annotate.errors import UsageError
-from florence_annotate.tasks import (
-    DENSE_CAPTIONS,
-    GROUNDING,
-    TASKS,
-    Takes,
-    of,
-)
+from florence_annotate.tasks import DENSE_CAPTIONS, GROUNDING, TASKS, Kind, Takes, of
 from florence_annotate.types import Question
 
 
@@ -48,7 +42,7 @@ def refuse_unasked(questions: Collection[Question], classes: ClassList) -> None:
     finding = [
         question
         for question in questions
-        if of(question).takes is not Takes.REGION and of(question).has_locations
+        if of(question).takes is not Takes.REGION and of(question).kind is Kind.LOCATIONS
     ]
     if not finding or any(question.text is None for question in finding):
         return  # given regions have any label, and such questions may find anything

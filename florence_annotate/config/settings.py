@@ -1,0 +1,433 @@
+"""The settings of a job, each declared once: type, bounds, default, help, and whether it binds.
+
+They come in groups, as the help shows them; `florence_annotate.config.job_spec.JobSpec` has all.
+Those that leave something out of a dataset are in `florence_annotate.policy.thresholds`.
+"""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+
+from florence_annotate import tasks
+from florence_annotate.classes import ClassSpec
+from florence_annotate.images.codec import DEFAULT_MAX_PIXELS
+from florence_annotate.images.tiles import DEFAULT_OVERLAP
+from florence_annotate.options import Binds, Option, Panel
+from florence_annotate.questions.request import RecipeName, Strategy
+from florence_annotate.questions.texts import SIDECAR
+
+SPLITS = ("train", "val", "test")
+LONGEST_ANSWER = 512
+"""Tokens, where nobody asks for more or fewer; the decoder may have positions for fewer."""
+
+
+def _as_list(value: Any) -> Any:
+    """`a,b` → [a, b], so that flags and YAML lists mean the same."""
+    if isinstance(value, str):
+        return [part.strip() for part in value.split(",") if part.strip()]
+    return value
+
+
+def _as_shares(value: Any) -> Any:
+    """`train=0.8,val=0.2` → {train: 0.8, val: 0.2}."""
+    if isinstance(value, str):
+        pairs = [part.partition("=") for part in value.split(",")]
+        try:
+            value = {name.strip(): float(share) for name, _, share in pairs}
+        except ValueError as error:
+            raise ValueError("write it as train=0.8,val=0.2") from error
+        if len(value) < len(pairs):
+            raise ValueError("a split is named twice")
+    return value
+
+
+def _as_text(value: Any) -> Any:
+    """A number that YAML made of `768`."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(_as_list)]
+Shares = Annotated[dict[str, float], BeforeValidator(_as_shares)]
+
+
+class MaxFailures(BaseModel):
+    """`3` images, or `2%` of them."""
+
+    model_config = ConfigDict(frozen=True)
+
+    count: int | None = Field(default=None, ge=0)
+    percent: float | None = Field(default=None, ge=0, le=100)
+
+    def allows(self, failures: int, images: int) -> bool:
+        if self.percent is not None:
+            return failures * 100 <= self.percent * images
+        return failures <= (self.count or 0)
+
+
+def _as_max_failures(value: Any) -> Any:
+    if isinstance(value, int):
+        return {"count": value}
+    if isinstance(value, str):
+        try:
+            if value.strip().endswith("%"):
+                return {"percent": float(value.strip().removesuffix("%"))}
+            return {"count": int(value)}
+        except ValueError as error:
+            raise ValueError("write a number of images, as in 10, or a share, as in 2%") from error
+    return value
+
+
+class _Group(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DatasetSettings(_Group):
+    """What is written."""
+
+    classes: Annotated[
+        tuple[ClassSpec, ...] | None,
+        Option(
+            "Classes to annotate, in the order of their ids. Without, every label is a class.",
+            Panel.DATASET,
+            "A,B,…",
+        ),
+    ] = None
+    classes_file: Annotated[
+        Path | None,
+        Option(
+            "Classes from a file: one name a line, a data.yaml, or YAML such as "
+            'car: {synonyms: [sedan, suv], prompt: "a parked car"}.',
+            Panel.DATASET,
+            "FILE",
+        ),
+    ] = Field(default=None, exclude=True)
+    """Read into `classes` before a job has settings."""
+    formats: Annotated[
+        Names | None,
+        Option(
+            "Formats to write: {formats}.",
+            Panel.DATASET,
+            "A,B,…",
+            "what fits the task; for boxes yolo,coco",
+            flag="--format",
+        ),
+    ] = None
+    visuals: Annotated[
+        bool,
+        Option("Also write images with what was found drawn in.", Panel.DATASET, default=""),
+    ] = False
+    visuals_limit: Annotated[
+        int | None, Option("Draw only the first N images.", Panel.DATASET, "N")
+    ] = Field(default=None, ge=1)
+    images: Annotated[
+        Literal["hardlink", "symlink", "copy", "none"],
+        Option(
+            "How the dataset holds the images; originals are never changed.",
+            Panel.DATASET,
+            default="hardlink, or copy where there are no links",
+        ),
+    ] = "hardlink"
+    split: Annotated[
+        Shares,
+        Option(
+            "Shares of train, val and test.",
+            Panel.DATASET,
+            "NAME=SHARE,…",
+            "train=0.8,val=0.2",
+        ),
+    ] = {"train": 0.8, "val": 0.2}
+    seed: Annotated[int, Option("Seed of the split.", Panel.DATASET)] = 0
+
+    @field_validator("split")
+    @classmethod
+    def _split_is_whole(cls, value: dict[str, float]) -> dict[str, float]:
+        if "train" not in value or not set(value) <= set(SPLITS):
+            raise ValueError(f"it needs train, and may have {', '.join(SPLITS[1:])}")
+        if not all(share > 0 for share in value.values()):  # in these words, nan is refused too
+            raise ValueError("every share must be above 0")
+        if abs(sum(value.values()) - 1) > 1e-6:
+            raise ValueError(f"the shares add up to {sum(value.values()):g}, not to 1")
+        return {name: value[name] for name in SPLITS if name in value}
+
+
+class TaskSettings(_Group):
+    """What is asked of the model."""
+
+    task: Annotated[
+        str,
+        Option(
+            f"What to ask: any of the {len(tasks.TASKS)} tasks that 'florence-annotate tasks' "
+            "lists, by name or token.",
+            Panel.TASK,
+        ),
+    ] = "detection"
+    recipe: Annotated[
+        RecipeName | None,
+        Option(
+            "Several questions an image: boxes, then a mask of each; boxes, then a caption of each "
+            "and of the image; a caption, then the boxes of its phrases; classes by name, and "
+            "second questions that verify them.",
+            Panel.TASK,
+        ),
+    ] = None
+    text: Annotated[
+        str | None,
+        Option(
+            "What to look for, for tasks that take a text: a phrase, or a caption to ground.",
+            Panel.TASK,
+        ),
+    ] = None
+    texts: Annotated[
+        str | None,
+        Option(
+            "A text for each image: a CSV with the columns image and text, or the .txt beside each "
+            "image.",
+            Panel.TASK,
+            f"FILE.csv|{SIDECAR}",
+        ),
+    ] = None
+    regions: Annotated[
+        str | None,
+        Option(
+            "Boxes that exist already, for the tasks that take a region.",
+            Panel.TASK,
+            "COCO.json|YOLO_FOLDER",
+        ),
+    ] = None
+    strategy: Annotated[
+        Strategy,
+        Option(
+            "How classes are found: by the labels of `<OD>`, by one prompt a class, by one prompt "
+            "for all, or by the mask of each. auto takes `<OD>` for classes that it is known to "
+            "say, a prompt for others.",
+            Panel.TASK,
+        ),
+    ] = Strategy.AUTO
+
+    @field_validator("task")
+    @classmethod
+    def _task_exists(cls, value: str) -> str:
+        return tasks.find(value).name
+
+    @field_validator("texts", "regions")
+    @classmethod
+    def _input_is_absolute(cls, value: str | None) -> str | None:
+        _refuse_empty(value)
+        return value if value in (None, SIDECAR) else os.path.abspath(value)
+
+
+class ModelSettings(_Group):
+    """Which checkpoint, where it runs, and how it writes."""
+
+    model: Annotated[
+        str,
+        Option(
+            "base, large, base-ft, large-ft, a hub id, a folder, or shapes: the small checkpoint "
+            "in this package ('florence-annotate models' lists them).",
+            Panel.MODEL,
+            binds=Binds.AS_ONE,
+        ),
+    ] = "base-ft"
+    revision: Annotated[
+        str | None,
+        Option("Branch, tag or commit on the hub.", Panel.MODEL, binds=Binds.AS_ONE),
+    ] = None
+    adapter: Annotated[
+        str | None,
+        Option(
+            "A LoRA adapter made with peft, merged into the model: a folder or a hub id.",
+            Panel.MODEL,
+        ),
+    ] = None
+    """Its content binds a job, not its name."""
+    canary: Annotated[
+        bool,
+        Option(
+            "Ask about a test image first, alone and in a batch, and refuse a model whose answers "
+            "differ or make no sense.",
+            Panel.MODEL,
+            default="canary",
+        ),
+    ] = True
+    device: Annotated[
+        str,
+        Option(
+            "Where the model runs.",
+            Panel.MODEL,
+            "auto|cpu|cuda[:N]|mps",
+            help_of_resume="Run on another device than the last run.",
+        ),
+    ] = Field(default="auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")
+    dtype: Annotated[
+        Literal["auto", "float32", "bfloat16", "float16"],
+        Option(
+            "Number format of the model.",
+            Panel.MODEL,
+            default="auto: bfloat16 where the device has it, float32 elsewhere and for shapes",
+            binds=Binds.AS_ONE,
+        ),
+    ] = "auto"
+    attention: Annotated[
+        Literal["auto", "sdpa", "eager", "flash_attention_2"],
+        Option("Attention kernel.", Panel.MODEL),
+    ] = "auto"
+    compile: Annotated[
+        bool,
+        Option(
+            "Compile the vision tower first: a minute or more, for long jobs on a GPU; on a CPU "
+            "nothing is gained. Needs a C++ compiler.",
+            Panel.MODEL,
+            default="",
+            flag="--compile",
+        ),
+    ] = False
+    batch_size: Annotated[
+        Annotated[int, Field(ge=1, le=1024)] | Literal["auto"],
+        Option(
+            "Images, and questions, at once; halved when memory runs out.",
+            Panel.MODEL,
+            "N|auto",
+            "auto, what fits a CUDA device's memory, elsewhere 8",
+            help_of_resume="Another batch size than the last run's.",
+        ),
+    ] = "auto"
+    workers: Annotated[
+        int | None,
+        Option(
+            "Processes that read images; 0 reads them in this one.", Panel.MODEL, "N", "by cores"
+        ),
+    ] = Field(default=None, ge=0)
+    max_new_tokens: Annotated[
+        int | None,
+        Option(
+            "Longest answer, in tokens; an object takes five or more.",
+            Panel.MODEL,
+            "N",
+            str(LONGEST_ANSWER),
+            binds=Binds.BY_KIND,
+        ),
+    ] = Field(default=None, ge=2)
+    num_beams: Annotated[
+        int | None,
+        Option(
+            "Beams of the search; 1 is greedy.",
+            Panel.MODEL,
+            "N",
+            "the checkpoint's own",
+            binds=Binds.BY_KIND,
+        ),
+    ] = Field(default=None, ge=1, le=64)
+    no_repeat_ngram: Annotated[
+        int | None,
+        Option(
+            "Forbid N tokens in a row from coming twice; 0 allows it, which suits crowded images.",
+            Panel.MODEL,
+            "N",
+            "the checkpoint's own",
+            binds=Binds.BY_KIND,
+        ),
+    ] = Field(default=None, ge=0)
+    constrain: Annotated[
+        Literal["off", "form", "labels"],
+        Option(
+            "Hold every answer to the form of its task, so that no box is torn; labels also lets "
+            "`<OD>` say nothing but your classes.",
+            Panel.MODEL,
+            binds=Binds.BY_KIND,
+        ),
+    ] = "off"
+    retry_truncated: Annotated[
+        bool,
+        Option(
+            "Let an answer that reaches the limit go on to twice of it.",
+            Panel.MODEL,
+            default="retry",
+            binds=Binds.AS_ONE,
+        ),
+    ] = True
+
+    @field_validator("model", "adapter")
+    @classmethod
+    def _folder_is_absolute(cls, value: str | None) -> str | None:
+        _refuse_empty(value)
+        folder = os.path.expanduser(value or "")
+        is_name = value in (None, "shapes")  # the embedded checkpoint, also beside such a folder
+        return value if is_name or not os.path.isdir(folder) else os.path.abspath(folder)
+
+    @field_validator("revision")
+    @classmethod
+    def _revision_is_not_empty(cls, value: str | None) -> str | None:
+        _refuse_empty(value)
+        return value
+
+
+class ImageSettings(_Group):
+    """Which images, and how they are read."""
+
+    include: Annotated[
+        Names,
+        Option(
+            "Only images whose name or path matches, as in `day/*,*.jpg`.",
+            Panel.IMAGES,
+            "PATTERN,…",
+            default="",
+        ),
+    ] = ()
+    exclude: Annotated[
+        Names, Option("Not those that match.", Panel.IMAGES, "PATTERN,…", default="")
+    ] = ()
+    limit: Annotated[
+        int | None,
+        Option(
+            "Only the first N images; a later run without it goes on with the rest.",
+            Panel.IMAGES,
+            "N",
+        ),
+    ] = Field(default=None, ge=1, le=sys.maxsize)
+    tiles: Annotated[
+        Annotated[str | None, BeforeValidator(_as_text)],
+        Option(
+            "Also ask of overlapping tiles, so that small things in large images are seen: columns "
+            "and rows, as in 2x2, or a tile's side in pixels, as in 768.",
+            Panel.IMAGES,
+            "CxR|PIXELS",
+        ),
+    ] = None
+    overlap: Annotated[
+        float | None,
+        Option(
+            "Part of a tile's side that it shares with the next; things larger than that may be "
+            "cut in every tile.",
+            Panel.IMAGES,
+            "0..0.5",
+            str(DEFAULT_OVERLAP),
+        ),
+    ] = Field(default=None, ge=0, le=0.5)
+    max_pixels: Annotated[
+        int, Option("Refuse larger images (decompression bombs).", Panel.IMAGES, "N")
+    ] = Field(default=DEFAULT_MAX_PIXELS, ge=1)
+
+    @field_validator("tiles")
+    @classmethod
+    def _tiles_are_not_empty(cls, value: str | None) -> str | None:
+        _refuse_empty(value)
+        return value
+
+
+class ContractSettings(_Group):
+    """What a pipeline relies on."""
+
+    max_failures: Annotated[
+        Annotated[MaxFailures, BeforeValidator(_as_max_failures)],
+        Option(
+            "Images that may fail before the exit code is 3.", Panel.BEHAVIOUR, "N|P%", default="0"
+        ),
+    ] = MaxFailures(count=0)
+
+
+def _refuse_empty(value: str | None) -> None:
+    if value is not None and not value.strip():
+        raise ValueError("it is empty")
