@@ -290,7 +290,7 @@ def test_failed_pictures_are_tried_again_only_when_asked(scenes: Path, tmp_path:
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (("empty",), 1, "no picture found"),
+        (("empty",), 1, "no image found"),
         (("nowhere",), 1, "is not there"),
         (("in", "--output", "in/out"), 2, "lies in the source"),
         (("in/deep", "--output", "in"), 2, "lies in the output"),
@@ -347,8 +347,6 @@ def test_an_output_that_cannot_be_made_is_refused_in_one_line(tmp_path: Path) ->
 
 
 def test_two_runs_into_one_output_are_refused(scenes: Path, tmp_path: Path) -> None:
-    from florence_annotate.journal import lock
-
     code = (
         "import sys, pathlib; from florence_annotate.journal import lock\n"
         f"with lock.held(pathlib.Path({str(tmp_path / 'out')!r})):\n"
@@ -362,8 +360,9 @@ def test_two_runs_into_one_output_are_refused(scenes: Path, tmp_path: Path) -> N
     result = annotate(scenes, tmp_path / "out")
     assert result.code == 1
     assert f"process {holder.pid} on " in result.err
+    assert "loading" not in result.err  # not even the model
     holder.communicate()
-    assert lock.FILE_NAME not in os.listdir(tmp_path / "out")
+    assert not (tmp_path / "out").exists()  # nothing was written to it
 
 
 def test_a_broken_checkpoint_costs_neither_the_job_nor_its_place(

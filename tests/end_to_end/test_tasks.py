@@ -192,7 +192,7 @@ class TestRecipes:
             ["--recipe", "instance-segmentation", "--task", "region-proposals", "--classes", "a"],
             "names no classes",
         ),
-        (["--task", "grounding", "--texts", "sidecar"], "no picture has a .txt"),
+        (["--task", "grounding", "--texts", "sidecar"], "no image has a .txt"),
         (["--revision", "main"], "--revision is that of a checkpoint on the hub"),
         (
             [
