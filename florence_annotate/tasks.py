@@ -13,7 +13,7 @@ from florence_annotate.types import Question
 
 
 class Takes(StrEnum):
-    """What a task needs besides the picture."""
+    """What a task needs besides the image."""
 
     NOTHING = "nothing"
     TEXT = "text"
@@ -66,7 +66,7 @@ Text, location, separator of polygons (`<sep>`), `<poly>` and `</poly>`: t, l, s
 
 
 LOCATION_BINS = 1000
-"""Locations are in thousandths of the picture's sides."""
+"""Locations are in thousandths of the image's sides."""
 
 SPECIAL_TOKENS: tuple[str, ...] = (
     *("<od>", "</od>", "<ocr>", "</ocr>"),

@@ -126,23 +126,23 @@ def _parameter(name: str, *, in_panel: bool) -> inspect.Parameter:
 
 def help_of(name: str) -> str:
     """What a setting does, and its default."""
-    said = OPTIONS[name].help.replace("{formats}", ", ".join(FORMATS))
+    about = OPTIONS[name].help.replace("{formats}", ", ".join(FORMATS))
     default = default_of(name)
-    return f"{said} [default: {default}]" if default else said
+    return f"{about} [default: {default}]" if default else about
 
 
 def default_of(name: str) -> str:
     """The default of a setting as the help says it; empty where there is none."""
-    if (said := OPTIONS[name].default) is not None:
-        return said
+    if (declared := OPTIONS[name].default) is not None:
+        return declared
     default = JobSpec.model_fields[name].default
     return "" if default is None else str(default)
 
 
 def metavar_of(name: str) -> str | None:
     """What stands for the value of a flag; None for any text."""
-    if said := OPTIONS[name].metavar:
-        return said
+    if declared := OPTIONS[name].metavar:
+        return declared
     types = types_of(name)
     for each in types:
         if get_origin(each) is Literal:

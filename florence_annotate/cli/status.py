@@ -21,7 +21,7 @@ def status(out: options.Out, as_json: options.AsJson = False) -> None:
         screen.print_json({**values, "last_run": report})
         return
     done = counts.annotated + counts.failed
-    typer.echo(f"{done} of {counts.images} pictures done, {counts.pending} to do")
+    typer.echo(f"{done} of {counts.images} images done, {counts.pending} to do")
     typer.echo(f"annotated  {counts.annotated}")
     typer.echo(f"failed     {counts.failed}")
     if bound:

@@ -13,12 +13,12 @@ from florence_annotate import classes as class_lists
 from florence_annotate import tasks
 from florence_annotate.classes import ClassList
 from florence_annotate.config import presets
+from florence_annotate.config.model_settings import ModelSettings
 from florence_annotate.config.older_jobs import BEFORE_IT_EXISTED
 from florence_annotate.config.settings import (
     ContractSettings,
     DatasetSettings,
     ImageSettings,
-    ModelSettings,
     TaskSettings,
 )
 from florence_annotate.errors import UsageError

@@ -1,7 +1,8 @@
 """The settings of a job, each declared once: type, bounds, default, help, and whether it binds.
 
 They come in groups, as the help shows them; `florence_annotate.config.job_spec.JobSpec` has all.
-Those that leave something out of a dataset are in `florence_annotate.policy.thresholds`.
+Those of the model are in `model_settings`, and those that leave something out of a dataset in
+`florence_annotate.policy.thresholds`.
 """
 
 import os
@@ -15,13 +16,11 @@ from florence_annotate import tasks
 from florence_annotate.classes import ClassSpec
 from florence_annotate.images.codec import DEFAULT_MAX_PIXELS
 from florence_annotate.images.tiles import DEFAULT_OVERLAP
-from florence_annotate.options import Binds, Option, Panel
+from florence_annotate.options import Option, Panel
 from florence_annotate.questions.request import RecipeName, Strategy
 from florence_annotate.questions.texts import SIDECAR
 
 SPLITS = ("train", "val", "test")
-LONGEST_ANSWER = 512
-"""Tokens, where nobody asks for more or fewer; the decoder may have positions for fewer."""
 
 
 def _as_list(value: Any) -> Any:
@@ -80,11 +79,13 @@ def _as_max_failures(value: Any) -> Any:
     return value
 
 
-class _Group(BaseModel):
+class Group(BaseModel):
+    """Settings that belong together."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class DatasetSettings(_Group):
+class DatasetSettings(Group):
     """What is written."""
 
     classes: Annotated[
@@ -153,7 +154,7 @@ class DatasetSettings(_Group):
         return {name: value[name] for name in SPLITS if name in value}
 
 
-class TaskSettings(_Group):
+class TaskSettings(Group):
     """What is asked of the model."""
 
     task: Annotated[
@@ -215,156 +216,11 @@ class TaskSettings(_Group):
     @field_validator("texts", "regions")
     @classmethod
     def _input_is_absolute(cls, value: str | None) -> str | None:
-        _refuse_empty(value)
+        refuse_empty(value)
         return value if value in (None, SIDECAR) else os.path.abspath(value)
 
 
-class ModelSettings(_Group):
-    """Which checkpoint, where it runs, and how it writes."""
-
-    model: Annotated[
-        str,
-        Option(
-            "base, large, base-ft, large-ft, a hub id, a folder, or shapes: the small checkpoint "
-            "in this package ('florence-annotate models' lists them).",
-            Panel.MODEL,
-            binds=Binds.AS_ONE,
-        ),
-    ] = "base-ft"
-    revision: Annotated[
-        str | None,
-        Option("Branch, tag or commit on the hub.", Panel.MODEL, binds=Binds.AS_ONE),
-    ] = None
-    adapter: Annotated[
-        str | None,
-        Option(
-            "A LoRA adapter made with peft, merged into the model: a folder or a hub id.",
-            Panel.MODEL,
-        ),
-    ] = None
-    """Its content binds a job, not its name."""
-    canary: Annotated[
-        bool,
-        Option(
-            "Ask about a test image first, alone and in a batch, and refuse a model whose answers "
-            "differ or make no sense.",
-            Panel.MODEL,
-            default="canary",
-        ),
-    ] = True
-    device: Annotated[
-        str,
-        Option(
-            "Where the model runs.",
-            Panel.MODEL,
-            "auto|cpu|cuda[:N]|mps",
-            help_of_resume="Run on another device than the last run.",
-        ),
-    ] = Field(default="auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")
-    dtype: Annotated[
-        Literal["auto", "float32", "bfloat16", "float16"],
-        Option(
-            "Number format of the model.",
-            Panel.MODEL,
-            default="auto: bfloat16 where the device has it, float32 elsewhere and for shapes",
-            binds=Binds.AS_ONE,
-        ),
-    ] = "auto"
-    attention: Annotated[
-        Literal["auto", "sdpa", "eager", "flash_attention_2"],
-        Option("Attention kernel.", Panel.MODEL),
-    ] = "auto"
-    compile: Annotated[
-        bool,
-        Option(
-            "Compile the vision tower first: a minute or more, for long jobs on a GPU; on a CPU "
-            "nothing is gained. Needs a C++ compiler.",
-            Panel.MODEL,
-            default="",
-            flag="--compile",
-        ),
-    ] = False
-    batch_size: Annotated[
-        Annotated[int, Field(ge=1, le=1024)] | Literal["auto"],
-        Option(
-            "Images, and questions, at once; halved when memory runs out.",
-            Panel.MODEL,
-            "N|auto",
-            "auto, what fits a CUDA device's memory, elsewhere 8",
-            help_of_resume="Another batch size than the last run's.",
-        ),
-    ] = "auto"
-    workers: Annotated[
-        int | None,
-        Option(
-            "Processes that read images; 0 reads them in this one.", Panel.MODEL, "N", "by cores"
-        ),
-    ] = Field(default=None, ge=0)
-    max_new_tokens: Annotated[
-        int | None,
-        Option(
-            "Longest answer, in tokens; an object takes five or more.",
-            Panel.MODEL,
-            "N",
-            str(LONGEST_ANSWER),
-            binds=Binds.BY_KIND,
-        ),
-    ] = Field(default=None, ge=2)
-    num_beams: Annotated[
-        int | None,
-        Option(
-            "Beams of the search; 1 is greedy.",
-            Panel.MODEL,
-            "N",
-            "the checkpoint's own",
-            binds=Binds.BY_KIND,
-        ),
-    ] = Field(default=None, ge=1, le=64)
-    no_repeat_ngram: Annotated[
-        int | None,
-        Option(
-            "Forbid N tokens in a row from coming twice; 0 allows it, which suits crowded images.",
-            Panel.MODEL,
-            "N",
-            "the checkpoint's own",
-            binds=Binds.BY_KIND,
-        ),
-    ] = Field(default=None, ge=0)
-    constrain: Annotated[
-        Literal["off", "form", "labels"],
-        Option(
-            "Hold every answer to the form of its task, so that no box is torn; labels also lets "
-            "`<OD>` say nothing but your classes.",
-            Panel.MODEL,
-            binds=Binds.BY_KIND,
-        ),
-    ] = "off"
-    retry_truncated: Annotated[
-        bool,
-        Option(
-            "Let an answer that reaches the limit go on to twice of it.",
-            Panel.MODEL,
-            default="retry",
-            binds=Binds.AS_ONE,
-        ),
-    ] = True
-
-    @field_validator("model", "adapter")
-    @classmethod
-    def _folder_is_absolute(cls, value: str | None) -> str | None:
-        _refuse_empty(value)
-        folder = os.path.expanduser(value or "")
-        is_name = value in (None, "shapes")  # the embedded checkpoint, also beside such a folder
-        return value if is_name or not os.path.isdir(folder) else os.path.abspath(folder)
-
-    @field_validator("revision")
-    @classmethod
-    def _revision_is_not_empty(cls, value: str | None) -> str | None:
-        _refuse_empty(value)
-        return value
-
-
-class ImageSettings(_Group):
+class ImageSettings(Group):
     """Which images, and how they are read."""
 
     include: Annotated[
@@ -413,11 +269,11 @@ class ImageSettings(_Group):
     @field_validator("tiles")
     @classmethod
     def _tiles_are_not_empty(cls, value: str | None) -> str | None:
-        _refuse_empty(value)
+        refuse_empty(value)
         return value
 
 
-class ContractSettings(_Group):
+class ContractSettings(Group):
     """What a pipeline relies on."""
 
     max_failures: Annotated[
@@ -428,6 +284,7 @@ class ContractSettings(_Group):
     ] = MaxFailures(count=0)
 
 
-def _refuse_empty(value: str | None) -> None:
+def refuse_empty(value: str | None) -> None:
+    """For a validator. Raises ValueError."""
     if value is not None and not value.strip():
         raise ValueError("it is empty")

@@ -14,7 +14,7 @@ from florence_annotate import tasks
 from florence_annotate.checkpoints import checkpoint as checkpoints
 from florence_annotate.checkpoints.checkpoint import Checkpoint
 from florence_annotate.config.job_spec import JobSpec, flag_of
-from florence_annotate.config.settings import LONGEST_ANSWER
+from florence_annotate.config.model_settings import LONGEST_ANSWER
 from florence_annotate.errors import UsageError
 from florence_annotate.jobs.fingerprint import BOUND, BY_KIND, Begun, Fingerprint, Setting
 from florence_annotate.questions import coverage, planning

@@ -48,7 +48,7 @@ def test_the_last_screen_says_what_was_written_and_the_summary_holds_it(
     result = annotate(some(scenes, tmp_path / "in", 5), out)
     assert result.code == 0
     summary = json.loads((out / "summary.json").read_text())
-    assert "5 of 5 pictures annotated" in result.out
+    assert "5 of 5 images annotated" in result.out
     for name, count in summary["classes"].items():
         assert name in result.out
         assert str(count) in result.out
@@ -245,7 +245,7 @@ def test_a_resume_takes_its_settings_from_the_journal(scenes: Path, tmp_path: Pa
 
 def test_status_tells_how_far_a_job_is(dataset: Path) -> None:
     result = command("status", dataset)
-    assert "20 of 20 pictures done" in result.out
+    assert "20 of 20 images done" in result.out
     assert command("status", dataset, "--json").json["annotated"] == 20
 
 
@@ -265,7 +265,7 @@ def test_failures_are_listed_retried_and_in_the_exit_code(scenes: Path, tmp_path
     out = tmp_path / "out"
     result = annotate(source, out)
     assert result.code == 3
-    assert "1 picture failed: florence-annotate failures" in result.out
+    assert "1 image failed: florence-annotate failures" in result.out
     assert "broken.jpg: not-an-image (decode)" in command("failures", out).out
     assert command("failures", out, "--json").json[0]["key"] == "broken.jpg"
     assert not list((out / "labels").rglob("broken.txt"))
