@@ -264,7 +264,7 @@ def test_the_page_about_tasks_is_the_one_that_the_table_gives() -> None:
     described.loader.exec_module(maker)
     assert (docs / "tasks.md").read_text(encoding="utf-8") == maker.text()
     named = [*(task.name for task in tasks.TASKS), *RecipeName]
-    assert {path.stem for path in (docs / "pictures").iterdir()} == set(named)
+    assert {path.stem for path in (docs / "images").iterdir()} == set(named)
 
 
 def test_the_recipe_of_the_page_works(scenes: Path) -> None:
