@@ -30,6 +30,7 @@ from florence_annotate.model.device import resolve_attention, resolve_device, re
 from florence_annotate.model.florence import Florence
 from florence_annotate.policy.settings import PolicySettings, policy_of
 from florence_annotate.questions import planning
+from florence_annotate.questions.plan import Plan
 from florence_annotate.types import Box, Failure, Generation, ImageRef, Loaded, Record
 
 Pictorial: TypeAlias = str | os.PathLike[str] | Image.Image | np.ndarray[Any, Any]
@@ -143,7 +144,7 @@ def _at(given: Sequence[_Given], place: int, none: _Given) -> _Given:
 class _Reader:
     """Outcomes → annotated images; without classes, a label becomes one when it first appears."""
 
-    def __init__(self, plan: planning.Plan, settings: PolicySettings) -> None:
+    def __init__(self, plan: Plan, settings: PolicySettings) -> None:
         self._ids: dict[str, int] = {}
         self._classes = settings.classes
         find = self._find_or_add if settings.classes is None else settings.classes.find

@@ -8,6 +8,7 @@ import typer
 
 from florence_annotate.cli import options, screen
 from florence_annotate.cli.options import BEHAVIOUR, DATASET, MODEL, PICTURES, TASK
+from florence_annotate.questions.recipes import RecipeName
 
 
 def run(
@@ -51,10 +52,8 @@ def run(
     recipe: Annotated[
         str | None,
         typer.Option(
-            metavar="instance-segmentation|describe|caption-grounding|verify",
-            help="Several questions a picture: boxes, then a mask of each; boxes, then a caption "
-            "of each and of the picture; a caption, then the boxes of its phrases; classes by "
-            "name, and second questions that confirm them.",
+            metavar="|".join(RecipeName),
+            help=f"Several questions an image: {'; '.join(one.asks for one in RecipeName)}.",
             rich_help_panel=TASK,
         ),
     ] = None,

@@ -23,7 +23,8 @@ from florence_annotate.images.tiles import Tiling
 from florence_annotate.labels.boxes import read_regions
 from florence_annotate.policy.settings import PolicySettings
 from florence_annotate.questions import texts
-from florence_annotate.questions.request import RecipeName, Request, Strategy
+from florence_annotate.questions.recipes import RecipeName
+from florence_annotate.questions.request import Request, Strategy
 
 SPLITS = ("train", "val", "test")
 

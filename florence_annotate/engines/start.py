@@ -17,7 +17,7 @@ from florence_annotate.images.loading import LoadingOptions, default_workers
 from florence_annotate.model.device import memory_in_use, resolve_attention
 from florence_annotate.model.florence import Florence
 from florence_annotate.model.memory import say_out_of_memory
-from florence_annotate.questions.planning import Plan
+from florence_annotate.questions.plan import Plan
 from florence_annotate.types import Generation
 
 

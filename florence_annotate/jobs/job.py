@@ -26,8 +26,8 @@ from florence_annotate.jobs.runner import Reporter
 from florence_annotate.journal import FILE_NAME, Journal, lock
 from florence_annotate.labels.by_name import ByName
 from florence_annotate.questions import coverage, planning, texts
-from florence_annotate.questions.planning import Plan
-from florence_annotate.questions.request import RecipeName
+from florence_annotate.questions.plan import Plan
+from florence_annotate.questions.recipes import RecipeName
 from florence_annotate.reports import summary as summary_report
 from florence_annotate.types import Generation, ImageRef
 

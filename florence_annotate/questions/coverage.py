@@ -6,7 +6,6 @@ from florence_annotate.classes import ClassList
 from florence_annotate.errors import UsageError
 from florence_annotate.tasks import (
     DENSE_CAPTIONS,
-    GROUNDING,
     TASKS,
     Takes,
     of,
@@ -52,9 +51,9 @@ def refuse_unasked(questions: Collection[Question], classes: ClassList) -> None:
     ]
     if not finding or any(question.text is None for question in finding):
         return  # given regions have any label, and such questions may find anything
-    phrases = {q.text or "" for q in finding if q.task != GROUNDING}
+    phrases = {q.text or "" for q in finding if of(q).takes_one_phrase}
     # a caption may name a class anywhere
-    texts = [(q.text or "").casefold() for q in finding if q.task == GROUNDING]
+    texts = [(q.text or "").casefold() for q in finding if not of(q).takes_one_phrase]
     missing = [
         spec.name
         for spec in classes.classes

@@ -6,13 +6,12 @@ from enum import StrEnum
 from florence_annotate.classes import ClassList
 from florence_annotate.errors import UsageError
 from florence_annotate.labels.boxes import RegionsOf
+from florence_annotate.questions.recipes import Begins, RecipeName
 from florence_annotate.questions.texts import TextOf
 from florence_annotate.tasks import (
-    GROUNDING,
     OD,
-    OPEN_VOCABULARY,
     PHRASE_SEPARATOR,
-    SEGMENTATION,
+    TASKS,
     Gives,
     Takes,
     Task,
@@ -21,6 +20,8 @@ from florence_annotate.tasks import (
 
 
 class Strategy(StrEnum):
+    """How classes are found: `od` by the labels of `<OD>`, others by the task of that name."""
+
     AUTO = "auto"
     OD = "od"
     OPEN_VOCABULARY = "open-vocabulary"
@@ -28,20 +29,9 @@ class Strategy(StrEnum):
     SEGMENTATION = "segmentation"
 
 
-BY_CLASS = {
-    OD: Strategy.OD,
-    OPEN_VOCABULARY: Strategy.OPEN_VOCABULARY,
-    GROUNDING: Strategy.GROUNDING,
-    SEGMENTATION: Strategy.SEGMENTATION,
-}
-"""The tasks that find classes, and the strategy that each stands for."""
-
-
-class RecipeName(StrEnum):
-    INSTANCE_SEGMENTATION = "instance-segmentation"
-    DESCRIBE = "describe"
-    CAPTION_GROUNDING = "caption-grounding"
-    VERIFY = "verify"
+def finds_classes(task: Task) -> bool:
+    """Whether a class list says what a task is asked: `<OD>`, and all that are asked by name."""
+    return task.token == OD or (task.is_given_names and task.has_locations)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +53,7 @@ class Request:
     def refuse_contradictions(self) -> None:
         """Raise UsageError for what the task has no use for, and for what it lacks."""
         task = self.task
+        begins_with_caption = self._begins_with(Begins.CAPTION)
         needs_text = task.takes is Takes.TEXT and self.classes is None
         problem = None
         if self.text is not None and not self.text.strip():
@@ -70,9 +61,10 @@ class Request:
         elif self.text is not None and self.texts is not None:
             problem = "give --text or --texts, not both"
         elif (self.text or self.texts) and task.takes is not Takes.TEXT:
+            *others, last = sorted(other.name for other in TASKS if other.takes is Takes.TEXT)
             problem = (
-                f"--task {task.name} takes no text: choose --task grounding, open-vocabulary or "
-                "segmentation, or leave --text and --texts out"
+                f"--task {task.name} takes no text: choose --task {', '.join(others)} or {last}, "
+                "or leave --text and --texts out"
             )
         elif self.text and control_token_in(self.text.replace(PHRASE_SEPARATOR, "")):
             problem = "--text holds what the model reads as a control token: leave that out"
@@ -87,7 +79,7 @@ class Request:
             )
         elif (
             self.classes is not None
-            and self.recipe is not RecipeName.CAPTION_GROUNDING
+            and not begins_with_caption
             and task.takes is Takes.NOTHING
             and not task.gives.has_labels
         ):
@@ -96,17 +88,19 @@ class Request:
             problem = f"--strategy {self.strategy} is a way to find classes: leave it out here"
         if self.has_tiles and task.is_about_whole_image:
             problem = f"--task {task.name} is about the whole picture: leave --tiles out"
-        elif self.has_tiles and self.recipe is RecipeName.CAPTION_GROUNDING:
+        elif self.has_tiles and begins_with_caption:
             problem = f"--recipe {self.recipe} is about the whole picture: leave --tiles out"
-        if self.recipe is RecipeName.CAPTION_GROUNDING:
+        if begins_with_caption:
             if task.token != OD and (task.gives is not Gives.TEXT or "caption" not in task.name):
-                problem = "--recipe caption-grounding begins with a caption: leave --task out"
+                problem = f"--recipe {self.recipe} begins with a caption: leave --task out"
         elif self.recipe is not None and not task.gives.has_boxes:
             problem = f"--recipe {self.recipe} begins with boxes, and --task {task.name} gives none"
         if problem:
             raise UsageError(problem)
 
+    def _begins_with(self, beginning: Begins) -> bool:
+        return self.recipe is not None and self.recipe.begins_with is beginning
+
     def _has_no_strategy(self) -> bool:
         is_given = self.text is not None or self.texts is not None or self.regions is not None
-        is_other = self.task.token not in BY_CLASS or self.recipe is RecipeName.CAPTION_GROUNDING
-        return is_given or is_other
+        return is_given or not finds_classes(self.task) or self._begins_with(Begins.CAPTION)

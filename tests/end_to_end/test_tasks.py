@@ -21,7 +21,7 @@ from florence_annotate.images import codec
 from florence_annotate.images.loading import LoadingOptions, load_batches
 from florence_annotate.images.sources import Sources
 from florence_annotate.model.florence import Florence
-from florence_annotate.questions.request import RecipeName
+from florence_annotate.questions.recipes import RecipeName
 from florence_annotate.tasks import Gives, Takes
 from florence_annotate.types import Generation, Record
 
