@@ -2,7 +2,7 @@
 
 An adapted layer computes W x + s · B A x, with A of r rows and s = alpha / r, or alpha / sqrt(r)
 where the adapter says `use_rslora` (https://arxiv.org/abs/2106.09685, 2312.03732). So W + s · B A
-computes the same in one product. Modules may be named as in the native layout or in the original.
+computes the same in one product. Modules may be named as in any of the layouts.
 """
 
 import json
@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from florence_annotate.checkpoints import layout
+from florence_annotate.checkpoints import layouts
 from florence_annotate.errors import CheckpointError
 
 if TYPE_CHECKING:
@@ -136,8 +136,8 @@ def _replacements(folder: Path) -> "Iterator[tuple[str, Tensor]]":
 
 
 def _find(modules: "Mapping[str, nn.Module]", name: str, folder: Path) -> Any:
-    for candidate in (name, layout.native_name(f"{name}.weight").removesuffix(".weight")):
-        module = modules.get(candidate)
+    for candidate in (f"{name}.weight", *layouts.native_names(f"{name}.weight")):
+        module = modules.get(candidate.removesuffix(".weight"))
         if module is not None and hasattr(module, "weight"):
             return module
     raise CheckpointError(

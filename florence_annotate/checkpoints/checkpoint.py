@@ -1,7 +1,6 @@
 """Finding a checkpoint, and refusing early what is no whole Florence-2.
 
-Two layouts are read: the one of transformers (`florence-community/…` on the hub), and the original
-one (`microsoft/Florence-2-…`), see :mod:`.layout`.
+Which layouts are read is the table in `checkpoints.layouts`.
 """
 
 import hashlib
@@ -16,6 +15,7 @@ from florence_annotate.checkpoints import adapter as adapters
 from florence_annotate.checkpoints import hub
 from florence_annotate.checkpoints.files import weight_files
 from florence_annotate.checkpoints.known import KNOWN, ORIGINALS, SHAPES, hub_id
+from florence_annotate.checkpoints.layouts import NATIVE, Layout, layout_of
 from florence_annotate.errors import CheckpointError
 from florence_annotate.shapes import CHECKPOINT as SHAPES_FOLDER
 
@@ -47,6 +47,9 @@ class Checkpoint:
     """The longest answer that its decoder has positions for."""
     generation: Mapping[str, Any] = field(default_factory=dict)
     """Its own settings of generation, under transformers' names."""
+    layout: Layout = NATIVE
+    config: Mapping[str, Any] = field(default_factory=dict)
+    """Its configuration, as it reads in the native layout."""
     adapter: Path | None = None
     """Folder of a LoRA adapter that is merged when the weights are loaded."""
 
@@ -138,12 +141,7 @@ def _find(name: str, revision: str | None, download: bool) -> Checkpoint:
 
 
 def _inspect(name: str, folder: Path, revision: str | None) -> Checkpoint:
-    config = _read_json(folder / "config.json", name)
-    if config.get("model_type") != "florence2":
-        raise CheckpointError(
-            f"{name} is no Florence-2: its config.json says model_type = "
-            f"{config.get('model_type')!r}; give a Florence-2 checkpoint, such as base-ft"
-        )
+    layout, config = _read_config(folder, name)
     text: Mapping[str, Any] = config.get("text_config") or {}
     if not weight_files(folder):
         raise CheckpointError(
@@ -161,7 +159,27 @@ def _inspect(name: str, folder: Path, revision: str | None) -> Checkpoint:
         _known_labels(folder, name),
         int(text.get("max_position_embeddings", 1024)),
         _read_generation(folder, text, name),
+        layout,
+        config,
     )
+
+
+def _read_config(folder: Path, name: str) -> tuple[Layout, dict[str, Any]]:
+    """The layout of a checkpoint, and its configuration as it reads in the native one."""
+    config = _read_json(folder / "config.json", name)
+    try:
+        layout = layout_of(config)
+        native = layout.native_config(config) if layout else {}
+    except (KeyError, TypeError, AttributeError) as error:
+        raise CheckpointError(
+            f"can't load {name} ({type(error).__name__}: {error}): is the download complete?"
+        ) from error
+    if layout is None:
+        raise CheckpointError(
+            f"{name} is no Florence-2: its config.json says model_type = "
+            f"{config.get('model_type')!r}; give a Florence-2 checkpoint, such as base-ft"
+        )
+    return layout, native
 
 
 def _read_generation(folder: Path, text: Mapping[str, Any], name: str) -> Mapping[str, Any]:

@@ -18,14 +18,14 @@ from florence_annotate.model.device import memory_in_use, resolve_attention
 from florence_annotate.model.florence import Florence
 from florence_annotate.model.memory import say_out_of_memory
 from florence_annotate.questions.plan import Plan
-from florence_annotate.types import Generation
+from florence_annotate.types import Engine, Generation
 
 
 @dataclass(frozen=True, slots=True)
 class Started:
     """An engine, and what tells its device's memory in use."""
 
-    engine: LocalEngine
+    engine: Engine
     memory_in_use: Callable[[], str]
 
 

@@ -4,11 +4,10 @@ Tensors come from safetensors, or from PyTorch files that are read with `weights
 of a checkpoint is ever run. Both may be in one file, or in shards with an index.
 """
 
-import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from florence_annotate.checkpoints import adapter, layout
+from florence_annotate.checkpoints import adapter
 from florence_annotate.checkpoints.files import weight_files
 from florence_annotate.errors import CheckpointError
 
@@ -32,8 +31,8 @@ _GENERATION_FIELDS = (
 
 
 def load_network(checkpoint: "Checkpoint", dtype: "torch.dtype") -> Any:
-    """transformers' `Florence2ForConditionalGeneration` on the CPU, in either layout, with the
-    checkpoint's adapter merged.
+    """transformers' `Florence2ForConditionalGeneration` on the CPU, with the checkpoint's adapter
+    merged.
 
     Raises CheckpointError where a tensor is missing, unexpected or of another shape: such a model
     answers without a sign that anything is wrong.
@@ -45,14 +44,10 @@ def load_network(checkpoint: "Checkpoint", dtype: "torch.dtype") -> Any:
 
     logging.disable_progress_bar()
     try:
-        described = json.loads((checkpoint.folder / "config.json").read_text("utf-8"))
-        tensors = dict(_read(checkpoint))
-        if layout.is_original(described):
-            described = layout.native_config(described)
-            tensors = layout.native_tensors(tensors)
+        tensors = checkpoint.layout.native_tensors(dict(_read(checkpoint)))
         network, report = Florence2ForConditionalGeneration.from_pretrained(
             None,
-            config=Florence2Config(**described),
+            config=Florence2Config(**checkpoint.config),
             state_dict=tensors,
             dtype=dtype,
             attn_implementation="sdpa",
