@@ -175,7 +175,7 @@ def _annotate(
 
     def load_batches() -> Iterator[list[Loaded]]:
         numbered = enumerate(pictures)
-        while batch := list(islice(numbered, options.pictures_at_once)):
+        while batch := list(islice(numbered, options.images_at_once)):
             loaded = [_load(pictorial, place, options) for place, pictorial in batch]
             order.extend(item.ref for item in loaded)
             for item, (place, _) in zip(loaded, batch, strict=True):

@@ -6,15 +6,15 @@ from enum import IntEnum, StrEnum
 from typing import Any, Literal, Protocol, Self
 
 Box = tuple[float, float, float, float]
-"""x1, y1, x2, y2 in pixels of the upright picture; x to the right, y down."""
+"""x1, y1, x2, y2 in pixels of the upright image; x to the right, y down."""
 
 Polygon = tuple[tuple[float, float], ...]
-"""At least three x, y points, in pixels of the upright picture."""
+"""At least three x, y points, in pixels of the upright image."""
 
 
 @dataclass(frozen=True, slots=True)
 class ImageRef:
-    """A picture that a source named, not yet read."""
+    """An image that a source named, not yet read."""
 
     key: str
     """Unique in the job: the path relative to its source, with `/`, in printable characters."""
@@ -26,7 +26,7 @@ class ImageRef:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A picture that was read, turned upright and resized for the model."""
+    """An image that was read, turned upright and resized for the model."""
 
     ref: ImageRef
     sha: str
@@ -36,7 +36,7 @@ class Picture:
     width: int
     height: int
     tiles: tuple[Box, ...] = ()
-    """The views after the first, which is the whole picture."""
+    """The views after the first, which is the whole image."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class Question:
     label: str | None = None
     """What is known to be in the region."""
     view: Box | None = None
-    """The tile that it is asked of; None for the whole picture. Locations are within it."""
+    """The tile that it is asked of; None for the whole image. Locations are within it."""
 
 
 class TokenKind(IntEnum):
@@ -82,7 +82,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """All that the model said about one picture."""
+    """All that the model said about one image."""
 
     ref: ImageRef
     sha: str
@@ -93,7 +93,7 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A picture that could not be annotated, and why."""
+    """An image that could not be annotated, and why."""
 
     ref: ImageRef
     stage: str
@@ -123,7 +123,7 @@ class Instance:
     text: str | None = None
     """What is printed there, or a description."""
     view: Box | None = None
-    """The tile in which it was seen; None for the whole picture."""
+    """The tile in which it was seen; None for the whole image."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +140,7 @@ class KeptInstance(Instance):
 
 @dataclass(frozen=True, slots=True)
 class Caption:
-    """A text about the whole picture."""
+    """A text about the whole image."""
 
     task: str
     text: str
@@ -195,7 +195,7 @@ class Dropped:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What the answers about one picture say."""
+    """What the answers about one image say."""
 
     instances: tuple[Instance, ...]
     captions: tuple[Caption, ...]
@@ -224,7 +224,7 @@ class Answering(Protocol):
         """How many more questions can be under way at once; less than none where some wait."""
 
     def ask(self, ticket: int, features: Any, question: Question) -> None:
-        """Put a question about an encoded picture in the queue; the ticket comes back with it."""
+        """Put a question about an encoded image in the queue; the ticket comes back with it."""
 
     def answers(self) -> list[tuple[int, Answer]]:
         """Wait for the next answers, in the order in which they end; none where none are due."""
@@ -249,10 +249,10 @@ class Model(Protocol):
 
 
 class Recipe(Protocol):
-    """Which questions a job asks about a picture. How answers read is no affair of the recipe."""
+    """Which questions a job asks about an image. How answers read is no affair of the recipe."""
 
     def first(self, picture: Picture) -> Sequence[Question]:
-        """Asked once the picture is encoded."""
+        """Asked once the image is encoded."""
 
     def then(self, record: Record) -> Sequence[Question]:
         """Asked after all answers so far, until there are none."""
@@ -262,7 +262,7 @@ class Engine(Protocol):
     """Where annotators run."""
 
     seconds_waiting: float
-    """How long the device has waited for pictures to be read."""
+    """How long the device has waited for images to be read."""
 
     def run(self, refs: Iterable[ImageRef]) -> Iterator[list[Record | Failure]]:
-        """Annotate the pictures, a batch at a time; every ref comes back exactly once."""
+        """Annotate the images, a batch at a time; every ref comes back exactly once."""

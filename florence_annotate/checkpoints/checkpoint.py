@@ -220,7 +220,7 @@ def _read_image_settings(folder: Path, name: str) -> tuple[int, _Triple, _Triple
             "that this one was made from"
         ) from error
     if height != width or len(mean) != 3 or len(std) != 3:
-        raise CheckpointError(f"{name}: its input is no square RGB picture ({width}x{height})")
+        raise CheckpointError(f"{name}: its input is no square RGB image ({width}x{height})")
     return int(height), mean, std
 
 

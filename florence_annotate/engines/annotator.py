@@ -1,4 +1,4 @@
-"""Model + recipe: pictures in, records out. Out of memory halves the batch."""
+"""Model + recipe: images in, records out. Out of memory halves the batch."""
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
@@ -23,9 +23,9 @@ from florence_annotate.types import (
 
 @dataclass(slots=True)
 class Annotator:
-    """Encodes each picture once and asks all questions of the recipe about it, follow-ups too.
+    """Encodes each image once and asks all questions of the recipe about it, follow-ups too.
 
-    `batch_size` bounds the pictures that are encoded and the questions that are answered at once.
+    `batch_size` bounds the images that are encoded and the questions that are answered at once.
     When memory runs out, it is halved for the rest of the job.
     """
 
@@ -35,9 +35,9 @@ class Annotator:
     batch_size: int
 
     def annotate(self, batches: Iterable[Sequence[Loaded]]) -> Iterator[list[Record | Failure]]:
-        """One record or failure a picture, some at a time, as they get ready.
+        """One record or failure an image, some at a time, as they get ready.
 
-        The next batch is taken as soon as a question of it could be asked, so that the pictures
+        The next batch is taken as soon as a question of it could be asked, so that the images
         with long answers hold nobody up. What is less than a batch of views waits for others.
         """
         ready: list[Record | Failure] = []
@@ -64,11 +64,11 @@ class Annotator:
 
 @dataclass(slots=True)
 class _Open:
-    """A picture whose answers are not all there."""
+    """An image whose answers are not all there."""
 
     picture: Picture
     features: list[Any] = field(default_factory=list)
-    """Of the whole picture, then of each tile."""
+    """Of the whole image, then of each tile."""
     asked: int = 0
     """Questions so far."""
     answers: dict[int, Answer] = field(default_factory=dict)
@@ -80,7 +80,7 @@ class _Open:
 
 
 class _Work:
-    """The pictures under way."""
+    """The images under way."""
 
     def __init__(self, annotator: Annotator) -> None:
         self._annotator = annotator
@@ -91,7 +91,7 @@ class _Work:
         """By number, in the order in which they were begun."""
         self._begun = 0
         self._tickets: dict[int, tuple[int, int]] = {}
-        """Number of the picture and place of the question."""
+        """Number of the image and place of the question."""
         self._asked = 0
         self.answering = self._new_answering()
 
@@ -102,7 +102,7 @@ class _Work:
         return views >= self._annotator.batch_size
 
     def go_on(self) -> list[Record | Failure]:
-        """Encode waiting pictures or wait for the next answers; returns what is whole by that."""
+        """Encode waiting images or wait for the next answers; returns what is whole by that."""
         reason = None
         try:
             if self.waiting and self.answering.free > 0:
@@ -130,7 +130,7 @@ class _Work:
         return outcomes
 
     def _encode(self) -> list[Record | Failure]:
-        """Encode waiting pictures, a batch of views or more, and queue the questions about them.
+        """Encode waiting images, a batch of views or more, and queue the questions about them.
 
         Returns the outcomes of those about which there is nothing to ask, or nothing can be asked.
         """
@@ -176,9 +176,9 @@ class _Work:
             one.asked += 1
 
     def _begin_again(self, reason: str) -> list[Record | Failure]:
-        """With half of the batch; the open pictures wait again, so that they hold no memory.
+        """With half of the batch; the open images wait again, so that they hold no memory.
 
-        Where a picture was alone with its question, it is given up.
+        Where an image was alone with its question, it is given up.
         """
         self.waiting.extendleft(reversed([one.picture for one in self.open.values()]))
         self.open.clear()
@@ -205,5 +205,5 @@ def _unaskable(one: _Open, problem: str) -> Failure:
 
 
 def _failure(picture: Picture, reason: str) -> Failure:
-    message = f"not enough memory on the device for this picture alone: {reason}"
+    message = f"not enough memory on the device for this image alone: {reason}"
     return Failure(picture.ref, "annotate", "out-of-memory", message)

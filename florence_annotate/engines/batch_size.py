@@ -1,4 +1,4 @@
-"""How many pictures, and questions, fit the device's memory at once."""
+"""How many images, and questions, fit the device's memory at once."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -37,7 +37,7 @@ def fitting_batch_size(
 
 
 def _peak_bytes(model: Florence, generation: Generation, question: Question, count: int) -> int:
-    """The most memory that so many pictures, and as many questions, took."""
+    """The most memory that so many images, and as many questions, took."""
     torch.cuda.reset_peak_memory_stats(model.device)
     blank = np.zeros((3, model.image_size, model.image_size), np.uint8)
     features = model.encode([blank] * count)

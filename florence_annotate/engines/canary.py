@@ -1,7 +1,7 @@
 """A question to which the answer is known to be the same, asked before a job begins.
 
 A checkpoint can load without a complaint and still answer nonsense, and a kernel can make answers
-depend on their neighbours. One painted picture, answered alone and beside another, shows both.
+depend on their neighbours. One painted image, answered alone and beside another, shows both.
 """
 
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ def check(model: Florence, questions: Sequence[Question], generation: Generation
     """Ask the first question of each task; returns what is to be told about lower precision.
 
     Raises CheckpointError where an answer can't be read as its task's, or where in float32 the
-    answers to a picture alone and in a batch are not the same.
+    answers to an image alone and in a batch are not the same.
     """
     first_of_task = {question.task: question for question in reversed(questions)}
     asked = list(first_of_task.values())
@@ -41,7 +41,7 @@ def check(model: Florence, questions: Sequence[Question], generation: Generation
     for answer in alone:
         if not is_readable(answer, picture):
             raise CheckpointError(
-                f"a test picture got an answer to {answer.question.task} that is none: "
+                f"a test image got an answer to {answer.question.task} that is none: "
                 f"{answer.data[:80]!r}. The weights may be damaged, or not trained for this task; "
                 "get the checkpoint again, choose another --task, or give --no-canary to go on"
             )
@@ -49,7 +49,7 @@ def check(model: Florence, questions: Sequence[Question], generation: Generation
     differing = sum((one.data, one.ends) != (other.data, other.ends) for one, other in pairs)
     if not differing:
         return None
-    told = f"{differing} of {len(asked)} answers to a test picture change beside another picture"
+    told = f"{differing} of {len(asked)} answers to a test image change beside another image"
     dtype = next(model.network.parameters()).dtype
     if dtype is torch.float32:
         raise CheckpointError(

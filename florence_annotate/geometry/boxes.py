@@ -48,7 +48,7 @@ def holds(outer: Box, inner: Box) -> bool:
 
 
 def within(box: Box, view: Box) -> Box:
-    """A box of the picture, counted from a view's upper left corner."""
+    """A box of the image, counted from a view's upper left corner."""
     return box[0] - view[0], box[1] - view[1], box[2] - view[0], box[3] - view[1]
 
 

@@ -17,7 +17,7 @@ def to_pixels(bin_index: int, size: int) -> float:
 
 
 def to_bin(position: float, size: int) -> int:
-    """Bin that holds a position in pixels; positions outside the picture go to the edge bins."""
+    """Bin that holds a position in pixels; positions outside the image go to the edge bins."""
     return min(max(math.floor(position * BINS / size), 0), BINS - 1)
 
 

@@ -1,4 +1,4 @@
-"""One picture: bytes → upright 8-bit RGB, resized for the model, or encoded again. Pillow only.
+"""One image: bytes → upright 8-bit RGB, resized for the model, or encoded again. Pillow only.
 
 Values are kept right: 16-bit grey is scaled to 8 bits, not cut; CMYK, palettes and grey become
 RGB; an alpha channel is taken off without blending, as the trainers' own readers do. Of an
@@ -25,7 +25,7 @@ SUFFIXES = frozenset(
     | {".jpe", ".jpeg", ".jpg", ".jpx", ".mpo", ".pbm", ".pcx", ".pgm", ".png", ".pnm", ".ppm"}
     | {".qoi", ".tga", ".tif", ".tiff", ".webp"}
 )
-"""File name endings, in lower case, that the walk through a folder takes for a picture."""
+"""File name endings, in lower case, that the walk through a folder takes for an image."""
 
 DEFAULT_MAX_PIXELS = 178_956_970
 """Where Pillow itself refuses: twice its `MAX_IMAGE_PIXELS`, half a gigabyte as 8-bit RGB."""
@@ -34,7 +34,7 @@ _JPEG_END = b"\xff\xd9"
 
 
 class UnreadableImageError(Exception):
-    """A picture that can't be read; `kind` is the short name for `types.Failure`."""
+    """An image that can't be read; `kind` is the short name for `types.Failure`."""
 
     def __init__(self, stage: str, kind: str, message: str) -> None:
         super().__init__(message)
@@ -48,7 +48,7 @@ def read_bytes(path: bytes) -> bytes:
     Raises UnreadableImageError.
     """
     try:
-        # O_NONBLOCK: a fifo put in the picture's place since the walk must not hang the job
+        # O_NONBLOCK: a fifo put in the image's place since the walk must not hang the job
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
         with open(descriptor, "rb") as file:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -71,7 +71,7 @@ def digest(data: bytes) -> str:
 
 
 def decode(data: bytes, max_pixels: int = DEFAULT_MAX_PIXELS) -> Image.Image:
-    """The picture as a viewer shows it: first frame, EXIF orientation applied, 8-bit RGB.
+    """The image as a viewer shows it: first frame, EXIF orientation applied, 8-bit RGB.
 
     Raises UnreadableImageError.
     """
@@ -87,7 +87,7 @@ def decode(data: bytes, max_pixels: int = DEFAULT_MAX_PIXELS) -> Image.Image:
 
 
 def upright_rgb(image: Image.Image) -> Image.Image:
-    """A picture that Pillow has opened, upright, as 8-bit RGB. Raises UnreadableImageError."""
+    """An image that Pillow has opened, upright, as 8-bit RGB. Raises UnreadableImageError."""
     with _explained():
         return _as_rgb(_upright(image))
 
@@ -100,7 +100,7 @@ def _explained() -> Iterator[None]:
     except UnreadableImageError:
         raise
     except UnidentifiedImageError as error:
-        message = "it is no picture in a format that Pillow reads"
+        message = "it is no image in a format that Pillow reads"
         raise UnreadableImageError("decode", "not-an-image", message) from error
     except MemoryError as error:
         message = "not enough memory to decode it"
@@ -113,7 +113,7 @@ def _explained() -> Iterator[None]:
 
 @contextmanager
 def _no_limit_of_pillow() -> Iterator[None]:
-    """Replace Pillow's warning and error on large pictures by `max_pixels`, and its warnings on
+    """Replace Pillow's warning and error on large images by `max_pixels`, and its warnings on
     odd metadata by nothing."""
     limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
     try:
@@ -161,9 +161,9 @@ def _as_rgb(image: Image.Image) -> Image.Image:
 
 
 def model_pixels(image: Image.Image, side: int, tiles: Sequence[Box] = ()) -> Any:
-    """uint8 array (views, 3, side, side) of an RGB picture, and then of each of its tiles.
+    """uint8 array (views, 3, side, side) of an RGB image, and then of each of its tiles.
 
-    Each is squashed to a square by Pillow's bicubic, a tile as if it were a picture of its own.
+    Each is squashed to a square by Pillow's bicubic, a tile as if it were an image of its own.
     """
     views = [image, *(image.crop(tile) for tile in tiles)]
     squares = [view.resize((side, side), Image.Resampling.BICUBIC) for view in views]
@@ -194,7 +194,7 @@ def check_for_link(path: bytes) -> LinkCheck:
 
 
 def encode(image: Image.Image, suffix: str) -> bytes:
-    """Bytes of an RGB picture in the format of a file name's ending, without metadata."""
+    """Bytes of an RGB image in the format of a file name's ending, without metadata."""
     buffer = io.BytesIO()
     format_name = Image.registered_extensions()[suffix.lower()]
     options: dict[str, Any] = {}

@@ -1,7 +1,7 @@
-"""Refs → pictures, by a torch DataLoader: read, hash, decode, resize, in worker processes.
+"""Refs → images, by a torch DataLoader: read, hash, decode, resize, in worker processes.
 
-A picture that can't be read comes out as a `Failure`. So does one whose decoder dies or hangs: the
-pictures that were under way are then taken again one at a time, in a process each can only harm
+An image that can't be read comes out as a `Failure`. So does one whose decoder dies or hangs: the
+images that were under way are then taken again one at a time, in a process each can only harm
 itself with.
 """
 
@@ -35,7 +35,7 @@ def default_workers() -> int:
 
 @dataclass(frozen=True, slots=True)
 class LoadingOptions:
-    """How pictures are read."""
+    """How images are read."""
 
     image_size: int
     """Side of the model's square input, in pixels."""
@@ -45,11 +45,11 @@ class LoadingOptions:
     max_pixels: int = codec.DEFAULT_MAX_PIXELS
     tiling: Tiling | None = None
     time_limit: float = 60.0
-    """Seconds for a batch, before its pictures are taken one by one, and then for each alone."""
+    """Seconds for a batch, before its images are taken one by one, and then for each alone."""
 
     @property
-    def pictures_at_once(self) -> int:
-        """A picture in tiles is a batch of its own: many of them would take gigabytes."""
+    def images_at_once(self) -> int:
+        """An image in tiles is a batch of its own: many of them would take gigabytes."""
         return 1 if self.tiling else self.batch_size
 
 
@@ -57,7 +57,7 @@ Batch = tuple[int, list[ImageRef]]
 """The slot of the handover that a batch goes to, and what to read."""
 
 
-class PictureDataset(Dataset[int]):
+class BatchDataset(Dataset[int]):
     """Indexed by batches of refs, so that a job of any length is never held in memory.
 
     An item is the slot of the handover in which the batch then is.
@@ -74,7 +74,7 @@ class PictureDataset(Dataset[int]):
 
 
 def load(ref: ImageRef, options: LoadingOptions) -> Loaded:
-    """Read one picture."""
+    """Read one image."""
     try:
         data = codec.read_bytes(ref.path)
         image = codec.decode(data, options.max_pixels)
@@ -84,7 +84,7 @@ def load(ref: ImageRef, options: LoadingOptions) -> Loaded:
 
 
 def as_picture(ref: ImageRef, sha: str, image: Image.Image, options: LoadingOptions) -> Loaded:
-    """A decoded picture as the model takes it."""
+    """A decoded image as the model takes it."""
     tiles = options.tiling.cut(image.width, image.height) if options.tiling else []
     if len(tiles) > MOST_TILES:
         message = f"{len(tiles)} tiles: choose larger ones (--tiles), so that it has {MOST_TILES}"
@@ -94,8 +94,8 @@ def as_picture(ref: ImageRef, sha: str, image: Image.Image, options: LoadingOpti
 
 
 def load_batches(refs: Iterable[ImageRef], options: LoadingOptions) -> Iterator[list[Loaded]]:
-    """Batches of at most `pictures_at_once`, in the order of the refs; each ref comes out once."""
-    batches = _Batches(iter(refs), options.pictures_at_once)
+    """Batches of at most `images_at_once`, in the order of the refs; each ref comes out once."""
+    batches = _Batches(iter(refs), options.images_at_once)
     while True:
         with suppress(_LoaderDiedError):
             yield from _load(batches, options)
@@ -140,9 +140,9 @@ def _load(batches: _Batches, options: LoadingOptions, prefetch: int = 2) -> Iter
     # those ahead, and the one that came back: the loader hands out the next before it returns
     slots = options.workers * prefetch + 1
     views = 1 + (options.tiling.most if options.tiling else 0)
-    handover = Handover(slots, options.pictures_at_once, views, options.image_size)
+    handover = Handover(slots, options.images_at_once, views, options.image_size)
     loader: DataLoader[int] = DataLoader(
-        PictureDataset(options, handover),
+        BatchDataset(options, handover),
         sampler=((place % slots, refs) for place, refs in enumerate(batches)),
         batch_size=None,
         num_workers=options.workers,
@@ -183,7 +183,7 @@ def _load_one_by_one(refs: list[ImageRef], options: LoadingOptions) -> Iterator[
         batches = _Batches(iter(tuple(pending)), 1)  # a copy: pending shrinks while it is read
         begun = time.monotonic()
         try:
-            # a picture is handed out when the one before has come back: what dies is its own
+            # an image is handed out when the one before has come back: what dies is its own
             for loaded in _load(batches, alone, prefetch=1):
                 del pending[0]
                 begun = time.monotonic()

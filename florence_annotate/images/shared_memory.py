@@ -1,4 +1,4 @@
-"""Batches of pictures from reader processes to the job, by memory that both can see.
+"""Batches of images from reader processes to the job, by memory that both can see.
 
 Only a small number then goes through the DataLoader's pipe, which takes it whole or not at all
 (POSIX: writes of up to 512 bytes). With pixels in the pipe, a reader that dies while it writes
@@ -20,7 +20,7 @@ from florence_annotate.errors import DeviceError
 from florence_annotate.types import Failure, ImageRef, Loaded, Picture
 
 _ROOM_FOR_FACTS = 8192
-"""Bytes a picture for its hash and size, or for what was wrong with it."""
+"""Bytes an image for its hash and size, or for what was wrong with it."""
 _ROOM_FOR_TILE = 64
 """Bytes for the corners of one."""
 _LONGEST_MESSAGE = 1000
@@ -29,14 +29,14 @@ _LENGTH = struct.Struct("<Q")
 
 
 class Handover:
-    """`slots` places in shared memory, each for a batch of so many pictures, and views of them.
+    """`slots` places in shared memory, each for a batch of so many images, and views of them.
 
     The memory takes room only once it is written to, and is gone with the last process that has it,
     however that ends.
     """
 
     def __init__(self, slots: int, batch_size: int, views: int, image_size: int) -> None:
-        """`views` is the most that one picture has."""
+        """`views` is the most that one image has."""
         self._shape = (batch_size * views, 3, image_size, image_size)
         self._pixels_size = batch_size * views * 3 * image_size**2
         room = _ROOM_FOR_FACTS + views * _ROOM_FOR_TILE
@@ -94,7 +94,7 @@ class _Memory:
             self.map = mmap.mmap(descriptor, size)
         except OSError as error:
             raise DeviceError(
-                f"no {size / 2**30:.1f} GiB of addresses to hand pictures over in ({error}): give "
+                f"no {size / 2**30:.1f} GiB of addresses to hand images over in ({error}): give "
                 "fewer --workers, a smaller --batch-size or larger --tiles, or raise ulimit -v"
             ) from error
         self._size, self._descriptor = size, descriptor

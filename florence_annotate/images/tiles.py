@@ -1,4 +1,4 @@
-"""Large pictures in overlapping tiles, so that small things are large enough for the model."""
+"""Large images in overlapping tiles, so that small things are large enough for the model."""
 
 import math
 import re
@@ -9,7 +9,7 @@ from florence_annotate.types import Box
 
 DEFAULT_OVERLAP = 0.2
 MOST_TILES = 256
-"""Of one picture."""
+"""Of one image."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +39,13 @@ class Tiling:
 
     @property
     def most(self) -> int:
-        """The most tiles that a picture has."""
+        """The most tiles that an image has."""
         return self.columns * self.rows or MOST_TILES
 
     def cut(self, width: int, height: int) -> list[Box]:
-        """The tiles of a picture in whole pixels, row by row; none where one would hold it all.
+        """The tiles of an image in whole pixels, row by row; none where one would hold it all.
 
-        They cover the picture, and are all of one size.
+        They cover the image, and are all of one size.
         """
         if self.side:
             tile_width, tile_height = min(self.side, width), min(self.side, height)

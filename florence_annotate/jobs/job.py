@@ -101,7 +101,7 @@ class Job:
                     f"the source {folder} lies in the output {self.out}: choose another output "
                     "with -o"
                 )
-        for picture in self.sources.pictures:
+        for picture in self.sources.images:
             if out in picture.resolve().parents:
                 raise UsageError(
                     f"the source picture {picture} lies in the output {self.out}: leave it out, or "

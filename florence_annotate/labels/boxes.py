@@ -14,7 +14,7 @@ from florence_annotate.labels.by_name import ByName, paths_of
 from florence_annotate.types import Box, ImageRef
 
 _FARTHEST = 1e9
-"""Pixels from the corner at which no picture's edge lies."""
+"""Pixels from the corner at which no image's edge lies."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class Region:
     box: Box
     label: str | None = None
     is_relative: bool = False
-    """In parts of the picture's sides instead of pixels of the upright picture."""
+    """In parts of the image's sides instead of pixels of the upright image."""
 
     @classmethod
     def of(
@@ -48,7 +48,7 @@ class Region:
 
 
 RegionsOf = Callable[[ImageRef], Sequence[Region]]
-"""The given regions of a picture."""
+"""The given regions of an image."""
 
 
 def read_regions(source: Path) -> ByName[Sequence[Region]]:
@@ -129,6 +129,6 @@ def _read_row(line: str, label_of: Mapping[int, str], file: Path) -> Region:
         raise ValueError(f"{file}: {line!r} is no box, class cx cy width height")
     x, y, width, height = map(float, place)
     if not all(0 <= value <= 1 for value in (x, y, width, height)):
-        raise ValueError(f"{file}: {line!r}: places are parts of the picture's sides, 0 to 1")
+        raise ValueError(f"{file}: {line!r}: places are parts of the image's sides, 0 to 1")
     box = (x - width / 2, y - height / 2, x + width / 2, y + height / 2)
     return Region.of(box, _label(label_of, int(number)), is_relative=True)

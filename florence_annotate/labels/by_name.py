@@ -14,15 +14,15 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True, slots=True)
 class ByName(Generic[Value]):
-    """Values by the names of pictures: the whole key, or the longest end of it that is named."""
+    """Values by the names of images: the whole key, or the longest end of it that is named."""
 
     values: Mapping[str, Value]
     none: Value
     source: Path
     has_suffixes: bool = True
-    """The names have the endings of the pictures."""
+    """The names have the endings of the images."""
     aliases: Mapping[str, str] = field(default_factory=dict)
-    """A whole key, or the absolute path of a picture → the name that it stands for."""
+    """A whole key, or the absolute path of an image → the name that it stands for."""
     doubtful: frozenset[str] = frozenset()
     """Whole keys that would be an alias of several names."""
 
@@ -42,9 +42,9 @@ class ByName(Generic[Value]):
         return str(path if self.has_suffixes else path.with_suffix(""))
 
     def fit(self, refs: Iterable[ImageRef]) -> tuple[str, ...]:
-        """The names that no picture has.
+        """The names that no image has.
 
-        Raises UsageError where one name stands for two pictures, or no picture is named.
+        Raises UsageError where one name stands for two images, or no image is named.
         """
         keys: dict[str, str] = {}
         for ref in refs:
@@ -61,8 +61,8 @@ class ByName(Generic[Value]):
                 )
         if not keys:
             raise UsageError(
-                f"none of the pictures is named in {self.source}: its names are such as "
-                f"{next(iter(self.values), '')!r}, and a picture's name is its path in the source, "
+                f"none of the images is named in {self.source}: its names are such as "
+                f"{next(iter(self.values), '')!r}, and an image's name is its path in the source, "
                 "or the end of it"
             )
         return tuple(name for name in self.values if name not in keys)

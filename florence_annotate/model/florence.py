@@ -1,4 +1,4 @@
-"""A loaded Florence-2: pictures in, features out; questions about features in, answers out."""
+"""A loaded Florence-2: images in, features out; questions about features in, answers out."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -80,7 +80,7 @@ class Florence:
         if length > self._most_prompt_tokens:
             return (
                 f"the prompt {shown} is {length} tokens long, and the model reads "
-                f"{self._most_prompt_tokens} beside a picture"
+                f"{self._most_prompt_tokens} beside an image"
             )
         return None
 
@@ -131,7 +131,7 @@ class Florence:
 
     @torch.inference_mode()
     def encode_pixels(self, pixels: torch.Tensor) -> torch.Tensor:
-        """Image features of uint8 pixels (pictures, 3, S, S) that are on the device."""
+        """Image features of uint8 pixels (images, 3, S, S) that are on the device."""
         features: torch.Tensor
         features = (self._compiled if len(pixels) == self._compiled_for else self._tower)(pixels)
         return features

@@ -23,7 +23,7 @@ from florence_annotate.model.linear import affine, feed_forward, linear
 
 
 def stage_sides(config: Any, side: int) -> list[int]:
-    """Cells in a row after each stage of a `vision_config`, for pictures of `side` pixels."""
+    """Cells in a row after each stage of a `vision_config`, for images of `side` pixels."""
     sides = []
     for size, stride, padding in zip(
         config.patch_size, config.patch_stride, config.patch_padding, strict=True

@@ -29,7 +29,7 @@ class Vocabulary:
             id_: token.content for id_, token in tokenizer.get_added_tokens_decoder().items()
         }
         self._bytes_of_character = _bytes_of_characters()
-        # most jobs ask the same of every picture
+        # most jobs ask the same of every image
         self.prompt_ids = lru_cache(maxsize=4096)(self._prompt_ids)
 
     def refuse_misfit(self, size: int, name: str) -> None:

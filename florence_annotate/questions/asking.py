@@ -17,7 +17,7 @@ from florence_annotate.types import Box, Picture, Question, Recipe, Record
 
 @dataclass(frozen=True, slots=True)
 class AskAll:
-    """The same questions about every picture."""
+    """The same questions about every image."""
 
     questions: tuple[Question, ...]
 
@@ -30,7 +30,7 @@ class AskAll:
 
 @dataclass(frozen=True, slots=True)
 class AskWithText:
-    """One question with a text of the picture's own; nothing where it has none."""
+    """One question with a text of the image's own; nothing where it has none."""
 
     task: str
     text_of: TextOf
@@ -45,7 +45,7 @@ class AskWithText:
 
 @dataclass(frozen=True, slots=True)
 class AskAboutRegions:
-    """One question about each of the picture's given regions."""
+    """One question about each of the image's given regions."""
 
     task: str
     regions_of: RegionsOf
@@ -63,9 +63,9 @@ class AskAboutRegions:
 
 @dataclass(frozen=True, slots=True)
 class AskTiles:
-    """Another recipe's questions, asked of the whole picture and of each of its tiles.
+    """Another recipe's questions, asked of the whole image and of each of its tiles.
 
-    Texts about the picture are asked of the whole. A region is asked of the smallest view that
+    Texts about the image are asked of the whole. A region is asked of the smallest view that
     holds it: the tile, if one does.
     """
 
@@ -91,7 +91,7 @@ class AskTiles:
 def about_region(
     task: str, box: Box, width: int, height: int, label: str | None = None
 ) -> Question:
-    """A question about a box of a picture that is so many pixels wide and high."""
+    """A question about a box of an image that is so many pixels wide and high."""
     return Question(task, to_locations(box, width, height), box, label)
 
 

@@ -21,7 +21,7 @@ from florence_annotate.types import Question
 
 
 def plan(request: Request, known_labels: Collection[str]) -> Plan:
-    """Decide the questions of a job, once, before any picture is read.
+    """Decide the questions of a job, once, before any image is read.
 
     `known_labels` are those that the checkpoint's `<OD>` is known to say. Raises UsageError where
     the settings contradict each other, an input is missing, or a class can't be asked for.

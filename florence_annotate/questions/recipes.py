@@ -59,7 +59,7 @@ class AskAboutBoxes:
 
 @dataclass(frozen=True, slots=True)
 class GroundCaption:
-    """A caption of the picture, then the boxes of the phrases in it: labels without a list."""
+    """A caption of the image, then the boxes of the phrases in it: labels without a list."""
 
     caption: str
     """The token of the task that gives the caption."""

@@ -43,11 +43,11 @@ class Request:
     classes: ClassList | None = None
     recipe: RecipeName | None = None
     text: str | None = None
-    """One text for all pictures."""
+    """One text for all images."""
     texts: TextOf | None = None
-    """The text of each picture."""
+    """The text of each image."""
     regions: RegionsOf | None = None
-    """The regions of each picture."""
+    """The regions of each image."""
     has_tiles: bool = False
 
     def refuse_contradictions(self) -> None:
@@ -74,7 +74,7 @@ class Request:
             problem = f"--task {task.name} needs --regions: a COCO file or a YOLO folder with boxes"
         elif self.regions is not None and task.takes is not Takes.REGION:
             problem = (
-                f"--task {task.name} asks about whole pictures: choose --task region-to-…, or "
+                f"--task {task.name} asks about whole images: choose --task region-to-…, or "
                 "leave --regions out"
             )
         elif (
@@ -87,9 +87,9 @@ class Request:
         elif self.strategy is not Strategy.AUTO and self._has_no_strategy():
             problem = f"--strategy {self.strategy} is a way to find classes: leave it out here"
         if self.has_tiles and task.is_about_whole_image:
-            problem = f"--task {task.name} is about the whole picture: leave --tiles out"
+            problem = f"--task {task.name} is about the whole image: leave --tiles out"
         elif self.has_tiles and begins_with_caption:
-            problem = f"--recipe {self.recipe} is about the whole picture: leave --tiles out"
+            problem = f"--recipe {self.recipe} is about the whole image: leave --tiles out"
         if begins_with_caption:
             if task.token != OD and (task.gives is not Gives.TEXT or "caption" not in task.name):
                 problem = f"--recipe {self.recipe} begins with a caption: leave --task out"

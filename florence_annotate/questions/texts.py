@@ -1,4 +1,4 @@
-"""What users give for each picture beside the pictures: texts to ground, regions to ask about."""
+"""What users give for each image beside the images: texts to ground, regions to ask about."""
 
 import csv
 import os
@@ -11,15 +11,15 @@ from florence_annotate.labels.by_name import ByName, paths_of
 from florence_annotate.types import ImageRef
 
 SIDECAR = "sidecar"
-"""In the place of a file: a text beside each picture, with its name and the ending `.txt`."""
+"""In the place of a file: a text beside each image, with its name and the ending `.txt`."""
 
 
 TextOf = Callable[[ImageRef], str | None]
-"""The text of a picture; None where it has none."""
+"""The text of an image; None where it has none."""
 
 
 def sidecar_text(ref: ImageRef) -> str | None:
-    """The text in the `.txt` beside a picture; None where there is none."""
+    """The text in the `.txt` beside an image; None where there is none."""
     path = os.path.splitext(ref.path)[0] + b".txt"
     try:
         with open(path, encoding="utf-8-sig") as file:
@@ -30,7 +30,7 @@ def sidecar_text(ref: ImageRef) -> str | None:
 
 def read_texts(file: Path) -> ByName[str | None]:
     """A CSV with the columns `image` and `text`. Raises UsageError for anything else."""
-    csv.field_size_limit(sys.maxsize)  # long texts are failures of their pictures
+    csv.field_size_limit(sys.maxsize)  # long texts are failures of their images
     try:
         with file.open(encoding="utf-8-sig", newline="") as opened:
             rows = list(csv.DictReader(opened, strict=True))
@@ -42,8 +42,8 @@ def read_texts(file: Path) -> ByName[str | None]:
     if not rows or not {"image", "text"} <= rows[0].keys():
         said = f", and it has {', '.join(map(repr, rows[0]))}" if rows else ""
         raise UsageError(
-            f"{file} needs the columns image and text, a header line and a row a picture{said}; or "
-            f"give --texts {SIDECAR} for a .txt beside each picture"
+            f"{file} needs the columns image and text, a header line and a row an image{said}; or "
+            f"give --texts {SIDECAR} for a .txt beside each image"
         )
     for number, row in enumerate(rows, start=1):
         if None in row:

@@ -352,7 +352,7 @@ class TestCanary:
 
         monkeypatch.setattr(model, "encode", leak)
         if dtype is torch.float32:
-            with pytest.raises(CheckpointError, match="beside another picture"):
+            with pytest.raises(CheckpointError, match="beside another image"):
                 canary.check(model, self.QUESTIONS, self.GENERATION)
         else:
             told = canary.check(model, self.QUESTIONS, self.GENERATION)

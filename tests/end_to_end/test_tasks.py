@@ -187,7 +187,7 @@ class TestRecipes:
         (["--recipe", "guess"], "instance-segmentation"),
         (["--task", "grounding", "--text", " "], "--text is empty"),
         (["--task", "caption", "--strategy", "grounding"], "leave it out here"),
-        (["--recipe", "caption-grounding", "--tiles", "2x2"], "about the whole picture"),
+        (["--recipe", "caption-grounding", "--tiles", "2x2"], "about the whole image"),
         (
             ["--recipe", "instance-segmentation", "--task", "region-proposals", "--classes", "a"],
             "names no classes",
