@@ -1,7 +1,7 @@
 """Folders, files, globs and lists → `ImageRef`s, in a fixed order.
 
-What is found is only looked at, never opened. A link to an image is an image of its own; a link
-to a folder is followed, but each folder is walked once, so loops end. What looks like an image by
+Files are looked at and never opened. A link to an image is an image of its own; a link to a
+folder is followed, but each folder is walked once, so that loops end. What looks like an image by
 its name and is none (a broken link, a fifo, a folder named `x.jpg`) is reported as skipped.
 """
 
@@ -29,12 +29,13 @@ class Skipped:
 
 @dataclass(slots=True)
 class _Root:
-    """Where keys start. Either a folder to walk, or the images that were named one by one."""
+    """A folder that keys are counted from: one to walk, or that of images named one by one."""
 
     folder: bytes
     prefix: str = ""
+    """What its keys start with, where there are several roots."""
     named: list[bytes] | None = None
-    """Absolute paths; None: walk the folder."""
+    """Absolute paths of single images; None: walk the folder."""
 
 
 @dataclass(slots=True)
@@ -51,8 +52,9 @@ class Sources:
     include: Sequence[str] = ()
     exclude: Sequence[str] = ()
     output: Path | None = None
-    """Left out where a link or a pattern leads to it: its images are the dataset's."""
+    """The job's output: left out where a link or a pattern leads to it."""
     skipped: list[Skipped] = field(default_factory=list)
+    """What looked like an image and was not taken, in the last iteration."""
     _roots: list[_Root] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -78,7 +80,7 @@ class Sources:
         return [Path(os.fsdecode(path)) for root in self._roots for path in root.named or ()]
 
     def __iter__(self) -> Iterator[ImageRef]:
-        """Each image once, folder by folder in byte order; `skipped` is filled on the way."""
+        """Every image once, folder by folder in the byte order of names; fills `skipped`."""
         self.skipped.clear()
         for root in self._roots:
             keys: set[str] = set()
@@ -93,7 +95,7 @@ class Sources:
 
     def _walk(self, root: _Root) -> Iterator[bytes]:
         visited: set[tuple[int, int]] = set()
-        linked: list[bytes] = []  # walked last, so that a folder goes by its own name first
+        linked: list[bytes] = []  # walked last, so that a folder is found by its own name first
         yield from self._walk_folder(root.folder, visited, linked)
         while linked:
             yield from self._walk_folder(linked.pop(0), visited, linked)
@@ -197,9 +199,9 @@ def _named(path: bytes) -> _Root:
 def _expand(
     pattern: str, suffixes: frozenset[str], is_in_output: Callable[[bytes], bool]
 ) -> list[_Root]:
-    """What a pattern matches: its files, of these the images; or else its folders, to be walked.
+    """The files that a pattern matches; where it matches folders alone, these, to be walked.
 
-    Where none of its files has an image's ending, the user means them all.
+    Of the files those with an image's ending; where none has one, the user means them all.
     """
     base = os.path.abspath(os.fsencode(os.path.join("", *_fixed_parts(pattern))))
     found = (os.path.abspath(match) for match in glob.glob(os.fsencode(pattern), recursive=True))
@@ -214,7 +216,7 @@ def _expand(
 
 
 def _fixed_parts(pattern: str) -> Iterator[str]:
-    """The folders before the first wild card; `[[]` and its like stand for themselves."""
+    """The parts of a path before the first wild card; an escaped one, as `[[]`, is none."""
     for part in Path(pattern).parts:
         plain = re.sub(r"\[([*?[])\]", r"\1", part)
         if glob.escape(plain) != part:
