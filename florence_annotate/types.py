@@ -14,7 +14,7 @@ Polygon = tuple[tuple[float, float], ...]
 
 @dataclass(frozen=True, slots=True)
 class ImageRef:
-    """An image that a source named, not yet read."""
+    """An image that a source named; its file has not been read yet."""
 
     key: str
     """Unique in the job: the path relative to its source, with `/`, in printable characters."""
@@ -26,7 +26,7 @@ class ImageRef:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """An image that was read, turned upright and resized for the model."""
+    """An image that was read, turned upright and resized for the model: decoded pixels."""
 
     ref: ImageRef
     sha: str
@@ -36,7 +36,7 @@ class Picture:
     width: int
     height: int
     tiles: tuple[Box, ...] = ()
-    """The views after the first, which is the whole image."""
+    """The boxes of the views after the first, which is the whole image."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Question:
     text: str | None = None
     """A phrase or a caption; for a region its four location tokens."""
     region: Box | None = None
-    """The region that it asks about, exactly."""
+    """The region that it asks about, in pixels; exactly, where `text` has rounded locations."""
     label: str | None = None
     """What is known to be in the region."""
     view: Box | None = None
@@ -55,7 +55,7 @@ class Question:
 
 
 class TokenKind(IntEnum):
-    """What a generated token is, so that nobody has to guess it from its spelling."""
+    """What kind a generated token is; its spelling alone does not tell a printed `<loc_5>`."""
 
     TEXT = 0
     LOCATION = 1
@@ -64,10 +64,10 @@ class TokenKind(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the model wrote, whole. Reading it needs no tokenizer.
+    """All that the model wrote in answer to a question. Parsing it needs no tokenizer.
 
-    Token i is `data[ends[i - 1]:ends[i]]`. The start token and the forced `<s>` are left out,
-    since the model never chose them; the closing `</s>` is there where the model wrote one.
+    Token i is `data[ends[i - 1]:ends[i]]`, the first from 0. The start token and the forced `<s>`
+    are left out, since the model never chose them; the closing `</s>` is there where it wrote one.
     """
 
     question: Question
@@ -77,7 +77,7 @@ class Answer:
     logprobs: tuple[float, ...]
     """Natural logarithm of the probability that the model gave to each token."""
     truncated: bool
-    """The token limit cut the answer short."""
+    """Whether the token limit cut the answer short."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,12 +195,12 @@ class Dropped:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What the answers about one image say."""
+    """The instances and captions in the answers about one image."""
 
     instances: tuple[Instance, ...]
     captions: tuple[Caption, ...]
     dropped: tuple[Dropped, ...]
-    """What could not be read as an instance."""
+    """Parts of answers that could not be read as an instance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,17 +217,17 @@ class Generation:
 
 
 class Answering(Protocol):
-    """Questions in flight, and those that wait for their place."""
+    """Questions that are being answered, and those that wait for it."""
 
     @property
     def free(self) -> int:
-        """How many more questions can be under way at once; less than none where some wait."""
+        """How many more questions could be answered at once; negative where some wait."""
 
     def ask(self, ticket: int, features: Any, question: Question) -> None:
-        """Put a question about an encoded image in the queue; the ticket comes back with it."""
+        """Queue a question about the view with these features; `ticket` returns with its answer."""
 
     def answers(self) -> list[tuple[int, Answer]]:
-        """Wait for the next answers, in the order in which they end; none where none are due."""
+        """Wait for the next answers, with their tickets; empty where no question is left."""
 
 
 class Model(Protocol):
@@ -236,33 +236,36 @@ class Model(Protocol):
     image_size: int
 
     def encode(self, pixels: Sequence[Any]) -> Iterable[Any]:
-        """Features, one a view, in their order; what they are is the model's affair.
+        """The features of views, one item each, in their order; only the model looks into them.
 
-        A view is a numpy array of uint8, shape (3, S, S).
+        A view is a numpy array of uint8, shape (3, S, S), S being `image_size`.
         """
 
     def problem(self, question: Question) -> str | None:
-        """Why a question can't be asked; None where it can."""
+        """Why a question can't be asked, in words for the user; None where it can."""
 
     def answering(self, generation: Generation, rows: int) -> Answering:
-        """A queue that answers `rows` questions at a time."""
+        """A queue of questions, of which `rows` are answered at a time."""
 
 
 class Recipe(Protocol):
-    """Which questions a job asks about an image. How answers read is no affair of the recipe."""
+    """Which questions a job asks about an image.
+
+    What the answers mean does not depend on the recipe: see `answers.reading`.
+    """
 
     def first(self, picture: Picture) -> Sequence[Question]:
-        """Asked once the image is encoded."""
+        """The questions that are asked once the image is encoded."""
 
     def then(self, record: Record) -> Sequence[Question]:
-        """Asked after all answers so far, until there are none."""
+        """The questions that follow from all answers so far; none when the image is done."""
 
 
 class Engine(Protocol):
-    """Where annotators run."""
+    """What turns refs into records: one annotator on a device, or several."""
 
     seconds_waiting: float
-    """How long the device has waited for images to be read."""
+    """How long the device has waited for images to be read, so far."""
 
     def run(self, refs: Iterable[ImageRef]) -> Iterator[list[Record | Failure]]:
-        """Annotate the images, a batch at a time; every ref comes back exactly once."""
+        """Annotate images; yields some outcomes at a time, exactly one for each ref in the end."""

@@ -1,4 +1,4 @@
-"""Finding a checkpoint, and refusing early what is no whole Florence-2.
+"""Finds a checkpoint, and refuses early what is no Florence-2 or lacks files.
 
 Which layouts are read is the table in `checkpoints.layouts`.
 """
@@ -30,28 +30,29 @@ _DESCRIPTIONS = (
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """A folder that looks like a Florence-2; nothing heavy has been read yet."""
+    """A folder that looks like a Florence-2; its weights have not been read yet."""
 
     name: str
-    """What identifies it to a reader: a hub id, `shapes`, or the folder."""
+    """Its name for people: a hub id, `shapes`, or the folder."""
     folder: Path
     revision: str | None
-    """Commit of the hub's repository."""
+    """The commit of the repository on the hub; None for a folder."""
     image_size: int
     """Side of the square input, in pixels."""
     image_mean: tuple[float, float, float]
+    """Of red, green and blue, in [0, 1]; `image_std` likewise."""
     image_std: tuple[float, float, float]
     known_labels: frozenset[str]
-    """Labels that its `<OD>` is known to say; empty where nobody knows."""
+    """The labels that its `<OD>` is known to say; empty where they are not known."""
     max_new_tokens: int
     """The longest answer that its decoder has positions for."""
     generation: Mapping[str, Any] = field(default_factory=dict)
-    """Its own settings of generation, under transformers' names."""
+    """Its own settings of text generation, by the names that transformers gives them."""
     layout: Layout = NATIVE
     config: Mapping[str, Any] = field(default_factory=dict)
     """Its configuration, as it reads in the native layout."""
     adapter: Path | None = None
-    """Folder of a LoRA adapter that is merged when the weights are loaded."""
+    """The folder of a LoRA adapter, to be merged when the weights are loaded."""
 
     @property
     def is_embedded(self) -> bool:
@@ -66,12 +67,12 @@ class Checkpoint:
         return self.generation.get("no_repeat_ngram_size") or 0
 
     def weights_hash(self) -> str:
-        """SHA-256 over the weights' files, their tokenizer and configurations."""
+        """SHA-256, in hexadecimal, over the files of weights, tokenizer and configurations."""
         described = [self.folder / name for name in _DESCRIPTIONS]
         return _hash([*described, *weight_files(self.folder)])
 
     def adapter_hash(self) -> str | None:
-        """SHA-256 over the adapter's files."""
+        """SHA-256, in hexadecimal, over the adapter's files; None without an adapter."""
         return _hash(adapters.files(self.adapter)) if self.adapter else None
 
 
@@ -95,9 +96,9 @@ def find(
 ) -> Checkpoint:
     """The checkpoint of a folder, a short name or a hub id; `shapes` is the embedded one.
 
-    `adapter` is a folder or a hub id as well. Without `download` only folders and the local cache
-    of the hub are looked at. Raises CheckpointError for what is not there, can't be had, or is no
-    Florence-2.
+    `revision` is a branch, tag or commit on the hub; `adapter` a folder or a hub id. Without
+    `download` nothing is fetched: a hub id is looked for in the hub's local cache alone. Raises
+    CheckpointError for what is not there, can't be fetched, or is no Florence-2.
     """
     found = _find(name, revision, download)
     if adapter is None:
@@ -183,7 +184,7 @@ def _read_config(folder: Path, name: str) -> tuple[Layout, dict[str, Any]]:
 
 
 def _read_generation(folder: Path, text: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    """A file of their own, or, in old checkpoints, fields of the text model's configuration."""
+    """From a file of its own, or, in old checkpoints, from the text model's configuration."""
     if (folder / "generation_config.json").exists():
         return _read_json(folder / "generation_config.json", name)
     return dict(text)

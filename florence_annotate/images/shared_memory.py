@@ -36,7 +36,7 @@ class Handover:
     """
 
     def __init__(self, slots: int, batch_size: int, views: int, image_size: int) -> None:
-        """`slots` batches of `batch_size` images at most, each of `views` views at most, (3, S, S)."""
+        """`batch_size`: the most images of a batch; `views`: the most views of an image."""
         self._shape = (batch_size * views, 3, image_size, image_size)
         self._pixels_size = batch_size * views * 3 * image_size**2
         room = _ROOM_FOR_FACTS + views * _ROOM_FOR_TILE

@@ -1,7 +1,7 @@
-"""A checkpoint's files → transformers' network, held to its configuration.
+"""Loads a checkpoint's tensors into transformers' network, and refuses what does not fit.
 
-Tensors come from safetensors, or from PyTorch files that are read with `weights_only=True`: no code
-of a checkpoint is ever run. Both may be in one file, or in shards with an index.
+Tensors come from safetensors, or from PyTorch files that are loaded with `weights_only=True`, so
+that no code of a checkpoint is ever run. They may be in one file, or in shards with an index.
 """
 
 from collections.abc import Iterator
@@ -35,7 +35,7 @@ def load_network(checkpoint: "Checkpoint", dtype: "torch.dtype") -> Any:
     merged.
 
     Raises CheckpointError where a tensor is missing, unexpected or of another shape: such a model
-    answers without a sign that anything is wrong.
+    would give wrong answers without an error.
     """
     from transformers import Florence2Config, Florence2ForConditionalGeneration
     from transformers.utils import logging
@@ -44,7 +44,7 @@ def load_network(checkpoint: "Checkpoint", dtype: "torch.dtype") -> Any:
 
     logging.disable_progress_bar()
     try:
-        tensors = checkpoint.layout.native_tensors(dict(_read(checkpoint)))
+        tensors = checkpoint.layout.native_tensors(dict(_load_tensors(checkpoint)))
         network, report = Florence2ForConditionalGeneration.from_pretrained(
             None,
             config=Florence2Config(**checkpoint.config),
@@ -77,7 +77,7 @@ def load_network(checkpoint: "Checkpoint", dtype: "torch.dtype") -> Any:
     return network.eval()
 
 
-def _read(checkpoint: "Checkpoint") -> "Iterator[tuple[str, Tensor]]":
+def _load_tensors(checkpoint: "Checkpoint") -> "Iterator[tuple[str, Tensor]]":
     import torch
     from safetensors.torch import load_file
 

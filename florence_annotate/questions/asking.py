@@ -30,7 +30,7 @@ class AskAll:
 
 @dataclass(frozen=True, slots=True)
 class AskWithText:
-    """One question with a text of the image's own; nothing where it has none."""
+    """One question, with the text that was given for the image; none where it has no text."""
 
     task: str
     text_of: TextOf
@@ -45,7 +45,7 @@ class AskWithText:
 
 @dataclass(frozen=True, slots=True)
 class AskAboutRegions:
-    """One question about each of the image's given regions."""
+    """One question about each region that was given for the image."""
 
     task: str
     regions_of: RegionsOf
@@ -65,8 +65,8 @@ class AskAboutRegions:
 class AskTiles:
     """Another recipe's questions, asked of the whole image and of each of its tiles.
 
-    Texts about the image are asked of the whole. A region is asked of the smallest view that
-    holds it: the tile, if one does.
+    A question whose answer is a text is asked of the whole image alone. A question about a region
+    is asked of a tile that holds the region, or of the whole image if none does.
     """
 
     recipe: Recipe
@@ -91,7 +91,10 @@ class AskTiles:
 def about_region(
     task: str, box: Box, width: int, height: int, label: str | None = None
 ) -> Question:
-    """A question about a box of an image that is so many pixels wide and high."""
+    """A question about a box, in pixels, of an image of `width` by `height` pixels.
+
+    `label` is what is known to be in the box.
+    """
     return Question(task, to_locations(box, width, height), box, label)
 
 
@@ -104,7 +107,7 @@ def _of_views(
         holding = [tile for tile in tiles if boxes.holds(tile, region)]
         if not holding:
             return [question]
-        # nearest to its middle, so that most is seen around the region
+        # the tile whose centre is nearest, so that most is seen around the region
         tile = min(holding, key=lambda tile: boxes.distance(tile, region))
         text = to_locations(boxes.within(region, tile), *boxes.size(tile))
         return [replace(question, text=text, view=tile)]

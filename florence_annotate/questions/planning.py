@@ -1,9 +1,9 @@
-"""The settings of a job → its recipe: which tasks, which classes by which questions.
+"""Decides which questions a job asks, and for each class the task that finds it.
 
 With classes, four ways to find them: `od` asks `<OD>` once and maps its labels; `open-vocabulary`
 asks one prompt a class; `grounding` asks one prompt that holds all classes; `segmentation` asks for
 the mask of each. `auto` decides for each class: `<OD>` where the checkpoint is known to say the
-class or a synonym, its own prompt otherwise.
+class or a synonym, a prompt of its own otherwise.
 """
 
 from collections.abc import Collection
@@ -21,10 +21,10 @@ from florence_annotate.types import Question
 
 
 def plan(request: Request, known_labels: Collection[str]) -> Plan:
-    """Decide the questions of a job, once, before any image is read.
+    """The plan of a job, decided before any image is read.
 
-    `known_labels` are those that the checkpoint's `<OD>` is known to say. Raises UsageError where
-    the settings contradict each other, an input is missing, or a class can't be asked for.
+    `known_labels` are the labels that the checkpoint's `<OD>` is known to say. Raises UsageError
+    where the settings contradict each other, an input is missing, or a class can't be asked for.
     """
     request.refuse_contradictions()
     whole = _plan(request, known_labels)

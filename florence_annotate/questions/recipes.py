@@ -35,12 +35,12 @@ MOST_BOXES = 100
 
 @dataclass(frozen=True, slots=True)
 class AskAboutBoxes:
-    """Another recipe's questions, then one about each box that it found."""
+    """Another recipe's questions, then one about each box that their answers point at."""
 
     finding: Recipe
     task: str
     also: tuple[Question, ...] = ()
-    """Asked with the first questions."""
+    """Further questions, asked together with the first ones."""
 
     def first(self, picture: Picture) -> Sequence[Question]:
         return (*self.finding.first(picture), *self.also)
@@ -59,7 +59,7 @@ class AskAboutBoxes:
 
 @dataclass(frozen=True, slots=True)
 class GroundCaption:
-    """A caption of the image, then the boxes of the phrases in it: labels without a list."""
+    """A caption of the image, then the boxes of the phrases in it: labels without a class list."""
 
     caption: str
     """The token of the task that gives the caption."""

@@ -1,4 +1,4 @@
-"""What a job is to ask, as the user says it, and what contradicts itself in that."""
+"""What a job is to ask, as the user gives it, and which wishes contradict each other."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -36,7 +36,7 @@ def finds_classes(task: Task) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a job is to ask, as the user says it."""
+    """What a job is to ask, as the user gives it."""
 
     task: Task
     strategy: Strategy = Strategy.AUTO
@@ -51,7 +51,7 @@ class Request:
     has_tiles: bool = False
 
     def refuse_contradictions(self) -> None:
-        """Raise UsageError for what the task has no use for, and for what it lacks."""
+        """Raise UsageError for what the task or recipe has no use for, and for what it lacks."""
         task = self.task
         begins_with_caption = self._begins_with(Begins.CAPTION)
         needs_text = task.takes is Takes.TEXT and self.classes is None
