@@ -62,7 +62,7 @@ def read_regions(source: Path) -> ByName[Sequence[Region]]:
     try:
         if source.is_dir():
             return _read_yolo(source)
-        regions = _read_coco(json.loads(source.read_text("utf-8")))
+        regions = _parse_coco(json.loads(source.read_text("utf-8")))
         return ByName(regions, (), source, aliases=paths_of(regions, source))
     except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError) as error:
         raise UsageError(
@@ -72,7 +72,7 @@ def read_regions(source: Path) -> ByName[Sequence[Region]]:
         ) from error
 
 
-def _read_coco(coco: Mapping[str, Any]) -> dict[str, list[Region]]:
+def _parse_coco(coco: Mapping[str, Any]) -> dict[str, list[Region]]:
     names = {image["id"]: str(image["file_name"]) for image in coco["images"]}
     categories = {one["id"]: str(one["name"]) for one in coco.get("categories", ())}
     regions: dict[str, list[Region]] = {name: [] for name in names.values()}
@@ -113,7 +113,7 @@ def _read_yolo(folder: Path) -> ByName[Sequence[Region]]:
     in_split: dict[str, list[str]] = {}
     for file in sorted((folder / "labels").rglob("*.txt")):
         path = PurePosixPath(*file.relative_to(folder / "labels").with_suffix("").parts)
-        found = [_read_row(line, label_of, file) for line in _lines(file)]
+        found = [_parse_row(line, label_of, file) for line in _lines(file)]
         regions[str(path)] = found
         if len(path.parts) > 1:
             in_split.setdefault("/".join(path.parts[1:]), []).append(str(path))
@@ -132,7 +132,7 @@ def _lines(file: Path) -> list[str]:
     return [line for line in file.read_text("utf-8").splitlines() if line.strip()]
 
 
-def _read_row(line: str, label_of: Mapping[int, str], file: Path) -> Region:
+def _parse_row(line: str, label_of: Mapping[int, str], file: Path) -> Region:
     number, *position = line.split()
     if len(position) != 4:
         raise ValueError(f"{file}: {line!r} is no box, class cx cy width height")

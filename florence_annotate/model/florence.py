@@ -104,9 +104,8 @@ class Florence:
 
         shape = (batch_size, 3, self.image_size, self.image_size)
         blank = torch.zeros(shape, dtype=torch.uint8, device=self.device)
-        self._tower(
-            blank[:1]
-        )  # einops notes torch at its first call, and that would undo the compilation
+        # einops notes torch at its first call, and later that would undo the compilation
+        self._tower(blank[:1])
         # frozen weights: on CPUs the compiler only then gives linear layers to oneDNN
         options: dict[str, Any] = {"freezing": self.device.type == "cpu"}
         compiled = torch.compile(self._tower.__call__, dynamic=False, options=options)
