@@ -17,7 +17,7 @@ from florence_annotate.engines.annotator import Annotator
 from florence_annotate.images.loading import LoadingOptions, default_workers, load_batches
 from florence_annotate.model.device import resolve_attention
 from florence_annotate.model.florence import Florence
-from florence_annotate.questions.recipes import AskAll
+from florence_annotate.questions.asking import AskAll
 from florence_annotate.types import Generation, ImageRef, Question, Record
 
 

@@ -97,7 +97,7 @@ class Work:
         pixels = np.stack([np.asarray(scene).transpose(2, 0, 1) for scene in scenes])
         features = model.encode_pixels(torch.from_numpy(pixels))
         ids = model.vocabulary.prompt_ids(prompt(Question(OD)))
-        states, _ = model.read_prompts(features, [ids] * len(scenes))
+        states, _ = model.encode_prompts(features, [ids] * len(scenes))
         return model, states
 
 

@@ -26,7 +26,7 @@ from florence_annotate.checkpoints import checkpoint as checkpoints
 from florence_annotate.engines.annotator import Annotator
 from florence_annotate.images import codec
 from florence_annotate.model.florence import Florence
-from florence_annotate.questions.recipes import AskAll
+from florence_annotate.questions.asking import AskAll
 from florence_annotate.tasks import OD
 from florence_annotate.types import Generation, ImageRef, Picture, Question, Record
 

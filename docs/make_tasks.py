@@ -11,10 +11,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from florence_annotate.formats import registry
-from florence_annotate.questions.request import RecipeName
+from florence_annotate.questions.recipes import RecipeName
+from florence_annotate.questions.request import finds_classes
 from florence_annotate.shapes.demo import write_demo
 from florence_annotate.shapes.scenes import paint
-from florence_annotate.tasks import OD, TASKS, Takes, Task
+from florence_annotate.tasks import TASKS, Takes, Task
 from florence_annotate.types import Question
 from training.captions import caption
 from training.truth import truth_of
@@ -53,7 +54,7 @@ were annotated and rendered by the same script with the embedded checkpoint.
 
 def row(task: Task) -> str:
     takes = OPTIONS[task.takes]
-    if task.token == OD or task.is_given_names:
+    if finds_classes(task):
         takes = ", ".join(filter(None, ["`--classes`", takes]))
     usual = ", ".join(registry.settle(None, [Question(task.token)], "hardlink"))
     cells = [task.name, f"`{task.token}`", task.prompt, takes, str(task.gives), usual]
@@ -65,22 +66,20 @@ def thumbnail(name: str) -> str:
     return f'<a href="{file}"><img src="{file}" width="160" alt="what {name} gives"></a>'
 
 
-RECIPES = f"""
+RECIPES = """
 ## Recipes
 
-A recipe asks several questions about an image that is encoded once.
+A recipe asks several questions about an image that is encoded once. Its boxes are found by any
+strategy, and its caption is the one that `--task` chooses.
 
 | `--recipe` | asks | gives | image |
 | --- | --- | --- | --- |
-| instance-segmentation | boxes by any strategy, then the mask of each | boxes with masks | \
-{thumbnail("instance-segmentation")} |
-| describe | a caption, boxes by any strategy, then what is in each | captions, boxes with text | \
-{thumbnail("describe")} |
-| caption-grounding | a caption (`--task` chooses which), then its phrases | boxes, no list | \
-{thumbnail("caption-grounding")} |
-| verify | classes by name, `<OD>`, captions, dense captions | classes that others know too | \
-{thumbnail("verify")} |
 """
+
+
+def recipe_row(recipe: RecipeName) -> str:
+    return f"| {recipe} | {recipe.asks} | {recipe.gives} | {thumbnail(recipe)} |"
+
 
 RULES = """
 Follow-up questions are asked about at most 100 boxes an image. What `verify` does: a prompt for
@@ -101,7 +100,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from florence_annotate.answers import reading
-from florence_annotate.questions.recipes import about_region
+from florence_annotate.questions.asking import about_region
 from florence_annotate.types import Picture, Question, Record
 
 
@@ -118,9 +117,9 @@ class ReadEachBox:
         return [about_region("<REGION_TO_OCR>", box, *size) for box in boxes]
 ```
 
-How answers read needs no word from the recipe: an answer about a region belongs to the instance
-with that box. To give it a name for `--recipe`, add it to `RecipeName` in
-`florence_annotate/questions/request.py` and to `plan` in `florence_annotate/questions/planning.py`.
+A recipe asks, and does not say how its answers are read: an answer about a region belongs to the
+instance with that box. To give it a name for `--recipe`, add it to `RecipeName` in
+`florence_annotate/questions/recipes.py`.
 
 ## Tiles
 
@@ -143,7 +142,8 @@ tiles mostly add mistakes: they are for large images with small things.
 def text() -> str:
     """The whole page."""
     table = "\n".join(map(row, TASKS))
-    return f"{INTRODUCTION}{table}\n{RECIPES}{RULES}"
+    recipes = "\n".join(map(recipe_row, RecipeName))
+    return f"{INTRODUCTION}{table}\n{RECIPES}{recipes}\n{RULES}"
 
 
 def options(name: str, truth: Path) -> list[str]:

@@ -26,7 +26,7 @@ from florence_annotate.jobs.setup import Setup
 from florence_annotate.journal import Journal
 from florence_annotate.labels.boxes import Region
 from florence_annotate.policy.settings import PolicySettings, policy_of
-from florence_annotate.questions import planning
+from florence_annotate.questions.plan import Plan
 from florence_annotate.types import Box, Failure, ImageRef, Loaded, Record
 
 Pictorial: TypeAlias = str | os.PathLike[str] | Image.Image | np.ndarray[Any, Any]
@@ -135,7 +135,7 @@ def _at(given: Sequence[_Given], index: int, none: _Given) -> _Given:
 class _Reader:
     """Outcomes → annotated images; without classes, a label becomes one when it first appears."""
 
-    def __init__(self, plan: planning.Plan, settings: PolicySettings) -> None:
+    def __init__(self, plan: Plan, settings: PolicySettings) -> None:
         self._ids: dict[str, int] = {}
         self._classes = settings.classes
         find = self._find_or_add if settings.classes is None else settings.classes.find
@@ -166,7 +166,7 @@ def _annotate(
 
     def load_batches() -> Iterator[list[Loaded]]:
         numbered = enumerate(pictures)
-        while batch := list(islice(numbered, options.pictures_at_once)):
+        while batch := list(islice(numbered, options.images_at_once)):
             loaded = [_load(pictorial, index, options) for index, pictorial in batch]
             order.extend(item.ref for item in loaded)
             for item, (index, _) in zip(loaded, batch, strict=True):

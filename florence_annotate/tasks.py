@@ -106,8 +106,12 @@ class Task:
         return self.takes is Takes.TEXT
 
     @property
+    def has_locations(self) -> bool:
+        return self.gives is not Gives.TEXT
+
+    @property
     def kind(self) -> Kind:
-        return Kind.TEXT if self.gives is Gives.TEXT else Kind.LOCATIONS
+        return Kind.LOCATIONS if self.has_locations else Kind.TEXT
 
     @property
     def is_about_whole_image(self) -> bool:

@@ -28,7 +28,8 @@ from florence_annotate.options import Option
 from florence_annotate.policy.settings import PolicySettings
 from florence_annotate.policy.thresholds import Thresholds
 from florence_annotate.questions import texts
-from florence_annotate.questions.request import RecipeName, Request, Strategy
+from florence_annotate.questions.recipes import RecipeName
+from florence_annotate.questions.request import Request, Strategy
 
 
 # the fields of the last base come first, and so do its flags in the help

@@ -17,7 +17,8 @@ from florence_annotate.classes import ClassSpec
 from florence_annotate.images.codec import DEFAULT_MAX_PIXELS
 from florence_annotate.images.tiles import DEFAULT_OVERLAP
 from florence_annotate.options import Option, Panel
-from florence_annotate.questions.request import RecipeName, Strategy
+from florence_annotate.questions.recipes import RecipeName
+from florence_annotate.questions.request import Strategy
 from florence_annotate.questions.texts import SIDECAR
 
 SPLITS = ("train", "val", "test")
@@ -168,9 +169,7 @@ class TaskSettings(Group):
     recipe: Annotated[
         RecipeName | None,
         Option(
-            "Several questions an image: boxes, then a mask of each; boxes, then a caption of each "
-            "and of the image; a caption, then the boxes of its phrases; classes by name, and "
-            "second questions that verify them.",
+            f"Several questions an image: {'; '.join(each.asks for each in RecipeName)}.",
             Panel.TASK,
         ),
     ] = None

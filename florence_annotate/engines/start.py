@@ -1,4 +1,7 @@
-"""A checkpoint, a plan and their settings → an engine that is ready to run."""
+"""Makes an engine that is ready to run: of a checkpoint, a plan and the settings of a job.
+
+This is where an engine is chosen.
+"""
 
 import time
 from collections.abc import Callable
@@ -17,15 +20,15 @@ from florence_annotate.images.loading import LoadingOptions, default_workers
 from florence_annotate.model.device import memory_in_use, resolve_attention
 from florence_annotate.model.florence import Florence
 from florence_annotate.model.memory import say_out_of_memory
-from florence_annotate.questions.planning import Plan
-from florence_annotate.types import Generation
+from florence_annotate.questions.plan import Plan
+from florence_annotate.types import Engine, Generation
 
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """An engine, and what tells its device's memory in use."""
+    """An engine, and a function that says how much memory of its device is in use."""
 
-    engine: LocalEngine
+    engine: Engine
     memory_in_use: Callable[[], str]
 
 
@@ -73,7 +76,7 @@ def _settle_batch_size(
     generation: Generation,
     note: Callable[[str], None],
 ) -> int:
-    """As asked, or what fits; with `--compile` the vision tower is compiled for it."""
+    """The batch size that was asked for, or the one that fits; `--compile` compiles for it."""
     if spec.batch_size == "auto":
         batch_size = fitting_batch_size(model, generation, plan.samples)
         note(f"batches of {batch_size}")

@@ -43,7 +43,7 @@ def refuse_unusable(out: Path, sources: Sources) -> None:
             raise UsageError(
                 f"the source {folder} lies in the output {out}: choose another output with -o"
             )
-    for image in sources.pictures:
+    for image in sources.images:
         if resolved in image.resolve().parents:
             raise UsageError(
                 f"the source image {image} lies in the output {out}: leave it out, or "

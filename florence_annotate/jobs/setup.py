@@ -18,8 +18,9 @@ from florence_annotate.config.model_settings import LONGEST_ANSWER
 from florence_annotate.errors import UsageError
 from florence_annotate.jobs.fingerprint import BOUND, BY_KIND, Begun, Fingerprint, Setting
 from florence_annotate.questions import coverage, planning
-from florence_annotate.questions.planning import Plan
-from florence_annotate.questions.request import RecipeName, Request
+from florence_annotate.questions.plan import Plan
+from florence_annotate.questions.recipes import RecipeName
+from florence_annotate.questions.request import Request
 from florence_annotate.tasks import Kind
 from florence_annotate.types import Generation, Question
 

@@ -21,7 +21,7 @@ from florence_annotate.images import codec
 from florence_annotate.images.loading import LoadingOptions, load_batches
 from florence_annotate.images.sources import Sources
 from florence_annotate.model.florence import Florence
-from florence_annotate.questions.request import RecipeName
+from florence_annotate.questions.recipes import RecipeName
 from florence_annotate.tasks import Gives, Takes
 from florence_annotate.types import Generation, Record
 
@@ -187,7 +187,7 @@ class TestRecipes:
         (["--recipe", "guess"], "instance-segmentation"),
         (["--task", "grounding", "--text", " "], "--text is empty"),
         (["--task", "caption", "--strategy", "grounding"], "leave it out here"),
-        (["--recipe", "caption-grounding", "--tiles", "2x2"], "about the whole picture"),
+        (["--recipe", "caption-grounding", "--tiles", "2x2"], "about the whole image"),
         (
             ["--recipe", "instance-segmentation", "--task", "region-proposals", "--classes", "a"],
             "names no classes",
