@@ -18,7 +18,7 @@ from florence_annotate.dataset.annotated_image import AnnotatedImage
 from florence_annotate.dataset.dataset import Dataset, read_picture
 from florence_annotate.dataset.opening import last_spec
 from florence_annotate.dataset.opening import open_dataset as open_job
-from florence_annotate.engines.local import LocalEngine
+from florence_annotate.engines.start import Ready
 from florence_annotate.errors import UsageError
 from florence_annotate.images import codec
 from florence_annotate.images.loading import LoadingOptions, as_picture, load
@@ -108,11 +108,11 @@ def annotate(
         else lambda ref: _at(given_regions, indices[id(ref)], ()),
     )
     setup = Setup.of(spec, request)
-    engine = setup.start(note=lambda text: None).engine
+    ready = setup.make_ready(note=lambda text: None)
     reader = _Reader(setup.plan, spec.policy())
     total = len(pictures) if isinstance(pictures, Sequence) else None
     bar = tqdm(total=total, disable=not progress)
-    return _annotate(pictures, indices, engine, reader, bar)
+    return _annotate(pictures, indices, ready, reader, bar)
 
 
 def _as_regions(regions: Sequence[Sequence[Box]]) -> list[list[Region]]:
@@ -155,29 +155,28 @@ class _Reader:
 def _annotate(
     pictures: Iterable[Pictorial],
     indices: dict[int, int],
-    engine: LocalEngine,
+    ready: Ready,
     reader: _Reader,
     bar: "tqdm[Any]",
 ) -> Iterator[AnnotatedImage | Failure]:
     """`indices` gets the index of each image by the identity of its ref."""
-    options = engine.options
     order: deque[ImageRef] = deque()
-    ready: dict[int, Record | Failure] = {}  # by identity: an image may be given twice
+    done: dict[int, Record | Failure] = {}  # by identity: an image may be given twice
 
     def load_batches() -> Iterator[list[Loaded]]:
         numbered = enumerate(pictures)
-        while batch := list(islice(numbered, options.images_at_once)):
-            loaded = [_load(pictorial, index, options) for index, pictorial in batch]
+        while batch := list(islice(numbered, ready.loading.images_at_once)):
+            loaded = [_load(pictorial, index, ready.loading) for index, pictorial in batch]
             order.extend(item.ref for item in loaded)
             for item, (index, _) in zip(loaded, batch, strict=True):
                 indices[id(item.ref)] = index
             yield loaded
 
     with bar:
-        for outcomes in engine.annotator.annotate(load_batches()):
-            ready |= {id(outcome.ref): outcome for outcome in outcomes}
-            while order and id(order[0]) in ready:
-                yield reader.read(ready.pop(id(order.popleft())))
+        for outcomes in ready.annotator.annotate(load_batches()):
+            done |= {id(outcome.ref): outcome for outcome in outcomes}
+            while order and id(order[0]) in done:
+                yield reader.read(done.pop(id(order.popleft())))
                 bar.update()
 
 

@@ -222,6 +222,11 @@ class Generation:
         """For tasks with locations, and for tasks with text."""
         return locations if text == locations else replace(locations, for_text=text)
 
+    def shortened(self, max_new_tokens: int) -> "Generation":
+        """For answers of at most so many tokens, of which none is asked again."""
+        text = self.for_text and self.for_text.shortened(max_new_tokens)
+        return replace(self, max_new_tokens=max_new_tokens, retry_truncated=False, for_text=text)
+
 
 class Answering(Protocol):
     """Questions that are being answered, and those that wait for it."""

@@ -1,7 +1,6 @@
 """How many images, and questions, fit the device's memory at once."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 import torch
@@ -29,7 +28,7 @@ def fitting_batch_size(
     """
     if model.device.type != "cuda":
         return ON_OTHER_DEVICES
-    trial = replace(generation, max_new_tokens=_TRIAL_TOKENS, retry_truncated=False)
+    trial = generation.shortened(_TRIAL_TOKENS)
     try:
         few, more = (_peak_bytes(model, trial, questions[0], count) for count in (_FEW, _MORE))
     except torch.OutOfMemoryError:

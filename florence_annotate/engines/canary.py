@@ -6,7 +6,6 @@ batch with another, shows both.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import torch
 
@@ -37,7 +36,7 @@ def check(model: Florence, questions: Sequence[Question], generation: Generation
     first_of_task = {question.task: question for question in reversed(questions)}
     asked = list(first_of_task.values())
     most = min(_MOST_TOKENS, model.max_new_tokens)
-    short = replace(generation, max_new_tokens=most, retry_truncated=False)
+    short = generation.shortened(most)
     picture, neighbour = map(_paint, _SEEDS, [model.image_size] * 2)
     together = [(1, _NEIGHBOUR), *((0, question) for question in asked)]
     alone = [_ask(model, [picture], [(0, question)], short)[0] for question in asked]

@@ -25,6 +25,14 @@ from florence_annotate.types import Engine, Generation
 
 
 @dataclass(frozen=True, slots=True)
+class Ready:
+    """A model that is loaded and tried, behind an annotator, and how images are read for it."""
+
+    annotator: Annotator
+    loading: LoadingOptions
+
+
+@dataclass(frozen=True, slots=True)
 class Started:
     """An engine, and a function that says how much memory of its device is in use."""
 
@@ -32,7 +40,12 @@ class Started:
     memory_in_use: Callable[[], str]
 
 
-def start(
+def start(ready: Ready, device: torch.device) -> Started:
+    """The engine of a job."""
+    return Started(LocalEngine(ready.annotator, ready.loading), lambda: memory_in_use(device))
+
+
+def make_ready(
     spec: JobSpec,
     checkpoint: Checkpoint,
     plan: Plan,
@@ -40,7 +53,7 @@ def start(
     device: torch.device,
     dtype: str,
     note: Callable[[str], None],
-) -> Started:
+) -> Ready:
     """Load the model, try it with the canary, and settle the batch size; `note` tells the user.
 
     Raises CheckpointError, UsageError for a prompt that is too long, and DeviceError, also where
@@ -66,7 +79,7 @@ def start(
     options = LoadingOptions(
         checkpoint.image_size, batch_size, workers, spec.max_pixels, tiling=spec.tiling
     )
-    return Started(LocalEngine(annotator, options), lambda: memory_in_use(device))
+    return Ready(annotator, options)
 
 
 def _settle_batch_size(

@@ -27,7 +27,7 @@ from florence_annotate.types import Generation, Question
 if TYPE_CHECKING:
     import torch
 
-    from florence_annotate.engines.start import Started
+    from florence_annotate.engines.start import Ready, Started
 
 
 def check(spec: JobSpec, request: Request) -> tuple[Question, ...]:
@@ -178,14 +178,20 @@ class Setup:
         return list(dict.fromkeys(tasks.of(question).kind for question in self.plan.questions))
 
     def start(self, note: Callable[[str], None]) -> "Started":
+        """The engine of a job, ready to run. See `make_ready`."""
+        from florence_annotate.engines.start import start
+
+        return start(self.make_ready(note), self.device)
+
+    def make_ready(self, note: Callable[[str], None]) -> "Ready":
         """Load the network, try it, and settle the batch size; `note` tells the user.
 
         Raises CheckpointError, UsageError for a prompt that is too long, and DeviceError, also
         where the memory does not suffice.
         """
-        from florence_annotate.engines.start import start
+        from florence_annotate.engines.start import make_ready
 
-        return start(
+        return make_ready(
             self.spec, self.checkpoint, self.plan, self.generation, self.device, self.dtype, note
         )
 

@@ -11,6 +11,7 @@ from florence_annotate import tasks
 from florence_annotate.checkpoints.checkpoint import Checkpoint
 from florence_annotate.errors import DeviceError, UsageError
 from florence_annotate.model.attention import attend_by
+from florence_annotate.model.by_kind import AnsweringByKind
 from florence_annotate.model.decoder import Decoder
 from florence_annotate.model.encoder import Encoder
 from florence_annotate.model.generation.constraint import Constraint, compile_constraint
@@ -21,7 +22,7 @@ from florence_annotate.model.vision import VisionTower, stage_sides
 from florence_annotate.model.vocabulary import Vocabulary, load_tokenizer
 from florence_annotate.model.weights import load_network
 from florence_annotate.tasks import Takes
-from florence_annotate.types import Answer, Generation, Question
+from florence_annotate.types import Answer, Answering, Generation, Question
 
 _SHOWN = 40
 """Characters of a text that are shown in a message."""
@@ -146,9 +147,13 @@ class Florence:
         features = (self._compiled if len(pixels) == self._compiled_for else self._tower)(pixels)
         return features
 
-    def answering(self, generation: Generation, rows: int) -> "FlorenceAnswering":
-        """A queue that answers questions, `rows` of them at a time."""
-        return FlorenceAnswering(self, generation, rows)
+    def answering(self, generation: Generation, rows: int) -> Answering:
+        """A queue that answers questions, `rows` of them at a time; of each kind, where the kinds
+        have settings of their own."""
+        queue = FlorenceAnswering(self, generation, rows)
+        if generation.for_text is None:
+            return queue
+        return AnsweringByKind(queue, FlorenceAnswering(self, generation.for_text, rows))
 
     def encode_prompts(
         self, features: torch.Tensor, prompts: Sequence[Sequence[int]]
