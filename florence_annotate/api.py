@@ -13,9 +13,10 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
+from florence_annotate.answers import reading
 from florence_annotate.config import job_spec
 from florence_annotate.dataset.annotated_image import AnnotatedImage
-from florence_annotate.dataset.dataset import Dataset, read_picture
+from florence_annotate.dataset.dataset import Dataset, annotate_record
 from florence_annotate.dataset.opening import last_spec
 from florence_annotate.dataset.opening import open_dataset as open_job
 from florence_annotate.engines.start import Ready
@@ -140,6 +141,7 @@ class _Reader:
         self._classes = settings.classes
         find = self._find_or_add if settings.classes is None else settings.classes.find
         self._policy = policy_of(settings, plan.questions, find)
+        self._regions_given = reading.are_regions_given(plan.questions)
 
     def _find_or_add(self, label: str) -> int:
         return self._ids.setdefault(label, len(self._ids))
@@ -147,7 +149,7 @@ class _Reader:
     def read(self, outcome: Any) -> AnnotatedImage | Failure:
         if isinstance(outcome, Failure):
             return outcome
-        image = read_picture(outcome, self._policy, ())
+        image = annotate_record(outcome, self._policy, (), regions_given=self._regions_given)
         names = tuple(self._ids) if self._classes is None else self._classes.names
         return replace(image, class_names=names)
 

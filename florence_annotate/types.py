@@ -82,13 +82,15 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """All that the model said about one image."""
+    """All that the model said about one image, in one attempt at it."""
 
     ref: ImageRef
     sha: str
     width: int
     height: int
     answers: tuple[Answer, ...]
+    earlier: tuple[tuple[Answer, ...], ...] = ()
+    """The answers of each earlier attempt at the same bytes, the oldest first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,9 +135,19 @@ class KeptInstance(Instance):
     class_id: int = field(kw_only=True)
 
     @classmethod
-    def of(cls, instance: Instance, class_id: int) -> Self:
-        values = (getattr(instance, name) for name in Instance.__match_args__)
-        return cls(*values, class_id=class_id)
+    def of(cls, instance: Instance, class_id: int, box: Box | None = None) -> Self:
+        """The instance with its class; `box` is the part of its own that lies within the image."""
+        return cls(
+            instance.label,
+            instance.score,
+            box or instance.box,
+            instance.task,
+            instance.polygons,
+            instance.quad,
+            instance.text,
+            instance.view,
+            class_id=class_id,
+        )
 
 
 @dataclass(frozen=True, slots=True)

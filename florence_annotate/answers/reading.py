@@ -1,9 +1,9 @@
-"""The answers about one picture → instances and captions, joined across questions.
+"""The answers about one image → instances and captions, joined across questions.
 
 How answers read follows from the answers alone, so a job reads the same whichever recipe asked.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from florence_annotate.answers import merging, parsing
@@ -12,6 +12,8 @@ from florence_annotate.tasks import (
     REGION_TO_CATEGORY,
     REGION_TO_SEGMENTATION,
     Gives,
+    Takes,
+    Task,
     of,
 )
 from florence_annotate.types import (
@@ -21,6 +23,7 @@ from florence_annotate.types import (
     Dropped,
     Instance,
     Polygon,
+    Question,
     Reading,
     Record,
 )
@@ -30,56 +33,59 @@ REGION_LABEL = "object"
 TEXT_LABEL = "text"
 """Of printed words; what they say is their text."""
 
+_AnswersByRegion = dict[tuple[Box, str | None], list[Answer]]
 
-def read(record: Record) -> Reading:
-    """Instances in pixels, unfiltered; captions; and what could not be read.
+
+def are_regions_given(questions: Sequence[Question]) -> bool:
+    """Whether the user gave the regions that a job asks about: its first question is about one.
+
+    A question about boxes that the job finds itself comes after those that find them.
+    """
+    return bool(questions) and of(questions[0]).takes is Takes.REGION
+
+
+def read(record: Record, *, regions_given: bool = False) -> Reading:
+    """Instances in pixels of the image, unfiltered; captions; and what could not be read.
 
     The answer to a prompt about one phrase is about that phrase, whatever the model repeated
     before the locations, so its instances carry the phrase as their label. An answer about a region
     belongs to the instance with that very box: it gives a mask, a label or a text. Where there is
-    no such instance, the region was given by the user and becomes one.
+    no such instance, a region that the user gave becomes one.
     """
     instances: list[Instance] = []
     captions: list[Caption] = []
     dropped: list[Dropped] = []
-    about: dict[tuple[Box, str | None], list[Answer]] = {}
+    about: _AnswersByRegion = {}
+    has_tiles = False
     for answer in record.answers:
-        task = of(answer.question)
-        if answer.question.region is not None:
-            region = answer.question.region, answer.question.label
-            about.setdefault(region, []).append(answer)
+        question = answer.question
+        has_tiles = has_tiles or question.view is not None
+        task = of(question)
+        if question.region is not None:
+            about.setdefault((question.region, question.label), []).append(answer)
         elif task.is_about_whole_image:
-            text, score = parsing.read_text(answer)
+            text, score = parsing.parse_text(answer)
             captions.append(Caption(task.token, text, score))
         else:
-            found, unreadable = _read(answer, record)
-            instances += [_labelled(instance, answer) for instance in found]
+            found, unreadable = _parse(answer, record)
+            instances += _labelled(found, answer, task)
             dropped += unreadable
-    tiles = {answer.question.view for answer in record.answers} - {None}
-    if tiles:
+    if has_tiles:
         instances, repeated = merging.merge(instances, record.width, record.height)
         dropped += repeated
-    known = {instance.box for instance in instances}
-    pairs = [(instance, about.get((instance.box, None), [])) for instance in instances]
-    pairs += [
-        (Instance(label or REGION_LABEL, 1.0, box, answers[0].question.task), answers)
-        for (box, label), answers in about.items()
-        if box not in known
-    ]
-    joined = []
-    for instance, answers in pairs:
-        whole, unreadable = _join(instance, answers, record)
-        joined.append(whole)
+    if about:
+        given = _as_instances(about, instances) if regions_given else []
+        instances, unreadable = _join(instances, given, about, record)
         dropped += unreadable
-    return Reading(tuple(joined), tuple(captions), tuple(dropped))
+    return Reading(tuple(instances), tuple(captions), tuple(dropped))
 
 
-def _read(answer: Answer, record: Record) -> tuple[list[Instance], list[Dropped]]:
-    """What an answer points at, in pixels of the whole picture, whichever view was asked."""
+def _parse(answer: Answer, record: Record) -> tuple[list[Instance], list[Dropped]]:
+    """What an answer points at, in pixels of the whole image, whichever view was asked."""
     view = answer.question.view
     if view is None:
-        return parsing.read(answer, record.width, record.height)
-    found, unreadable = parsing.read(answer, *boxes.size(view))
+        return parsing.parse(answer, record.width, record.height)
+    found, unreadable = parsing.parse(answer, *boxes.size(view))
     return [_moved(instance, view) for instance in found], unreadable
 
 
@@ -99,18 +105,49 @@ def _moved(instance: Instance, view: Box) -> Instance:
     )
 
 
-def _labelled(instance: Instance, answer: Answer) -> Instance:
-    task = of(answer.question)
+def _labelled(found: list[Instance], answer: Answer, task: Task) -> list[Instance]:
+    """Instances under the label that their question gives them, if it gives one."""
     if task.takes_one_phrase:
-        return replace(instance, label=answer.question.text or "")
-    if task.gives is Gives.PLAIN_BOXES:
-        return replace(instance, label=REGION_LABEL)
-    if task.gives is Gives.QUADS:
-        return replace(instance, label=TEXT_LABEL)
-    return instance
+        label = answer.question.text or ""
+    elif task.gives is Gives.PLAIN_BOXES:
+        label = REGION_LABEL
+    elif task.gives is Gives.QUADS:
+        label = TEXT_LABEL
+    else:
+        return found
+    return [replace(instance, label=label) for instance in found]
+
+
+def _as_instances(
+    about: _AnswersByRegion, found: Iterable[Instance]
+) -> list[tuple[Instance, list[Answer]]]:
+    """Regions that the user gave, with the answers about them, but for boxes that were found."""
+    known = {instance.box for instance in found}
+    return [
+        (Instance(label or REGION_LABEL, 1.0, box, answers[0].question.task), answers)
+        for (box, label), answers in about.items()
+        if box not in known
+    ]
 
 
 def _join(
+    found: Iterable[Instance],
+    given: Iterable[tuple[Instance, list[Answer]]],
+    about: _AnswersByRegion,
+    record: Record,
+) -> tuple[list[Instance], list[Dropped]]:
+    """Instances with what the answers about their boxes add, and what could not be read of that."""
+    joined: list[Instance] = []
+    dropped: list[Dropped] = []
+    pairs = [(instance, about.get((instance.box, None), [])) for instance in found]
+    for instance, answers in (*pairs, *given):
+        whole, unreadable = _add_answers(instance, answers, record)
+        joined.append(whole)
+        dropped += unreadable
+    return joined, dropped
+
+
+def _add_answers(
     instance: Instance, answers: Iterable[Answer], record: Record
 ) -> tuple[Instance, list[Dropped]]:
     """The instance with what the answers about its box add.
@@ -120,9 +157,9 @@ def _join(
     dropped: list[Dropped] = []
     for answer in answers:
         task = of(answer.question)
-        text, score = parsing.read_text(answer)
+        text, score = parsing.parse_text(answer)
         if task.token == REGION_TO_SEGMENTATION:
-            found, unreadable = _read(answer, record)
+            found, unreadable = _parse(answer, record)
             polygons = tuple(polygon for one in found for polygon in one.polygons)
             instance = replace(instance, polygons=polygons or instance.polygons)
             dropped += [replace(one, label=instance.label) for one in unreadable]

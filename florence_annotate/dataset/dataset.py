@@ -1,24 +1,29 @@
-"""Journal + policy → annotated pictures, in key order, one at a time."""
+"""Journal + policy → annotated images, in key order, one at a time."""
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property, lru_cache
 
 from florence_annotate.answers import reading
-from florence_annotate.classes import ClassList
+from florence_annotate.answers.attempts import with_counting_answers
 from florence_annotate.dataset.annotated_image import AnnotatedImage
 from florence_annotate.dataset.splits import splitter
 from florence_annotate.journal import Journal
 from florence_annotate.policy.policy import Policy
 from florence_annotate.policy.settings import PolicySettings, policy_of
 from florence_annotate.policy.verification import verified_classes
-from florence_annotate.types import (
-    Question,
-    Record,
-)
+from florence_annotate.tasks import of
+from florence_annotate.types import Question, Record
 
 
-def read_picture(record: Record, policy: Policy, class_names: tuple[str, ...]) -> AnnotatedImage:
-    """One record under a policy."""
-    said = reading.read(record)
+def annotate_record(
+    record: Record, policy: Policy, class_names: tuple[str, ...], *, regions_given: bool
+) -> AnnotatedImage:
+    """What a policy keeps and drops of one record, in pixels of the image.
+
+    `regions_given`: the user gave the regions that were asked about.
+    """
+    said = reading.read(record, regions_given=regions_given)
     verified = verified_classes(said, policy.to_verify) if policy.to_verify else None
     kept, dropped = policy.apply(said.instances, record.width, record.height, verified)
     return AnnotatedImage(
@@ -36,40 +41,57 @@ def read_picture(record: Record, policy: Policy, class_names: tuple[str, ...]) -
 
 
 class Dataset:
-    """The annotated pictures of a job, finished or not, under a policy.
+    """The annotated images of a job, finished or not, under a policy.
 
-    Iterating reads the journal afresh, in key order, one picture at a time.
+    Iterating reads the journal afresh, in key order, one image at a time. Without a class list it
+    is read once before that, for the labels: sorted, they are the classes.
     """
 
     def __init__(
         self,
         journal: Journal,
-        questions: Collection[Question],
+        questions: Sequence[Question],
         settings: PolicySettings,
         split: Mapping[str, float],
         seed: int,
     ) -> None:
         """Raises UsageError for a class that the job never asked for."""
         self._journal = journal
+        self._questions = tuple(questions)
+        self._regions_given = reading.are_regions_given(self._questions)
+        self._classes = settings.classes
         self.split_names = tuple(split)
         self._split_of = splitter(split, seed)
-        self.class_names, find = self._classes(settings.classes)
-        self._policy = policy_of(settings, questions, find)
+        self._policy = policy_of(settings, questions, lambda label: None)
 
-    def _classes(
-        self, classes: ClassList | None
-    ) -> tuple[tuple[str, ...], Callable[[str], int | None]]:
-        if classes is not None:
-            return classes.names, classes.find
+    @cached_property
+    def class_names(self) -> tuple[str, ...]:
+        """By class id."""
+        if self._classes is not None:
+            return self._classes.names
+        if all(of(question).is_about_whole_image for question in self._questions):
+            return ()
         labels: set[str] = set()
+        for record in self._records():
+            found = reading.read(record, regions_given=self._regions_given)
+            labels.update([instance.label for instance in found.instances])
+        return tuple(sorted(labels - {""}))
+
+    def _finder(self) -> Callable[[str], int | None]:
+        """A function from a label to its class id; most labels come often."""
+        if self._classes is not None:
+            return lru_cache(maxsize=10_000)(self._classes.find)
+        return {name: class_id for class_id, name in enumerate(self.class_names)}.get
+
+    def _records(self) -> Iterator[Record]:
         for record in self._journal.records():
-            labels.update(instance.label for instance in reading.read(record).instances)
-        names = tuple(sorted(labels - {""}))
-        return names, {name: class_id for class_id, name in enumerate(names)}.get
+            yield with_counting_answers(record, self._questions, regions_given=self._regions_given)
 
     def __iter__(self) -> Iterator[AnnotatedImage]:
-        for record in self._journal.records():
-            yield read_picture(record, self._policy, self.class_names)
+        policy, class_names = replace(self._policy, find=self._finder()), self.class_names
+        for record in self._records():
+            yield annotate_record(record, policy, class_names, regions_given=self._regions_given)
 
     def split_of(self, key: str) -> str:
+        """The split of an image; it depends on no other one."""
         return self._split_of(key)

@@ -93,11 +93,11 @@ def is_readable(answer: Answer, picture: Picture) -> bool:
     """
     task = tasks.of(answer.question)
     if task.gives is Gives.TEXT:
-        has_text = bool(parsing.read_text(answer)[0])
+        has_text = bool(parsing.parse_text(answer)[0])
         if answer.truncated and not has_text:
             return False  # an empty answer that does not end
         return TokenKind.LOCATION not in answer.kinds or (has_text and task.takes is Takes.REGION)
-    instances, dropped = parsing.read(answer, picture.width, picture.height)
+    instances, dropped = parsing.parse(answer, picture.width, picture.height)
     is_torn = answer.truncated and answer.kinds[-1] is TokenKind.LOCATION
     if answer.truncated and not instances:
         return False

@@ -6,68 +6,85 @@ images, annotations and categories count from 1. Beyond the format, an annotatio
 """
 
 import os
-import shutil
-import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from typing import IO, Any
+from typing import Any, BinaryIO
 
+from florence_annotate.dataset.dataset import Dataset
 from florence_annotate.errors import UsageError
 from florence_annotate.formats.entries import Entry, Export, dump_json
+from florence_annotate.formats.staging import StagedFile
 from florence_annotate.geometry.polygons import encode_mask, mask_area, polygon_area
 from florence_annotate.types import KeptInstance
 from florence_annotate.version import __version__
 
+_BUFFER = 1 << 18
+"""Characters of annotations that wait in memory."""
 
-def write(export: Export) -> None:
-    def rows(entry: Entry) -> Iterator[dict[str, Any]]:
+
+class CocoWriter:
+    """The boxes and outlines."""
+
+    def __init__(self, export: Export) -> None:
+        self._documents = Documents(export, "instances")
+
+    def begin(self, dataset: Dataset) -> None:
+        self._documents.begin(dataset.split_names, dataset.class_names)
+
+    def add(self, entry: Entry) -> None:
         size = entry.image.width, entry.image.height
-        return (_annotation(instance, size) for instance in entry.image.instances)
+        self._documents.add(entry, [_annotation(one, size) for one in entry.image.instances])
 
-    write_document(export, "instances", rows, export.dataset.class_names)
-
-
-Rows = Callable[[Entry], Iterator[dict[str, Any]]]
-"""The annotations of a picture, without their own and its id."""
+    def finish(self) -> None:
+        self._documents.finish()
 
 
-def write_document(
-    export: Export, name: str, rows: Rows, class_names: Sequence[str] | None
-) -> None:
-    """`annotations/<name>_<split>.json` for each split, with the same ids of pictures in all."""
-    with ExitStack() as stack:
-        writers: dict[str, _SplitWriter] = {}
-        for split in export.dataset.split_names:
-            path = stack.enter_context(export.staging.file(f"annotations/{name}_{split}.json"))
-            file = stack.enter_context(path.open("w", encoding="utf-8", newline="\n"))
-            spool = stack.enter_context(tempfile.TemporaryFile("w+", encoding="utf-8", newline=""))
-            writers[split] = _SplitWriter(file, spool, class_names)
-        for entry in export:
-            writers[entry.split].add(entry, rows(entry))
-        for writer in writers.values():
-            writer.finish()
+class Documents:
+    """`annotations/<name>_<split>.json` for each split; the ids of images are the same under every
+    name."""
+
+    def __init__(self, export: Export, name: str) -> None:
+        self._staging = export.staging
+        self._name = name
+        self._by_split: dict[str, _Document] = {}
+
+    def begin(self, splits: Iterable[str], class_names: Sequence[str] | None) -> None:
+        """Without class names the files have no categories."""
+        for split in splits:
+            file = self._staging.open(f"annotations/{self._name}_{split}.json")
+            self._by_split[split] = _Document(file, self._staging.scratch(), class_names)
+
+    def add(self, entry: Entry, annotations: Iterable[dict[str, Any]]) -> None:
+        """An image, and its annotations without their own id and the image's."""
+        self._by_split[entry.split].add(entry, annotations)
+
+    def finish(self) -> None:
+        for document in self._by_split.values():
+            document.finish()
 
 
-class _SplitWriter:
-    """One file. Images are written as they come; annotations wait in `spool`, not in memory."""
+class _Document:
+    """One file. Images are written as they come; annotations wait in another file till the end."""
 
-    def __init__(self, file: IO[str], spool: IO[str], class_names: Sequence[str] | None) -> None:
-        """Without class names the file has no categories."""
+    def __init__(
+        self, file: StagedFile, spool: BinaryIO, class_names: Sequence[str] | None
+    ) -> None:
         self._file = file
+        self._waiting: list[str] = []
+        self._waits = 0
         self._spool = spool
         self._images = 0
         self._annotations = 0
-        file.write(f'{{"info": {dump_json(_info())},\n"licenses": [],\n')
+        file.write_text(f'{{"info": {dump_json(_info())},\n"licenses": [],\n')
         if class_names is not None:
             categories = [
                 {"id": class_id, "name": name, "supercategory": ""}
                 for class_id, name in enumerate(class_names, start=1)
             ]
-            file.write(f'"categories": {dump_json(categories)},\n')
-        file.write('"images": [')
+            file.write_text(f'"categories": {dump_json(categories)},\n')
+        file.write_text('"images": [')
 
-    def add(self, entry: Entry, rows: Iterator[dict[str, Any]]) -> None:
+    def add(self, entry: Entry, annotations: Iterable[dict[str, Any]]) -> None:
         self._images += 1
         image = {
             "id": self._images,
@@ -76,18 +93,27 @@ class _SplitWriter:
             "height": entry.image.height,
             "key": entry.image.ref.key,
         }
-        self._file.write(("" if self._images == 1 else ",") + "\n" + dump_json(image))
-        for row in rows:
+        self._file.write_text(("\n" if self._images == 1 else ",\n") + dump_json(image))
+        for row in annotations:
             self._annotations += 1
             annotation = {"id": self._annotations, "image_id": self._images, **row}
             begin = "\n" if self._annotations == 1 else ",\n"
-            self._spool.write(begin + dump_json(annotation))
+            self._wait(begin + dump_json(annotation))
+
+    def _wait(self, text: str) -> None:
+        self._waiting.append(text)
+        self._waits += len(text)
+        if self._waits >= _BUFFER:
+            self._spool.write("".join(self._waiting).encode("utf-8"))
+            self._waiting, self._waits = [], 0
 
     def finish(self) -> None:
-        self._file.write('\n],\n"annotations": [')
+        self._file.write_text('\n],\n"annotations": [')
         self._spool.seek(0)
-        shutil.copyfileobj(self._spool, self._file)
-        self._file.write("\n]}\n")
+        while data := self._spool.read(_BUFFER):
+            self._file.write(data)
+        self._file.write_text("".join(self._waiting) + "\n]}\n")
+        self._file.close()
 
 
 def _info() -> dict[str, Any]:
@@ -119,9 +145,9 @@ def _annotation(instance: KeptInstance, size: tuple[int, int]) -> dict[str, Any]
 
 
 def box_row(instance: KeptInstance) -> list[float]:
-    """x, y, width, height."""
+    """x, y, width, height in pixels."""
     x1, y1, x2, y2 = instance.box
-    return [round(value, 4) for value in (x1, y1, x2 - x1, y2 - y1)]
+    return [round(x1, 4), round(y1, 4), round(x2 - x1, 4), round(y2 - y1, 4)]
 
 
 def segment(

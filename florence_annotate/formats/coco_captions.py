@@ -4,19 +4,31 @@ Format: https://cocodataset.org/#format-data, "Image Captioning". Beyond it, a c
 `score` and the `task` that gave it.
 """
 
-from collections.abc import Iterator
-from typing import Any
-
-from florence_annotate.formats import coco
+from florence_annotate.dataset.dataset import Dataset
+from florence_annotate.formats.coco import Documents
 from florence_annotate.formats.entries import Entry, Export
-from florence_annotate.tasks import find
+from florence_annotate.tasks import by_token
 
 
-def write(export: Export) -> None:
-    coco.write_document(export, "captions", _rows, class_names=None)
+class CocoCaptionsWriter:
+    """The captions, without categories."""
 
+    def __init__(self, export: Export) -> None:
+        self._documents = Documents(export, "captions")
 
-def _rows(entry: Entry) -> Iterator[dict[str, Any]]:
-    for caption in entry.image.captions:
-        score = round(caption.score, 4)
-        yield {"caption": caption.text, "score": score, "task": find(caption.task).name}
+    def begin(self, dataset: Dataset) -> None:
+        self._documents.begin(dataset.split_names, class_names=None)
+
+    def add(self, entry: Entry) -> None:
+        rows = [
+            {
+                "caption": caption.text,
+                "score": round(caption.score, 4),
+                "task": by_token(caption.task).name,
+            }
+            for caption in entry.image.captions
+        ]
+        self._documents.add(entry, rows)
+
+    def finish(self) -> None:
+        self._documents.finish()

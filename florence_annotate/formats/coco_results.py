@@ -1,37 +1,47 @@
 """COCO results: `annotations/results_<split>.json`, what pycocotools' `loadRes` takes.
 
-Format: https://cocodataset.org/#format-results. Ids of pictures and categories are those of
+Format: https://cocodataset.org/#format-results. Ids of images and categories are those of
 `instances_<split>.json`.
 """
 
 from collections import Counter
-from contextlib import ExitStack
 from typing import Any
 
+from florence_annotate.dataset.dataset import Dataset
 from florence_annotate.formats import coco
-from florence_annotate.formats.entries import Export, dump_json
+from florence_annotate.formats.entries import Entry, Export, dump_json
+from florence_annotate.formats.staging import StagedFile
 from florence_annotate.geometry.polygons import encode_mask
 from florence_annotate.types import KeptInstance
 
 
-def write(export: Export) -> None:
-    images: Counter[str] = Counter()
-    rows: Counter[str] = Counter()
-    with ExitStack() as stack:
-        files = {}
-        for split in export.dataset.split_names:
-            path = stack.enter_context(export.staging.file(f"annotations/results_{split}.json"))
-            files[split] = stack.enter_context(path.open("w", encoding="utf-8", newline="\n"))
-            files[split].write("[")
-        for entry in export:
-            images[entry.split] += 1
-            size = entry.image.width, entry.image.height
-            for instance in entry.image.instances:
-                result = dump_json(_result(instance, images[entry.split], size))
-                files[entry.split].write(("," if rows[entry.split] else "") + "\n" + result)
-                rows[entry.split] += 1
-        for file in files.values():
-            file.write("\n]\n")
+class CocoResultsWriter:
+    """A list of results a split."""
+
+    def __init__(self, export: Export) -> None:
+        self._staging = export.staging
+        self._files: dict[str, StagedFile] = {}
+        self._images: Counter[str] = Counter()
+        self._begun: set[str] = set()
+        """Splits with a result."""
+
+    def begin(self, dataset: Dataset) -> None:
+        for split in dataset.split_names:
+            self._files[split] = self._staging.open(f"annotations/results_{split}.json")
+            self._files[split].write_text("[")
+
+    def add(self, entry: Entry) -> None:
+        split = entry.split
+        self._images[split] += 1
+        size = entry.image.width, entry.image.height
+        for instance in entry.image.instances:
+            result = dump_json(_result(instance, self._images[split], size))
+            self._files[split].write_text((",\n" if split in self._begun else "\n") + result)
+            self._begun.add(split)
+
+    def finish(self) -> None:
+        for file in self._files.values():
+            file.write_text("\n]\n")
 
 
 def _result(instance: KeptInstance, image_id: int, size: tuple[int, int]) -> dict[str, Any]:

@@ -2,36 +2,48 @@
 make a project or a task with.
 
 Format: https://docs.cvat.ai/docs/other/xml_format, "Annotation"; that the splits are the subsets of
-a project, with their pictures in `images/<subset>/`, is how CVAT writes projects
+a project, with their images in `images/<subset>/`, is how CVAT writes projects
 (`cvat/apps/dataset_manager/formats/cvat.py`) and datumaro reads them. An object is a `box`, or a
 `polygon` where it has an outline, in float pixels, with `score` and `text` as attributes. CVAT
 takes only labels and attributes that it knows, so `labels.json` is for the "Raw" tab of its label
 editor.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
+from florence_annotate.dataset.dataset import Dataset
 from florence_annotate.formats import xml
 from florence_annotate.formats.entries import Entry, Export, dump_json
+from florence_annotate.formats.staging import StagedFile
 from florence_annotate.geometry.polygons import outline_of
 from florence_annotate.types import KeptInstance
 
 _ATTRIBUTES = ("score", "text")
 
 
-def write(export: Export) -> None:
-    class_names = export.dataset.class_names
-    labels = ",\n".join(dump_json(_label(name)) for name in class_names)
-    export.staging.write_text("cvat/labels.json", f"[\n{labels}\n]\n")
-    with (
-        export.staging.file("annotations.xml") as path,
-        path.open("w", encoding="utf-8", newline="\n") as file,
-    ):
-        file.write(_head(export.dataset.split_names, class_names))
-        for number, entry in enumerate(export):
-            file.write("\n".join([*_image(entry, number), ""]))
-        file.write("</annotations>\n")
+class CvatWriter:
+    """All images in one file, numbered from 0."""
+
+    _file: StagedFile
+
+    def __init__(self, export: Export) -> None:
+        self._staging = export.staging
+        self._images = 0
+
+    def begin(self, dataset: Dataset) -> None:
+        names = dataset.class_names
+        labels = ",\n".join(dump_json(_label(name)) for name in names)
+        self._staging.write_text("cvat/labels.json", f"[\n{labels}\n]\n")
+        self._file = self._staging.open("annotations.xml")
+        self._file.write_text(_head(dataset.split_names, names))
+
+    def add(self, entry: Entry) -> None:
+        self._file.write_text(_image(entry, self._images))
+        self._images += 1
+
+    def finish(self) -> None:
+        self._file.write_text("</annotations>\n")
 
 
 def _label(name: str) -> dict[str, Any]:
@@ -77,7 +89,7 @@ def _head(splits: Sequence[str], class_names: Sequence[str]) -> str:
     return xml.DECLARATION + "\n".join(lines)
 
 
-def _image(entry: Entry, number: int) -> Iterator[str]:
+def _image(entry: Entry, number: int) -> str:
     image = entry.image
     about = {
         "id": number,
@@ -86,15 +98,13 @@ def _image(entry: Entry, number: int) -> Iterator[str]:
         "width": image.width,
         "height": image.height,
     }
-    yield f"<image{xml.attributes(about)}>"
-    for instance in image.instances:
-        yield _shape(instance, image.class_names[instance.class_id])
-    yield "</image>"
+    shapes = [_shape(one, image.class_names[one.class_id]) for one in image.instances]
+    return "\n".join([f"<image{xml.attributes(about)}>", *shapes, "</image>", ""])
 
 
 def _shape(instance: KeptInstance, label: str) -> str:
-    tag, place = _place(instance)
-    about = {"label": label, "source": "auto", "occluded": 0, **place, "z_order": 0}
+    tag, position = _position(instance)
+    about = {"label": label, "source": "auto", "occluded": 0, **position, "z_order": 0}
     values = [("score", f"{instance.score:.4f}")]
     if instance.text is not None:
         values.append(("text", instance.text))
@@ -104,7 +114,7 @@ def _shape(instance: KeptInstance, label: str) -> str:
     return f"<{tag}{xml.attributes(about)}>{attributes}</{tag}>"
 
 
-def _place(instance: KeptInstance) -> tuple[str, dict[str, object]]:
+def _position(instance: KeptInstance) -> tuple[str, dict[str, object]]:
     """The element of an instance, and the attributes that say where it is."""
     if outline := outline_of(instance):
         return "polygon", {"points": ";".join(f"{x:.4f},{y:.4f}" for x, y in outline)}

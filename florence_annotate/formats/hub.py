@@ -1,7 +1,7 @@
 """A finished dataset → a dataset repository on the hub, by its own client, with a card.
 
 What is uploaded is what the hub's viewer and `datasets.load_dataset(REPO)` read: the Parquet tables
-where the job has them, else the pictures with their `metadata.jsonl`.
+where the job has them, else the images with their `metadata.jsonl`.
 """
 
 import json
@@ -87,9 +87,9 @@ def card(summary: Mapping[str, Any]) -> str:
     return "\n".join(
         [
             f"---\n{yaml.safe_dump(head, sort_keys=False, allow_unicode=True)}---",
-            f"# {summary['images']['annotated']} pictures annotated with Florence-2\n",
+            f"# {summary['images']['annotated']} images annotated with Florence-2\n",
             "The annotations were made by a model and may be wrong; each has a score. Add the "
-            "licence of the pictures, which nobody but you knows.\n",
+            "licence of the images, which nobody but you knows.\n",
             f"- checkpoint: {bound['model']}"
             + (f" at {bound['revision']}" if bound["revision"] else "")
             + f", weights {bound['weights'][:16]}…, {bound['dtype']}",

@@ -1,4 +1,4 @@
-"""A folder of pictures for the hub: `images/<split>/metadata.jsonl` beside the pictures.
+"""A folder of images for the hub: `images/<split>/metadata.jsonl` beside the images.
 
 Format: https://huggingface.co/docs/datasets/image_dataset#imagefolder; it is read by
 `datasets.load_dataset("imagefolder", data_dir="OUT/images")`. Objects are columns of equal length;
@@ -9,24 +9,34 @@ always written as fractions; but a split in which nothing at all was found has c
 type, which the reader refuses beside others: load it alone, or take parquet.
 """
 
-from contextlib import ExitStack
-from typing import IO, Any
+from typing import Any
 
+from florence_annotate.dataset.dataset import Dataset
 from florence_annotate.formats import coco
 from florence_annotate.formats.entries import Entry, Export, dump_json
-from florence_annotate.formats.staging import METADATA_NAME
+from florence_annotate.formats.replacing import METADATA_NAME
+from florence_annotate.formats.staging import StagedFile
 
 
-def write(export: Export) -> None:
-    files: dict[str, IO[str]] = {}
-    with ExitStack() as stack:
-        for entry in export:
-            if entry.split not in files:  # a file without a line would be refused
-                path = export.staging.file(f"images/{entry.split}/{METADATA_NAME}")
-                files[entry.split] = stack.enter_context(
-                    stack.enter_context(path).open("w", encoding="utf-8", newline="\n")
-                )
-            files[entry.split].write(dump_json(_row(entry)) + "\n")
+class ImageFolderWriter:
+    """A file a split, of those that have an image: one without a line would be refused."""
+
+    def __init__(self, export: Export) -> None:
+        self._staging = export.staging
+        self._files: dict[str, StagedFile] = {}
+
+    def begin(self, dataset: Dataset) -> None:
+        pass
+
+    def add(self, entry: Entry) -> None:
+        file = self._files.get(entry.split)
+        if file is None:
+            file = self._staging.open(f"images/{entry.split}/{METADATA_NAME}")
+            self._files[entry.split] = file
+        file.write_text(dump_json(_row(entry)) + "\n")
+
+    def finish(self) -> None:
+        pass
 
 
 def _row(entry: Entry) -> dict[str, Any]:

@@ -1,19 +1,30 @@
-"""JSON Lines: `annotations.jsonl`, all that the dataset knows of a picture in one line."""
+"""JSON Lines: `annotations.jsonl`, all that the dataset knows of an image in one line."""
 
 from typing import Any
 
+from florence_annotate.dataset.dataset import Dataset
 from florence_annotate.formats.entries import Entry, Export, dump_json
-from florence_annotate.tasks import find
+from florence_annotate.formats.staging import StagedFile
+from florence_annotate.tasks import by_token
 from florence_annotate.types import Dropped, KeptInstance, Polygon
 
 
-def write(export: Export) -> None:
-    with (
-        export.staging.file("annotations.jsonl") as path,
-        path.open("w", encoding="utf-8", newline="\n") as file,
-    ):
-        for entry in export:
-            file.write(dump_json(_row(entry)) + "\n")
+class JsonLinesWriter:
+    """One file."""
+
+    _file: StagedFile
+
+    def __init__(self, export: Export) -> None:
+        self._staging = export.staging
+
+    def begin(self, dataset: Dataset) -> None:
+        self._file = self._staging.open("annotations.jsonl")
+
+    def add(self, entry: Entry) -> None:
+        self._file.write_text(dump_json(_row(entry)) + "\n")
+
+    def finish(self) -> None:
+        pass
 
 
 def _row(entry: Entry) -> dict[str, Any]:
@@ -28,7 +39,7 @@ def _row(entry: Entry) -> dict[str, Any]:
         "truncated": image.truncated,
         "instances": [_instance(one, image.class_names) for one in image.instances],
         "captions": [
-            {"task": find(c.task).name, "text": c.text, "score": round(c.score, 4)}
+            {"task": by_token(c.task).name, "text": c.text, "score": round(c.score, 4)}
             for c in image.captions
         ],
         "dropped": [_dropped(one) for one in image.dropped],
@@ -42,7 +53,7 @@ def _instance(instance: KeptInstance, class_names: tuple[str, ...]) -> dict[str,
         "label": instance.label,
         "score": round(instance.score, 4),
         "box": [round(edge, 4) for edge in instance.box],
-        "task": find(instance.task).name,
+        "task": by_token(instance.task).name,
     }
     if instance.polygons:
         row["polygons"] = [_flat(polygon) for polygon in instance.polygons]

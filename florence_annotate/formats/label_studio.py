@@ -1,11 +1,12 @@
-"""Label Studio: `label-studio/tasks.json`, pre-annotations of all pictures, and `config.xml`, the
+"""Label Studio: `label-studio/tasks.json`, pre-annotations of all images, and `config.xml`, the
 labelling interface that shows them.
 
-Format: https://labelstud.io/guide/predictions, https://labelstud.io/guide/task_format. Places are
-percentages of the picture's sides. An object is a rectangle, or a polygon where it has an outline;
-what is printed there is a text area of the same region; captions are a text area of the picture.
+Format: https://labelstud.io/guide/predictions, https://labelstud.io/guide/task_format. Positions
+are percentages of the image's sides. An object is a rectangle, or a polygon where it has an
+outline; what is printed there is a text area of the same region; captions are a text area of the
+image.
 
-Pictures are named as Label Studio's storage of local files names them
+Images are named as Label Studio's storage of local files names them
 (https://labelstud.io/guide/storage#Local-storage), with the output folder as its document root.
 """
 
@@ -13,22 +14,35 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 from urllib.parse import quote
 
+from florence_annotate.dataset.dataset import Dataset
 from florence_annotate.formats import xml
 from florence_annotate.formats.entries import Entry, Export, dump_json
+from florence_annotate.formats.staging import StagedFile
 from florence_annotate.geometry.polygons import outline_of
 from florence_annotate.types import KeptInstance
 
 
-def write(export: Export) -> None:
-    export.staging.write_text("label-studio/config.xml", _interface(export.dataset.class_names))
-    with (
-        export.staging.file("label-studio/tasks.json") as path,
-        path.open("w", encoding="utf-8", newline="\n") as file,
-    ):
-        file.write("[")
-        for number, entry in enumerate(export, start=1):
-            file.write(("\n" if number == 1 else ",\n") + dump_json(_task(number, entry)))
-        file.write("\n]\n")
+class LabelStudioWriter:
+    """All images in one file, numbered from 1."""
+
+    _file: StagedFile
+
+    def __init__(self, export: Export) -> None:
+        self._staging = export.staging
+        self._images = 0
+
+    def begin(self, dataset: Dataset) -> None:
+        self._staging.write_text("label-studio/config.xml", _interface(dataset.class_names))
+        self._file = self._staging.open("label-studio/tasks.json")
+        self._file.write_text("[")
+
+    def add(self, entry: Entry) -> None:
+        self._images += 1
+        begin = "\n" if self._images == 1 else ",\n"
+        self._file.write_text(begin + dump_json(_task(self._images, entry)))
+
+    def finish(self) -> None:
+        self._file.write_text("\n]\n")
 
 
 def _task(number: int, entry: Entry) -> dict[str, Any]:
@@ -62,11 +76,11 @@ def _results(entry: Entry) -> Iterator[dict[str, Any]]:
             "image_rotation": 0,
             "score": round(instance.score, 4),
         }
-        control, kind, place = _place(instance, size)
+        control, kind, position = _position(instance, size)
         label = {kind: [image.class_names[instance.class_id]]}
-        yield {**region, "from_name": control, "type": kind, "value": {**place, **label}}
+        yield {**region, "from_name": control, "type": kind, "value": {**position, **label}}
         if instance.text is not None:
-            value = {**place, "text": [instance.text]}
+            value = {**position, "text": [instance.text]}
             yield {**region, "from_name": "text", "type": "textarea", "value": value}
     if image.captions:
         yield {
@@ -78,7 +92,7 @@ def _results(entry: Entry) -> Iterator[dict[str, Any]]:
         }
 
 
-def _place(instance: KeptInstance, size: tuple[int, int]) -> tuple[str, str, dict[str, Any]]:
+def _position(instance: KeptInstance, size: tuple[int, int]) -> tuple[str, str, dict[str, Any]]:
     """The control of the interface that shows an instance, its type, and where it is."""
 
     def percent(x: float, y: float) -> list[float]:
@@ -89,8 +103,8 @@ def _place(instance: KeptInstance, size: tuple[int, int]) -> tuple[str, str, dic
         return "outline", "polygonlabels", {"points": points, "closed": True}
     x1, y1, x2, y2 = instance.box
     (x, y), (width, height) = percent(x1, y1), percent(x2 - x1, y2 - y1)
-    place = {"x": x, "y": y, "width": width, "height": height, "rotation": 0}
-    return "box", "rectanglelabels", place
+    position = {"x": x, "y": y, "width": width, "height": height, "rotation": 0}
+    return "box", "rectanglelabels", position
 
 
 def _interface(class_names: Sequence[str]) -> str:

@@ -1,14 +1,13 @@
-"""LabelMe: `labelme/<split>/<name>.json`, a file a picture of `images/<split>/`.
+"""LabelMe: `labelme/<split>/<name>.json`, a file an image of `images/<split>/`.
 
 Format: https://github.com/wkentaro/labelme/blob/main/labelme/_label_file.py. An object is one
 `rectangle`, or one `polygon` where it has an outline, in float pixels; what is printed there is its
 `description`. Beyond the format it carries its `score`, which LabelMe keeps when it saves.
 """
 
-import os
-from pathlib import PurePosixPath
 from typing import Any
 
+from florence_annotate.dataset.dataset import Dataset
 from florence_annotate.formats.entries import Entry, Export, dump_json
 from florence_annotate.geometry.polygons import outline_of
 from florence_annotate.types import KeptInstance
@@ -17,12 +16,23 @@ _VERSION = "5.5.0"
 """Of LabelMe, whose files these are like; its readers take any."""
 
 
-def write(export: Export) -> None:
-    for entry in export:
-        path = PurePosixPath("labelme", entry.split, entry.name).with_suffix(".json")
-        picture = PurePosixPath("images", entry.split, entry.name)
-        link = os.path.relpath(picture, path.parent).replace(os.sep, "/")
-        export.staging.write_text(str(path), dump_json(_document(entry, link)) + "\n")
+class LabelMeWriter:
+    """A file an image."""
+
+    def __init__(self, export: Export) -> None:
+        self._staging = export.staging
+
+    def begin(self, dataset: Dataset) -> None:
+        pass
+
+    def add(self, entry: Entry) -> None:
+        path = f"labelme/{entry.split}/{entry.stem}.json"
+        up = "../" * path.count("/")
+        link = f"{up}images/{entry.split}/{entry.name}"
+        self._staging.write_text(path, dump_json(_document(entry, link)) + "\n")
+
+    def finish(self) -> None:
+        pass
 
 
 def _document(entry: Entry, image_path: str) -> dict[str, Any]:

@@ -16,15 +16,15 @@ _LONGEST_NAME = 250
 
 
 def export_names(journal: Journal) -> Callable[[str], str]:
-    """The one function from a key to the picture's name in a dataset; injective.
+    """The one function from a key to the image's name in a dataset; injective.
 
     The name is the key wherever that is safe. It is changed only where a reader would break:
 
     - another ending, `.png`, for kinds that YOLO readers do not list (a GIF, say);
     - `_` for characters that are escaped in the key, for the dot of a hidden name and in a folder
       named `images` (readers look for the *last* `/images/` of a path) or `metadata.jsonl` (a file
-      of that name lies beside the pictures), a shorter name for one that is too long; for a second
-      picture with the same stem in one folder, whose label file would be the same; and for one
+      of that name lies beside the images), a shorter name for one that is too long; for a second
+      image with the same stem in one folder, whose label file would be the same; and for one
       whose files would be named as a folder is (`1.txt/`). Then a part of the key's hash is added,
       so that no two names meet.
     """

@@ -1,7 +1,7 @@
-"""Parquet: `parquet/<split>.parquet`, a table with the pictures in it, for `datasets` and pandas.
+"""Parquet: `parquet/<split>.parquet`, a table with the images in it, for `datasets` and pandas.
 
 Formats: https://parquet.apache.org/docs/file-format/; the columns are what `datasets.Image` and
-https://huggingface.co/docs/datasets/object_detection expect: the picture as its bytes and its name,
+https://huggingface.co/docs/datasets/object_detection expect: the image as its bytes and its name,
 objects as columns of equal length, boxes as x, y, width, height in float pixels. `category` is the
 class id, whose names the file carries for `datasets`; `label` is the name itself, for everyone
 else. `segmentation` holds an object's outlines as COCO's lists of coordinates.
@@ -12,57 +12,60 @@ one.
 """
 
 import json
-from contextlib import ExitStack
 from typing import Any
 
-from florence_annotate.formats import coco, pictures
+from florence_annotate.dataset.dataset import Dataset
+from florence_annotate.formats import coco
 from florence_annotate.formats.entries import Entry, Export
+from florence_annotate.formats.placing import image_bytes
+from florence_annotate.formats.staging import StagedFile
 from florence_annotate.images import codec
 
 _ROW_GROUP_BYTES = 32 * 2**20
 _ROW_GROUP_ROWS = 1000
 
 
-def write(export: Export) -> None:
-    """A split without pictures has no file: `datasets` refuses one without rows."""
-    with ExitStack() as stack:
-        tables: dict[str, _Table] = {}
-        for entry in export:
-            try:
-                picture = pictures.read(entry)
-            except codec.UnreadableImageError as error:
-                export.notes.left_out[entry.image.ref.key] = str(error)
-                continue
-            if entry.split not in tables:
-                path = export.staging.file(f"parquet/{entry.split}.parquet")
-                tables[entry.split] = stack.enter_context(
-                    _Table(stack.enter_context(path), export.dataset.class_names)
-                )
-            tables[entry.split].add(entry, picture)
+class ParquetWriter:
+    """A table a split; one without images has no file: `datasets` refuses one without rows."""
+
+    def __init__(self, export: Export) -> None:
+        self._staging, self._notes = export.staging, export.notes
+        self._tables: dict[str, _Table] = {}
+
+    def begin(self, dataset: Dataset) -> None:
+        self._class_names = dataset.class_names
+
+    def add(self, entry: Entry) -> None:
+        try:
+            data = image_bytes(entry)
+        except codec.UnreadableImageError as error:
+            self._notes.left_out[entry.image.ref.key] = str(error)
+            return
+        table = self._tables.get(entry.split)
+        if table is None:
+            file = self._staging.open(f"parquet/{entry.split}.parquet")
+            table = self._tables[entry.split] = _Table(file, self._class_names)
+        table.add(entry, data)
+
+    def finish(self) -> None:
+        for table in self._tables.values():
+            table.finish()
 
 
 class _Table:
     """One file, a row group at a time."""
 
-    def __init__(self, path: Any, class_names: tuple[str, ...]) -> None:
+    def __init__(self, file: StagedFile, class_names: tuple[str, ...]) -> None:
         import pyarrow.parquet
 
         self._schema = _schema(class_names)
         self._rows: list[dict[str, Any]] = []
         self._bytes = 0
-        self._writer = pyarrow.parquet.ParquetWriter(path, self._schema)
+        self._writer = pyarrow.parquet.ParquetWriter(file, self._schema)
 
-    def __enter__(self) -> "_Table":
-        return self
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if error is None:
-            self._flush()
-        self._writer.close()
-
-    def add(self, entry: Entry, picture: bytes) -> None:
-        self._rows.append(_row(entry, picture))
-        self._bytes += len(picture)
+    def add(self, entry: Entry, data: bytes) -> None:
+        self._rows.append(_row(entry, data))
+        self._bytes += len(data)
         if self._bytes >= _ROW_GROUP_BYTES or len(self._rows) >= _ROW_GROUP_ROWS:
             self._flush()
 
@@ -73,11 +76,15 @@ class _Table:
             self._writer.write_table(pyarrow.Table.from_pylist(self._rows, self._schema))
         self._rows, self._bytes = [], 0
 
+    def finish(self) -> None:
+        self._flush()
+        self._writer.close()
 
-def _row(entry: Entry, picture: bytes) -> dict[str, Any]:
+
+def _row(entry: Entry, data: bytes) -> dict[str, Any]:
     image = entry.image
     return {
-        "image": {"bytes": picture, "path": entry.name},
+        "image": {"bytes": data, "path": entry.name},
         "width": image.width,
         "height": image.height,
         "objects": {
@@ -99,7 +106,7 @@ def _row(entry: Entry, picture: bytes) -> dict[str, Any]:
 
 
 def _schema(class_names: tuple[str, ...]) -> Any:
-    """Arrow's types, and beside them those of `datasets`, which know pictures and class names."""
+    """Arrow's types, and beside them those of `datasets`, which know images and class names."""
     import pyarrow as pa
 
     numbers = pa.list_(pa.float64())

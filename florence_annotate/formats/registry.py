@@ -6,20 +6,18 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from florence_annotate.errors import UsageError
-from florence_annotate.formats import (
-    coco,
-    coco_captions,
-    coco_results,
-    cvat,
-    imagefolder,
-    jsonl,
-    label_studio,
-    labelme,
-    parquet,
-    voc,
-    yolo,
-)
-from florence_annotate.formats.entries import Export
+from florence_annotate.formats.coco import CocoWriter
+from florence_annotate.formats.coco_captions import CocoCaptionsWriter
+from florence_annotate.formats.coco_results import CocoResultsWriter
+from florence_annotate.formats.cvat import CvatWriter
+from florence_annotate.formats.entries import Export, Writer
+from florence_annotate.formats.imagefolder import ImageFolderWriter
+from florence_annotate.formats.jsonl import JsonLinesWriter
+from florence_annotate.formats.label_studio import LabelStudioWriter
+from florence_annotate.formats.labelme import LabelMeWriter
+from florence_annotate.formats.parquet import ParquetWriter
+from florence_annotate.formats.voc import VocWriter
+from florence_annotate.formats.yolo import YoloOrientedWriter, YoloSegmentWriter, YoloWriter
 from florence_annotate.tasks import Gives, of
 from florence_annotate.types import Question
 
@@ -37,16 +35,16 @@ class Content(StrEnum):
 class Format:
     """How a format is written, and what makes it worth writing."""
 
-    write: Callable[[Export], None]
+    writer: Callable[[Export], Writer]
     needs: frozenset[Content]
     """One of these at least."""
     files: str
     about: str
     is_yolo: bool = False
     """Writes `data.yaml` and `labels/`, which only one format can."""
-    lies_beside_pictures: bool = False
-    """Readers look for the pictures in `images/`, so there must be some."""
-    reads_pictures: bool = False
+    lies_beside_images: bool = False
+    """Readers look for the images in `images/`, so there must be some."""
+    reads_originals: bool = False
     """The originals are read for it, also where `images/` is not written."""
     package: str | None = None
     """What has to be installed for it; the extra of this package has the format's name."""
@@ -57,54 +55,54 @@ _BOXES_OR_CAPTIONS = frozenset({Content.BOXES, Content.CAPTIONS})
 _YOLO_FILES = "data.yaml, labels/"
 
 FORMATS: dict[str, Format] = {
-    "yolo": Format(yolo.write, _BOXES, _YOLO_FILES, "YOLO", is_yolo=True),
+    "yolo": Format(YoloWriter, _BOXES, _YOLO_FILES, "YOLO", is_yolo=True),
     "yolo-seg": Format(
-        yolo.write_segments,
+        YoloSegmentWriter,
         frozenset({Content.POLYGONS}),
         _YOLO_FILES,
         "YOLO, outlines",
         is_yolo=True,
     ),
     "yolo-obb": Format(
-        yolo.write_oriented, _BOXES, _YOLO_FILES, "YOLO, oriented boxes", is_yolo=True
+        YoloOrientedWriter, _BOXES, _YOLO_FILES, "YOLO, oriented boxes", is_yolo=True
     ),
-    "coco": Format(coco.write, _BOXES, "annotations/instances_*", "COCO"),
+    "coco": Format(CocoWriter, _BOXES, "annotations/instances_*", "COCO"),
     "coco-captions": Format(
-        coco_captions.write,
+        CocoCaptionsWriter,
         frozenset({Content.CAPTIONS}),
         "annotations/captions_*",
         "COCO, captions",
     ),
     "coco-results": Format(
-        coco_results.write, _BOXES, "annotations/results_*", "COCO, results for pycocotools"
+        CocoResultsWriter, _BOXES, "annotations/results_*", "COCO, results for pycocotools"
     ),
-    "voc": Format(voc.write, _BOXES, "voc/", "Pascal VOC"),
-    "labelme": Format(labelme.write, _BOXES, "labelme/", "LabelMe", lies_beside_pictures=True),
+    "voc": Format(VocWriter, _BOXES, "voc/", "Pascal VOC"),
+    "labelme": Format(LabelMeWriter, _BOXES, "labelme/", "LabelMe", lies_beside_images=True),
     "label-studio": Format(
-        label_studio.write,
+        LabelStudioWriter,
         _BOXES_OR_CAPTIONS,
         "label-studio/",
         "Label Studio, pre-annotations",
-        lies_beside_pictures=True,
+        lies_beside_images=True,
     ),
-    "cvat": Format(cvat.write, _BOXES, "annotations.xml, cvat/", "CVAT for images 1.1"),
+    "cvat": Format(CvatWriter, _BOXES, "annotations.xml, cvat/", "CVAT for images 1.1"),
     "parquet": Format(
-        parquet.write,
+        ParquetWriter,
         _BOXES_OR_CAPTIONS,
         "parquet/",
-        "a table with the pictures in it",
-        reads_pictures=True,
+        "a table with the images in it",
+        reads_originals=True,
         package="pyarrow",
     ),
     "imagefolder": Format(
-        imagefolder.write,
+        ImageFolderWriter,
         _BOXES_OR_CAPTIONS,
         "images/*/metadata.jsonl",
-        "a folder of pictures for the hub",
-        lies_beside_pictures=True,
+        "a folder of images for the hub",
+        lies_beside_images=True,
     ),
     "jsonl": Format(
-        jsonl.write, frozenset(Content), "annotations.jsonl", "everything, a line a picture"
+        JsonLinesWriter, frozenset(Content), "annotations.jsonl", "everything, a line an image"
     ),
 }
 
@@ -115,7 +113,7 @@ def settle(
     """The formats of a job that asks such questions; the usual ones where none are named.
 
     Raises UsageError for a format that does not exist, that would hold nothing, whose readers would
-    find no pictures, that needs a package which is not there, or that would write another one's
+    find no images, that needs a package which is not there, or that would write another one's
     files.
     """
     holds = contents(questions)
@@ -142,9 +140,9 @@ def settle(
 
 def _refuse_without_means(name: str, image_mode: str) -> None:
     format_ = FORMATS[name]
-    if format_.lies_beside_pictures and image_mode == "none":
+    if format_.lies_beside_images and image_mode == "none":
         raise UsageError(
-            f"--format {name} is read beside its pictures, and --images none writes none: leave "
+            f"--format {name} is read beside its images, and --images none writes none: leave "
             "one of them out"
         )
     if format_.package and importlib.util.find_spec(format_.package) is None:

@@ -1,44 +1,108 @@
-"""Writing an export so that it is whole or not there, and never over somebody's corrections.
+"""The folder in which an export is written, until `replacing` moves it into place.
 
-Files are written to a folder of their own first. Then each is compared with what lies in its
-place: what is equal stays untouched; what was written by an earlier export is replaced, or removed
-where the new export has no such file; what is anything else was corrected by hand, and the whole
-export is refused before the first file is moved.
+So an export is whole or not there. A file's hash is taken while it is written.
 """
 
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from functools import cached_property
+import tempfile
+from io import FileIO
 from pathlib import Path
 from types import TracebackType
+from typing import BinaryIO
 
-from florence_annotate.errors import ExportError, OutputError
-from florence_annotate.journal import Exported, Journal
+from florence_annotate.errors import OutputError
 
-PICTURES = "images/"
-METADATA_NAME = "metadata.jsonl"
-"""A file beside the pictures that is none."""
-_FOLDER = ".export"
+FOLDER = ".export"
+_BUFFER = 1 << 18
+"""Characters that a file keeps before it writes them."""
 
 
-@dataclass
+class StagedFile:
+    """A file that is written piece by piece; `Staging` closes what its writer leaves open."""
+
+    def __init__(self, target: Path, staged: str) -> None:
+        """Raises OutputError."""
+        self._target = target
+        try:
+            self._file = FileIO(staged, "x")
+        except OSError as error:
+            raise OutputError.at(target, error) from error
+        self._hash = hashlib.sha256()
+        self._waiting: list[str] = []
+        self._waits = 0
+        self._is_discarded = False
+
+    def write(self, data: bytes) -> int:
+        """Bytes; returns how many. With `flush`, `close` and `closed` it is a file for others."""
+        view = memoryview(data)
+        if self._is_discarded:  # by a library that closes what it holds when it is deleted
+            return view.nbytes
+        self.flush()
+        try:
+            self._hash.update(view)
+            written = 0
+            while written < view.nbytes:
+                written += self._file.write(view[written:])
+        except OSError as error:
+            raise OutputError.at(self._target, error) from error
+        return view.nbytes
+
+    def write_text(self, text: str) -> None:
+        self._waiting.append(text)
+        self._waits += len(text)
+        if self._waits >= _BUFFER:
+            self.flush()
+
+    def flush(self) -> None:
+        if self._waiting:
+            data = "".join(self._waiting).encode("utf-8")
+            self._waiting, self._waits = [], 0
+            self.write(data)
+
+    @property
+    def closed(self) -> bool:
+        return self._file.closed
+
+    def close(self) -> None:
+        if not self.closed:
+            self.flush()
+            self._file.close()
+
+    def discard(self) -> None:
+        """Close it as it is; what is written to it from now on is lost."""
+        self._is_discarded = True
+        self._waiting.clear()
+        self._file.close()
+
+    @property
+    def content(self) -> str:
+        """SHA-256 of what was written."""
+        return self._hash.hexdigest()
+
+
 class Staging:
-    """Files of one export. Use it as a context, write with its methods, then `commit`."""
+    """Files of one export. Use it as a context, and write with its methods.
 
-    out: Path
-    journal: Journal
-    overwrite: bool
-    _files: dict[str, str] = field(default_factory=dict)
-    """Path in the output folder → name of the content."""
+    All paths are relative to the output folder, with `/`. Raises OutputError, for a full disk say.
+    """
+
+    def __init__(self, out: Path) -> None:
+        self.out = out
+        self.folder = out / FOLDER
+        self.files: dict[str, str] = {}
+        """Path → name of the content: its SHA-256, or the goal of a link."""
+        self._open: dict[str, StagedFile] = {}
+        self._scratch: list[BinaryIO] = []
+        self._folders: set[str] = set()
 
     def __enter__(self) -> "Staging":
         self._clear()
-        with _explained(self.out):
-            (self.out / _FOLDER).mkdir()
+        try:
+            self.folder.mkdir()
+        except OSError as error:
+            raise OutputError.at(self.out, error) from error
         return self
 
     def __exit__(
@@ -47,25 +111,61 @@ class Staging:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        for file in self._open.values():
+            file.discard()
+        for scratch in self._scratch:
+            scratch.close()
         self._clear()
 
     def _clear(self) -> None:
-        shutil.rmtree(self.out / _FOLDER, ignore_errors=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def write_bytes(self, path: str, data: bytes) -> None:
-        with self.file(path) as staged:
-            staged.write_bytes(data)
+        """A whole file."""
+        staged = self._reserve(path)
+        try:
+            descriptor = os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY, 0o666)
+            try:
+                written = os.write(descriptor, data)
+                while written < len(data):
+                    written += os.write(descriptor, data[written:])
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            raise OutputError.at(self.out / path, error) from error
+        self.files[path] = hashlib.sha256(data).hexdigest()
 
     def write_text(self, path: str, text: str) -> None:
+        """A whole file, in UTF-8."""
         self.write_bytes(path, text.encode("utf-8"))
 
-    @contextmanager
-    def file(self, path: str) -> Iterator[Path]:
-        """Where to write the file that will be at `path`, relative to the output folder."""
+    def open(self, path: str) -> StagedFile:
+        """A file to be written piece by piece."""
+        file = self._open[path] = StagedFile(self.out / path, self._reserve(path))
+        self.files[path] = ""  # its name is taken
+        return file
+
+    def scratch(self) -> BinaryIO:
+        """A file for what can't be written yet. It is no part of the export."""
+        file: BinaryIO = tempfile.TemporaryFile()  # noqa: SIM115
+        self._scratch.append(file)
+        return file
+
+    def finish(self) -> None:
+        """Close all files that are open."""
+        for path, file in self._open.items():
+            file.close()
+            self.files[path] = file.content
+        self._open.clear()
+
+    def copy(self, path: str, original: Path) -> None:
+        """A copy of a file."""
         staged = self._reserve(path)
-        with _explained(self.out / path):
-            yield staged
-        self._files[path] = _content(staged)
+        try:
+            shutil.copyfile(original, staged)
+            self.files[path] = name_of_content(staged)
+        except OSError as error:
+            raise OutputError.at(self.out / path, error) from error
 
     def hard_link(self, path: str, original: Path, content: str) -> bool:
         """A hard link at `path` to an original whose SHA-256 is known; False where there is none
@@ -75,173 +175,41 @@ class Staging:
             os.link(os.path.realpath(original), staged)
         except OSError:
             return False
-        self._files[path] = content
+        self.files[path] = content
         return True
 
     def symbolic_link(self, path: str, original: Path) -> bool:
         """A relative symbolic link at `path`, or False."""
         staged = self._reserve(path)
-        place = os.path.realpath((self.out / path).parent)
+        folder = os.path.realpath((self.out / path).parent)
         try:
-            staged.symlink_to(os.path.relpath(os.path.realpath(original), place))
+            os.symlink(os.path.relpath(os.path.realpath(original), folder), staged)
         except OSError:
             return False
-        self._files[path] = _content(staged)
+        self.files[path] = name_of_content(staged)
         return True
 
-    def _reserve(self, path: str) -> Path:
-        if path in self._files:
+    def _reserve(self, path: str) -> str:
+        """Where a file is to be written; its folder is made."""
+        if path in self.files:
             raise AssertionError(f"two files of one export are named {path}")
-        staged = self.out / _FOLDER / path
-        with _explained(self.out / path):
-            staged.parent.mkdir(parents=True, exist_ok=True)
-        return staged
-
-    def commit(self) -> dict[str, str]:
-        """Move everything into place; path → name of the content (SHA-256, or the link's goal).
-
-        Raises ExportError, before anything is moved, for files that were changed by hand.
-        """
-        replaced, removed, foreign = self._compare(self._known)
-        if foreign and not self.overwrite:
-            raise ExportError(
-                f"{len(foreign)} files in {self.out} are not as they were written: "
-                f"{', '.join(sorted(foreign)[:3])}{' …' if len(foreign) > 3 else ''}. They may be "
-                "corrections, so nothing was exported: move them away, or give --overwrite to lose "
-                "them"
-            )
-        with _explained(self.out):
-            self.journal.announce_exports(
-                (path, _stamp(self.out / _FOLDER / path, self._files[path])) for path in replaced
-            )
-            for path in replaced:
-                target = self.out / path
-                target.parent.mkdir(parents=True, exist_ok=True)
-                (self.out / _FOLDER / path).replace(target)
-            for path in removed:
-                self._remove(path)
-                _remove_empty_parents(self.out / path, self.out)
-            self.journal.settle_exports(
-                (path, _stamp(self.out / path, content)) for path, content in self._files.items()
-            )
-        return dict(sorted(self._files.items()))
-
-    def _compare(self, known: dict[str, list[Exported]]) -> tuple[list[str], list[str], list[str]]:
-        """Paths to write, to remove, and those among them whose content would be lost."""
-        replaced: list[str] = []
-        removed: list[str] = []
-        foreign: list[str] = []
-        for path in self._files.keys() | known.keys():
-            target = self.out / path
-            present = _present(target, known.get(path, []))
-            wanted = self._files.get(path)
-            if present == wanted and not (wanted and self._is_other_kind(path)):
-                continue
-            (replaced if wanted else removed).append(path)
-            is_ours = present in {file.content for file in known.get(path, [])}
-            if present is None or is_ours or present == wanted:
-                continue
-            # an original that was edited in place is seen through the dataset's link to it, too
-            if not (_is_picture(path) and _has_another_name(target)):
-                foreign.append(path)
-        return replaced, removed, foreign
-
-    def _is_other_kind(self, path: str) -> bool:
-        """A picture that has the right bytes, but as a link instead of a copy or the reverse."""
-        staged, target = self.out / _FOLDER / path, self.out / path
-        if not _is_picture(path) or staged.is_symlink():
-            return False
-        if _has_another_name(staged):
-            return not staged.samefile(target)
-        return _has_another_name(target)
-
-    def own_copy(self, sha: str) -> Path | None:
-        """A picture of an earlier export with these bytes, in the output folder."""
-        for path in self._exported_pictures.get(sha, ()):
-            if _present(self.out / path, self._known.get(path, [])) == sha:
-                return self.out / path
-        return None
-
-    @cached_property
-    def _known(self) -> dict[str, list[Exported]]:
-        return self.journal.exported()
-
-    @cached_property
-    def _exported_pictures(self) -> dict[str, list[str]]:
-        """Content → paths of the pictures that an earlier export wrote."""
-        found: dict[str, list[str]] = {}
-        for path, files in self._known.items():
-            if _is_picture(path):
-                for file in files:
-                    found.setdefault(file.content, []).append(path)
-        return found
-
-    def _remove(self, path: str) -> None:
-        """Remove a file of an earlier export; the last copy of a picture moves to `orphans/`."""
-        target = self.out / path
-        if _is_picture(path) and not target.is_symlink() and not _has_another_name(target):
-            content = _content(target)
-            originals = self.journal.originals_of(content)
-            if originals and not any(_has_content(original, content) for original in originals):
-                orphan = self.out / "orphans" / f"{content[:10]}-{target.name}"
-                orphan.parent.mkdir(exist_ok=True)
-                target.replace(orphan)
-                return
-        target.unlink(missing_ok=True)
+        folder = path.rpartition("/")[0]
+        if folder not in self._folders:
+            try:
+                os.makedirs(self.folder / folder, exist_ok=True)
+            except OSError as error:
+                raise OutputError.at(self.out / path, error) from error
+            self._folders.add(folder)
+        return f"{self.folder}/{path}"
 
 
-def _is_picture(path: str) -> bool:
-    return path.startswith(PICTURES) and not path.endswith(f"/{METADATA_NAME}")
+_BINARY = getattr(os, "O_BINARY", 0)  # Windows
 
 
-def _has_another_name(path: Path) -> bool:
-    return not path.is_symlink() and path.stat().st_nlink > 1
-
-
-def _has_content(path: bytes, content: str) -> bool:
-    try:
-        return _content(Path(os.fsdecode(path))) == content
-    except OSError:
-        return False
-
-
-def _content(path: Path) -> str:
-    if path.is_symlink():
-        goal = os.fsencode(path.readlink())
+def name_of_content(path: str | Path) -> str:
+    """SHA-256 of a file's bytes, or the goal of a link. Raises OSError."""
+    if os.path.islink(path):
+        goal = os.fsencode(os.readlink(path))
         return f"link:{goal.decode('utf-8', 'backslashreplace')}"
-    with path.open("rb") as file:
+    with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _stamp(path: Path, content: str) -> Exported:
-    status = path.lstat()
-    return Exported(content, status.st_size, status.st_mtime_ns)
-
-
-def _present(path: Path, known: list[Exported]) -> str | None:
-    """Name of the content that lies at a path now; not read again where size and time are known."""
-    if not os.path.lexists(path):
-        return None
-    status = path.lstat()
-    for file in known:
-        if (status.st_size, status.st_mtime_ns) == (file.size_bytes, file.mtime_ns):
-            return file.content
-    return _content(path)
-
-
-def _remove_empty_parents(path: Path, top: Path) -> None:
-    for folder in path.parents:
-        if folder == top:
-            return
-        try:
-            folder.rmdir()
-        except OSError:
-            return
-
-
-@contextmanager
-def _explained(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise OutputError.at(path, error) from error

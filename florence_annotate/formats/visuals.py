@@ -1,11 +1,9 @@
-"""Rendered pictures under `visuals/`, drawn by supervision: boxes, masks, turned boxes, with class
-names, scores and texts; captions stand under the picture."""
+"""Rendered images under `visuals/`, drawn by supervision: boxes, masks, turned boxes, with class
+names, scores and texts; captions stand under the image."""
 
 import os
 from collections.abc import Callable
 from dataclasses import replace
-from itertools import islice
-from pathlib import PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -13,45 +11,60 @@ import supervision as sv
 from PIL import Image, ImageDraw, ImageFont
 
 from florence_annotate.dataset.annotated_image import AnnotatedImage
+from florence_annotate.dataset.dataset import Dataset
 from florence_annotate.formats.entries import Entry, Export
 from florence_annotate.images import codec
 from florence_annotate.types import KeptInstance, Polygon
 
 _LEGIBLE_SIDE = 240
-"""Pixels; pictures whose longer side has fewer are enlarged, so that labels can be read."""
+"""Pixels; images whose longer side has fewer are enlarged, so that labels can be read."""
 _LONGEST_TEXT = 40
 """Characters of a label; the rest of a description is in the dataset."""
 
 
-def write(export: Export) -> None:
-    """The first `visuals_limit` pictures, in key order, as JPEG under their export names."""
-    for entry in islice(iter(export), export.visuals_limit):
-        name = PurePosixPath(entry.name).with_suffix(".jpg")
-        export.staging.write_bytes(f"visuals/{entry.split}/{name}", _render(entry))
+class VisualsWriter:
+    """The first `visuals_limit` images, in key order, as JPEG under their export names."""
+
+    def __init__(self, export: Export) -> None:
+        self._staging = export.staging
+        self._limit = export.spec.visuals_limit
+        self._images = 0
+
+    def begin(self, dataset: Dataset) -> None:
+        pass
+
+    def add(self, entry: Entry) -> None:
+        if self._limit is None or self._images < self._limit:
+            path = f"visuals/{entry.split}/{entry.stem}.jpg"
+            self._staging.write_bytes(path, _render(entry))
+            self._images += 1
+
+    def finish(self) -> None:
+        pass
 
 
 def _render(entry: Entry) -> bytes:
-    picture = codec.decode(
+    drawing = codec.decode(
         codec.read_bytes(os.fsencode(entry.original)), entry.image.width * entry.image.height
     )
     image = entry.image
     factor = -(-_LEGIBLE_SIDE // max(image.width, image.height))
     if factor > 1:
         image = _enlarge(image, factor)
-        picture = picture.resize((image.width, image.height), Image.Resampling.NEAREST)
+        drawing = drawing.resize((image.width, image.height), Image.Resampling.NEAREST)
     if image.instances:
-        picture = _draw(picture, image)
+        drawing = _draw(drawing, image)
     if image.captions:
         lines = [caption.text for caption in image.captions]
-        picture = _write_under(picture, lines)
-    return codec.encode(picture, ".jpg")
+        drawing = _write_under(drawing, lines)
+    return codec.encode(drawing, ".jpg")
 
 
-def _draw(picture: Image.Image, image: AnnotatedImage) -> Image.Image:
+def _draw(drawing: Image.Image, image: AnnotatedImage) -> Image.Image:
     detections = image.to_supervision()
     size = (image.width, image.height)
     thickness = sv.calculate_optimal_line_thickness(resolution_wh=size)
-    bgr = np.ascontiguousarray(np.asarray(picture)[:, :, ::-1])
+    bgr = np.ascontiguousarray(np.asarray(drawing)[:, :, ::-1])
     has_quads = any(instance.quad for instance in image.instances)
     outlines = sv.OrientedBoxAnnotator if has_quads else sv.BoxAnnotator
     annotators: list[Any] = [outlines(thickness=thickness)]
@@ -75,21 +88,21 @@ def _label(instance: KeptInstance, class_names: tuple[str, ...]) -> str:
     return f"{shown} {instance.score:.2f}"
 
 
-def _write_under(picture: Image.Image, captions: list[str]) -> Image.Image:
-    """The picture with its captions on white below it."""
-    font = ImageFont.load_default(_font_size(picture.height))
-    margin = _font_size(picture.height) // 2
-    measure = ImageDraw.Draw(picture).textlength
+def _write_under(drawing: Image.Image, captions: list[str]) -> Image.Image:
+    """The image with its captions on white below it."""
+    font = ImageFont.load_default(_font_size(drawing.height))
+    margin = _font_size(drawing.height) // 2
+    measure = ImageDraw.Draw(drawing).textlength
     lines = [
         line
         for caption in captions
-        for line in _wrap(caption, lambda text: measure(text, font) <= picture.width - 2 * margin)
+        for line in _wrap(caption, lambda text: measure(text, font) <= drawing.width - 2 * margin)
     ]
     text = "\n".join(lines)
-    bottom = ImageDraw.Draw(picture).multiline_textbbox((0, 0), text, font)[3]
-    whole = Image.new("RGB", (picture.width, picture.height + int(bottom) + 2 * margin), "white")
-    whole.paste(picture)
-    ImageDraw.Draw(whole).multiline_text((margin, picture.height + margin), text, "black", font)
+    bottom = ImageDraw.Draw(drawing).multiline_textbbox((0, 0), text, font)[3]
+    whole = Image.new("RGB", (drawing.width, drawing.height + int(bottom) + 2 * margin), "white")
+    whole.paste(drawing)
+    ImageDraw.Draw(whole).multiline_text((margin, drawing.height + margin), text, "black", font)
     return whole
 
 

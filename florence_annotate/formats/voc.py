@@ -1,4 +1,4 @@
-"""Pascal VOC: `voc/<split>/<name>.xml`, a file a picture of `images/<split>/`.
+"""Pascal VOC: `voc/<split>/<name>.xml`, a file an image of `images/<split>/`.
 
 Format: http://host.robots.ox.ac.uk/pascal/VOC/voc2012/devkit_doc.pdf, "Annotation"; the box is
 "xmin, ymin, xmax, ymax" in whole pixels that count from 1, the last one included. So a box from
@@ -12,33 +12,42 @@ Beyond the format, an object carries its `score` and `text`, which readers ignor
 as `polygon`, in points that count from 1 too, as supervision reads it.
 """
 
-from pathlib import PurePosixPath
-
+from florence_annotate.dataset.dataset import Dataset
 from florence_annotate.formats import xml
 from florence_annotate.formats.entries import Entry, Export
 from florence_annotate.geometry.polygons import outline_of
 from florence_annotate.types import Box, KeptInstance
 
 
-def write(export: Export) -> None:
-    for entry in export:
-        path = PurePosixPath("voc", entry.split, entry.name).with_suffix(".xml")
-        export.staging.write_text(str(path), _document(entry))
+class VocWriter:
+    """A file an image."""
+
+    def __init__(self, export: Export) -> None:
+        self._staging = export.staging
+
+    def begin(self, dataset: Dataset) -> None:
+        pass
+
+    def add(self, entry: Entry) -> None:
+        path = f"voc/{entry.split}/{entry.stem}.xml"
+        self._staging.write_text(path, _document(entry))
+
+    def finish(self) -> None:
+        pass
 
 
 def _document(entry: Entry) -> str:
-    image, name = entry.image, PurePosixPath(entry.name)
+    image = entry.image
+    folder, _, file_name = f"images/{entry.split}/{entry.name}".rpartition("/")
     has_outlines = any(one.polygons for one in image.instances)
     lines = [
         "<annotation>",
-        "\t" + xml.element("folder", PurePosixPath("images", entry.split, name).parent),
-        "\t" + xml.element("filename", name.name),
-        "\t<source>" + xml.element("database", "annotated with Florence-2") + "</source>",
-        "\t<size>"
-        + xml.element("width", image.width)
-        + xml.element("height", image.height)
-        + "<depth>3</depth></size>",
-        "\t" + xml.element("segmented", int(has_outlines)),
+        "\t" + xml.element("folder", folder),
+        "\t" + xml.element("filename", file_name),
+        "\t<source><database>annotated with Florence-2</database></source>",
+        f"\t<size><width>{image.width}</width><height>{image.height}</height>"
+        "<depth>3</depth></size>",
+        f"\t<segmented>{int(has_outlines)}</segmented>",
     ]
     for instance in image.instances:
         lines += _object(instance, image.class_names, (image.width, image.height))
@@ -48,15 +57,16 @@ def _document(entry: Entry) -> str:
 def _object(
     instance: KeptInstance, class_names: tuple[str, ...], size: tuple[int, int]
 ) -> list[str]:
-    edges = zip(("xmin", "ymin", "xmax", "ymax"), _pixels(instance.box, size), strict=True)
+    xmin, ymin, xmax, ymax = _pixels(instance.box, size)
     lines = [
         "\t<object>",
         "\t\t" + xml.element("name", class_names[instance.class_id]),
         "\t\t<pose>Unspecified</pose>",
         "\t\t<truncated>0</truncated>",
         "\t\t<difficult>0</difficult>",
-        "\t\t<bndbox>" + "".join(xml.element(*edge) for edge in edges) + "</bndbox>",
-        "\t\t" + xml.element("score", round(instance.score, 4)),
+        f"\t\t<bndbox><xmin>{xmin}</xmin><ymin>{ymin}</ymin>"
+        f"<xmax>{xmax}</xmax><ymax>{ymax}</ymax></bndbox>",
+        f"\t\t<score>{round(instance.score, 4)}</score>",
     ]
     if instance.text is not None:
         lines.append("\t\t" + xml.element("text", instance.text))

@@ -5,12 +5,16 @@ from xml.sax import saxutils
 
 _FORBIDDEN = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """What XML 1.0 has no spelling for (https://www.w3.org/TR/xml/#charsets)."""
+_SPECIAL = re.compile("[^ !#-%(-;=?-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""What may have to be spelled in another way: that, white space, and `&`, `<`, `>`, quotes."""
 
 DECLARATION = '<?xml version="1.0" encoding="utf-8"?>\n'
 
 
 def text(value: str) -> str:
     """A value between tags; U+FFFD for what XML can't hold."""
+    if _SPECIAL.search(value) is None:
+        return value
     return saxutils.escape(_FORBIDDEN.sub("\ufffd", value), {"\r": "&#13;"})
 
 
@@ -20,7 +24,10 @@ def element(name: str, value: object) -> str:
 
 def attributes(values: dict[str, object]) -> str:
     """` name="value"` for each, in their order."""
-    return "".join(
-        f" {name}={saxutils.quoteattr(_FORBIDDEN.sub(chr(0xFFFD), str(value)))}"
-        for name, value in values.items()
-    )
+    return "".join([f" {name}={_quoted(str(value))}" for name, value in values.items()])
+
+
+def _quoted(value: str) -> str:
+    if _SPECIAL.search(value) is None:
+        return f'"{value}"'
+    return saxutils.quoteattr(_FORBIDDEN.sub("\ufffd", value))

@@ -1,11 +1,12 @@
-"""The journal: what the model said about each picture, append-only, in one SQLite file.
+"""The journal: what the model said about each image, append-only, in one SQLite file.
 
 `job.db` alone is always complete, also when it is copied while a job runs: the rollback journal is
 truncated at each commit and every commit is flushed to the disk. Only what is committed is done.
-Attempts are never changed; of several attempts at one picture the latest counts.
+Attempts are never changed; what an image is, the latest of its attempts says.
 """
 
 from florence_annotate.journal.database import FILE_NAME
-from florence_annotate.journal.journal import Counts, Exported, Journal
+from florence_annotate.journal.exports import Exported
+from florence_annotate.journal.journal import Counts, Journal
 
 __all__ = ["FILE_NAME", "Counts", "Exported", "Journal"]

@@ -169,6 +169,13 @@ class Database:
         with _explained(self.path):
             yield from self.connection.execute(sql)
 
+    def tuples(self, sql: str, parameters: Any = ()) -> Iterator[tuple[Any, ...]]:
+        """Rows as plain tuples, for many of them."""
+        with _explained(self.path):
+            cursor = self.connection.cursor()
+            cursor.row_factory = None
+            yield from cursor.execute(sql, parameters)
+
 
 @contextmanager
 def _explained(path: Path) -> Iterator[None]:

@@ -1,26 +1,40 @@
-"""What happened in a job, in tables: its settings, its runs, its pictures, attempts and exports."""
+"""What happened in a job, in tables: its settings, its runs, its images, attempts and exports."""
 
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 from florence_annotate.journal.database import Database
-from florence_annotate.journal.packing import answer_values, read_answer
-from florence_annotate.types import Failure, ImageRef, Record
+from florence_annotate.journal.exports import Exports
+from florence_annotate.journal.packing import COLUMNS, pack_answer, unpack_answer
+from florence_annotate.types import Answer, Failure, ImageRef, Record
 
-_LATEST = """
+_LATEST_ATTEMPT = "(SELECT max(seq) FROM attempts WHERE attempts.image = images.id)"
+
+_LATEST = f"""
 SELECT images.key, images.path AS listed_path, images.size_bytes AS listed_size,
        images.mtime_ns AS listed_mtime, attempts.*
-FROM images JOIN attempts ON attempts.seq = (
-    SELECT max(seq) FROM attempts WHERE attempts.image = images.id)
+FROM images JOIN attempts ON attempts.seq = {_LATEST_ATTEMPT}
 WHERE images.selected
 """
 
-_PENDING = """
-FROM images LEFT JOIN attempts ON attempts.seq = (
-    SELECT max(seq) FROM attempts WHERE attempts.image = images.id)
+_RECORDS = f"""
+SELECT attempts.seq, (SELECT min(seq) FROM attempts WHERE attempts.image = images.id), images.id,
+       images.key, attempts.path, attempts.size_bytes, attempts.mtime_ns, sha, width, height,
+       {COLUMNS}
+FROM images JOIN attempts ON attempts.seq = {_LATEST_ATTEMPT}
+LEFT JOIN answers ON answers.attempt = attempts.seq
+WHERE images.selected AND attempts.sha IS NOT NULL ORDER BY images.key, answers.place
+"""
+_COLUMNS_OF_ATTEMPT = 10
+
+_PENDING = f"""
+FROM images LEFT JOIN attempts ON attempts.seq = {_LATEST_ATTEMPT}
 WHERE images.selected AND (
     attempts.seq IS NULL
     OR attempts.path != images.path
@@ -31,7 +45,7 @@ WHERE images.selected AND (
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Pictures that the latest run's sources name, by what became of them."""
+    """Images that the latest run's sources name, by what became of them."""
 
     images: int
     annotated: int
@@ -42,17 +56,13 @@ class Counts:
         return self.images - self.annotated - self.failed
 
 
-@dataclass(frozen=True, slots=True)
-class Exported:
-    """A file that a format wrote: its content's name, and its size and time when it was written."""
-
-    content: str
-    size_bytes: int
-    mtime_ns: int
-
-
 class Journal(Database):
     """The journal of one job."""
+
+    @cached_property
+    def exports(self) -> Exports:
+        """What was exported of the job."""
+        return Exports(self)
 
     # the job's own values
 
@@ -98,21 +108,46 @@ class Journal(Database):
         report: dict[str, Any] = {} if row is None else json.loads(row["report"])
         return report
 
-    # pictures
+    # images
 
     def select(self, refs: Iterable[ImageRef]) -> None:
-        """Make these the job's pictures; others stay in the journal, but leave the exports."""
+        """Make these the job's images; others stay in the journal, but leave the exports."""
+        listed = bytearray()
         with self.transaction():
-            self.connection.execute("UPDATE images SET selected = 0")
-            self.connection.executemany(
+            for ref in refs:
+                image = self._list(ref)
+                if image >= len(listed):
+                    listed.extend(bytes(image + 4096 - len(listed)))
+                listed[image] = 1
+            gone = [
+                (image,)
+                for (image,) in self.tuples("SELECT id FROM images WHERE selected")
+                if image >= len(listed) or not listed[image]
+            ]
+            self.connection.executemany("UPDATE images SET selected = 0 WHERE id = ?", gone)
+
+    def _list(self, ref: ImageRef) -> int:
+        """Note where an image was found, if that is news; returns its id."""
+        found = (ref.path, ref.size_bytes, ref.mtime_ns)
+        known = self.connection.execute(
+            "SELECT id, path, size_bytes, mtime_ns, selected FROM images WHERE key = ?", (ref.key,)
+        ).fetchone()
+        if known is None:
+            return self.connection.execute(
                 "INSERT INTO images (key, stem, path, size_bytes, mtime_ns, selected) "
-                "VALUES (?, ?, ?, ?, ?, 1) ON CONFLICT (key) DO UPDATE SET path = excluded.path, "
-                "size_bytes = excluded.size_bytes, mtime_ns = excluded.mtime_ns, selected = 1",
-                ((ref.key, _stem(ref.key), ref.path, ref.size_bytes, ref.mtime_ns) for ref in refs),
+                "VALUES (?, ?, ?, ?, ?, 1)",
+                (ref.key, _stem(ref.key), *found),
+            ).lastrowid  # type: ignore[return-value]
+        if tuple(known)[1:] != (*found, 1):
+            self.connection.execute(
+                "UPDATE images SET path = ?, size_bytes = ?, mtime_ns = ?, selected = 1 "
+                "WHERE id = ?",
+                (*found, known["id"]),
             )
+        return int(known["id"])
 
     def changed_stamps(self) -> Iterator[tuple[ImageRef, str]]:
-        """Annotated pictures whose size or time differs now, with the hash they had."""
+        """Annotated images whose size or time differs now, with the hash they had."""
         for row in self.each(
             _LATEST + " AND attempts.sha IS NOT NULL AND (attempts.path != images.path OR "
             "attempts.size_bytes != images.size_bytes OR attempts.mtime_ns != images.mtime_ns) "
@@ -121,7 +156,7 @@ class Journal(Database):
             yield _listed_ref(row), row["sha"]
 
     def same_content(self, ref: ImageRef) -> None:
-        """Append the latest attempt at a picture again, under its new size and time."""
+        """Append the latest attempt at an image again, under its new size and time."""
         with self.transaction():
             old = self.connection.execute(_LATEST + " AND images.key = ?", (ref.key,)).fetchone()
             cursor = self.connection.execute(
@@ -130,18 +165,17 @@ class Journal(Database):
                 (ref.path, ref.size_bytes, ref.mtime_ns, old["seq"]),
             )
             self.connection.execute(
-                "INSERT INTO answers SELECT ?, place, task, text, data, ends, kinds, logprobs, "
-                "truncated, region, label, view FROM answers WHERE attempt = ?",
+                f"INSERT INTO answers SELECT ?, place, {COLUMNS} FROM answers WHERE attempt = ?",
                 (cursor.lastrowid, old["seq"]),
             )
 
     def count_pending(self, *, retry_failed: bool) -> int:
-        """How many pictures `pending` has left."""
+        """How many images `pending` has left."""
         row = self.one(f"SELECT count(*) AS n {_PENDING}", {"retry_failed": retry_failed})
         return int(row["n"]) if row else 0
 
     def pending(self, *, retry_failed: bool, page: int = 512) -> Iterator[ImageRef]:
-        """Pictures that have no answer yet, in key order; failed ones only with `retry_failed`.
+        """Images that have no answer yet, in key order; failed ones only with `retry_failed`.
 
         Read a page at a time, so that no read lies open across commits.
         """
@@ -162,8 +196,7 @@ class Journal(Database):
         row = self.one(
             "SELECT count(*) AS images, coalesce(sum(sha IS NOT NULL), 0) AS annotated, "
             "coalesce(sum(kind IS NOT NULL), 0) AS failed FROM images LEFT JOIN attempts "
-            "ON attempts.seq = (SELECT max(seq) FROM attempts WHERE attempts.image = images.id) "
-            "WHERE images.selected"
+            f"ON attempts.seq = {_LATEST_ATTEMPT} WHERE images.selected"
         )
         return Counts(row["images"], row["annotated"], row["failed"]) if row else Counts(0, 0, 0)
 
@@ -190,10 +223,7 @@ class Journal(Database):
         )
         self.connection.executemany(
             "INSERT INTO answers VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                (attempt, place, *answer_values(answer))
-                for place, answer in enumerate(record.answers)
-            ),
+            ((attempt, index, *pack_answer(answer)) for index, answer in enumerate(record.answers)),
         )
 
     def _append_attempt(self, run: int, ref: ImageRef, **values: object) -> int | None:
@@ -205,35 +235,57 @@ class Journal(Database):
         ).lastrowid
 
     def records(self) -> Iterator[Record]:
-        """The latest record of each selected picture that has one, in key order."""
-        for row in self.each(_LATEST + " AND attempts.sha IS NOT NULL ORDER BY images.key"):
-            answers = self.all(
-                "SELECT * FROM answers WHERE attempt = ? ORDER BY place", (row["seq"],)
-            )
-            yield Record(
-                _attempt_ref(row),
-                row["sha"],
-                row["width"],
-                row["height"],
-                tuple(read_answer(answer) for answer in answers),
-            )
+        """The latest record of each selected image that has one, in key order.
+
+        With it come the answers of earlier attempts at the same bytes.
+        """
+        for seq, rows in groupby(self.tuples(_RECORDS), key=itemgetter(0)):
+            first = next(rows)
+            _, first_seq, image, key, path, size_bytes, mtime_ns, sha, width, height = first[
+                :_COLUMNS_OF_ATTEMPT
+            ]
+            answers: list[Answer] = []
+            if first[_COLUMNS_OF_ATTEMPT] is not None:  # the join's row for no answer at all
+                answers = [unpack_answer(row[_COLUMNS_OF_ATTEMPT:]) for row in (first, *rows)]
+            ref = ImageRef(key, path, size_bytes, mtime_ns)
+            earlier = () if first_seq == seq else self._earlier_answers(image, seq, sha)
+            yield Record(ref, sha, width, height, tuple(answers), earlier)
+
+    def _earlier_answers(self, image: int, seq: int, sha: str) -> tuple[tuple[Answer, ...], ...]:
+        """The answers of each attempt at an image before another one that read the same bytes."""
+        attempts = self.tuples(
+            "SELECT seq FROM attempts WHERE image = ? AND seq < ? AND sha = ? ORDER BY seq",
+            (image, seq, sha),
+        )
+        query = f"SELECT {COLUMNS} FROM answers WHERE attempt = ? ORDER BY place"
+        return tuple(
+            tuple(map(unpack_answer, self.tuples(query, attempt))) for attempt in list(attempts)
+        )
+
+    def attempts(self) -> Iterator[tuple[str, int, bytes, int, int]]:
+        """(key, number of the attempt, path, size, time) of the latest record of each selected
+        image that has one, in key order. What an attempt found never changes."""
+        yield from self.tuples(
+            f"SELECT key, seq, attempts.path, attempts.size_bytes, attempts.mtime_ns FROM images "
+            f"JOIN attempts ON attempts.seq = {_LATEST_ATTEMPT} "
+            "WHERE selected AND sha IS NOT NULL ORDER BY key"
+        )
 
     def failures(self) -> Iterator[Failure]:
-        """Selected pictures whose latest attempt failed, in key order."""
+        """Selected images whose latest attempt failed, in key order."""
         for row in self.each(_LATEST + " AND attempts.kind IS NOT NULL ORDER BY images.key"):
             yield Failure(_attempt_ref(row), row["stage"], row["kind"], row["message"])
 
     def annotated_keys(self) -> Iterator[tuple[str, str]]:
-        """(key, case-folded stem) of each selected picture with a record, in key order."""
+        """(key, case-folded stem) of each selected image with a record, in key order."""
         for row in self.each(
-            "SELECT key, stem FROM images JOIN attempts ON attempts.seq = (SELECT max(seq) FROM "
-            "attempts WHERE attempts.image = images.id) WHERE selected AND sha IS NOT NULL "
-            "ORDER BY key"
+            f"SELECT key, stem FROM images JOIN attempts ON attempts.seq = {_LATEST_ATTEMPT} "
+            "WHERE selected AND sha IS NOT NULL ORDER BY key"
         ):
             yield row["key"], row["stem"]
 
     def is_pending(self, ref: ImageRef, *, retry_failed: bool) -> bool:
-        """Whether a run over this picture would read it."""
+        """Whether a run over this image would read it."""
         row = self.one(
             "SELECT attempts.* FROM images JOIN attempts ON attempts.image = images.id "
             "WHERE images.key = ? ORDER BY seq DESC LIMIT 1",
@@ -248,36 +300,9 @@ class Journal(Database):
         )
 
     def originals_of(self, sha: str) -> list[bytes]:
-        """Where pictures with these bytes were read."""
+        """Where images with these bytes were read."""
         rows = self.all("SELECT DISTINCT path FROM attempts WHERE sha = ?", (sha,))
         return [row["path"] for row in rows]
-
-    # exports
-
-    def exported(self) -> dict[str, list[Exported]]:
-        """Files that were written, by path in the output folder."""
-        files: dict[str, list[Exported]] = {}
-        for row in self.each("SELECT * FROM exports"):
-            exported = Exported(row["content"], row["size_bytes"], row["mtime_ns"])
-            files.setdefault(row["path"], []).append(exported)
-        return files
-
-    def announce_exports(self, files: Iterable[tuple[str, Exported]]) -> None:
-        """Note what is about to be written, before the first file is moved into its place."""
-        with self.transaction():
-            self._insert_exports(files)
-
-    def settle_exports(self, files: Iterable[tuple[str, Exported]]) -> None:
-        """Note what was written, in place of everything noted before."""
-        with self.transaction():
-            self.connection.execute("DELETE FROM exports")
-            self._insert_exports(files)
-
-    def _insert_exports(self, files: Iterable[tuple[str, Exported]]) -> None:
-        self.connection.executemany(
-            "INSERT OR REPLACE INTO exports VALUES (?, ?, ?, ?)",
-            ((path, file.content, file.size_bytes, file.mtime_ns) for path, file in files),
-        )
 
 
 def _stem(key: str) -> str:

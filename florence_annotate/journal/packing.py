@@ -1,55 +1,57 @@
-"""An answer as a row of the journal: strings and numbers of every token, packed."""
+"""An answer as a row of the journal: strings, and the numbers of all its tokens packed."""
 
 import json
-import sqlite3
-import sys
-from array import array
-from collections.abc import Iterable
+import struct
+from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
-from florence_annotate.types import Answer, Question, TokenKind
+from florence_annotate.types import Answer, Box, Question, TokenKind
+
+COLUMNS = "task, text, data, ends, kinds, logprobs, truncated, region, label, view"
+"""Of the table `answers`, in the order in which `pack_answer` gives and `unpack_answer` takes them;
+before them stand the attempt and the answer's index in it."""
+
+_KINDS = tuple(TokenKind)
 
 
-def answer_values(answer: Answer) -> tuple[Any, ...]:
-    """The columns of the table `answers` after attempt and place."""
+def pack_answer(answer: Answer) -> tuple[Any, ...]:
+    """An answer's values for `COLUMNS`."""
+    question, count = answer.question, len(answer.ends)
     return (
-        answer.question.task,
-        answer.question.text,
+        question.task,
+        question.text,
         answer.data,
-        _pack("I", answer.ends),
+        struct.pack(f"<{count}I", *answer.ends),
         bytes(answer.kinds),
-        _pack("f", answer.logprobs),
+        struct.pack(f"<{len(answer.logprobs)}f", *answer.logprobs),
         answer.truncated,
-        None if answer.question.region is None else json.dumps(answer.question.region),
-        answer.question.label,
-        None if answer.question.view is None else json.dumps(answer.question.view),
+        None if question.region is None else json.dumps(question.region),
+        question.label,
+        None if question.view is None else json.dumps(question.view),
     )
 
 
-def read_answer(row: sqlite3.Row) -> Answer:
-    region, view = (
-        None if row[name] is None else tuple(json.loads(row[name])) for name in ("region", "view")
-    )
+def unpack_answer(columns: Sequence[Any]) -> Answer:
+    """The answer of a row with `COLUMNS`."""
+    task, text, data, ends, kinds, logprobs, truncated, region, label, view = columns
     return Answer(
-        Question(row["task"], row["text"], region, row["label"], view),
-        row["data"],
-        _unpack("I", row["ends"]),
-        tuple(TokenKind(kind) for kind in row["kinds"]),
-        _unpack("f", row["logprobs"]),
-        bool(row["truncated"]),
+        _question(task, text, region, label, view),
+        data,
+        struct.unpack(f"<{len(ends) // 4}I", ends),
+        tuple([_KINDS[kind] for kind in kinds]),
+        struct.unpack(f"<{len(logprobs) // 4}f", logprobs),
+        bool(truncated),
     )
 
 
-def _pack(code: str, values: Iterable[float]) -> bytes:
-    packed = array(code, values)
-    if sys.byteorder == "big":
-        packed.byteswap()
-    return packed.tobytes()
+@lru_cache(maxsize=256)
+def _question(
+    task: str, text: str | None, region: str | None, label: str | None, view: str | None
+) -> Question:
+    """Most images are asked the same."""
+    return Question(task, text, _box(region), label, _box(view))
 
 
-def _unpack(code: str, data: bytes) -> tuple[Any, ...]:
-    unpacked = array(code)
-    unpacked.frombytes(data)
-    if sys.byteorder == "big":
-        unpacked.byteswap()
-    return tuple(unpacked)
+def _box(text: str | None) -> Box | None:
+    return None if text is None else tuple(json.loads(text))

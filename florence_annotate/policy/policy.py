@@ -4,7 +4,7 @@ A policy never needs the model: it can be changed, and the dataset written again
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from florence_annotate.classes import ClassList
 from florence_annotate.geometry.boxes import area, iou
@@ -53,18 +53,20 @@ class Policy:
         dropped: list[Dropped] = []
         candidates: list[KeptInstance] = []
         for instance in instances:
-            clipped = replace(instance, box=_clip(instance.box, width, height))
-            found = self._classify(clipped, verified)
+            box = _clip(instance.box, width, height)
+            found = self._classify(instance, box, verified)
             if isinstance(found, Reason):
-                dropped.append(_drop(clipped, found))
+                dropped.append(Dropped(instance.label, instance.score, box, found))
             else:
-                candidates.append(KeptInstance.of(clipped, found))
+                candidates.append(KeptInstance.of(instance, found, box))
         kept = self._best_first(candidates, dropped)
         return [instance for instance in candidates if id(instance) in kept], dropped
 
-    def _classify(self, instance: Instance, verified: frozenset[int] | None) -> int | Reason:
-        """The class of an instance, or the reason why it has none."""
-        x1, y1, x2, y2 = instance.box
+    def _classify(
+        self, instance: Instance, box: Box, verified: frozenset[int] | None
+    ) -> int | Reason:
+        """The class of an instance that lies in a box of the image, or why it has none."""
+        x1, y1, x2, y2 = box
         if instance.task in self.witnesses:
             return Reason.WITNESS
         if x1 >= x2 or y1 >= y2:
@@ -119,8 +121,9 @@ class Policy:
 
 
 def _clip(box: Box, width: int, height: int) -> Box:
-    left, right = sorted((box[0], box[2]))
-    top, bottom = sorted((box[1], box[3]))
+    x1, y1, x2, y2 = box
+    left, right = (x1, x2) if x1 <= x2 else (x2, x1)
+    top, bottom = (y1, y2) if y1 <= y2 else (y2, y1)
     return max(left, 0.0), max(top, 0.0), min(right, float(width)), min(bottom, float(height))
 
 

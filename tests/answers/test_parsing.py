@@ -16,7 +16,7 @@ WIDTH, HEIGHT = 640, 480
 
 
 def test_the_car_of_the_model_card_is_where_it_was_published() -> None:
-    instances, dropped = parsing.read(answer("car", 52, 332, 932, 774), WIDTH, HEIGHT)
+    instances, dropped = parsing.parse(answer("car", 52, 332, 932, 774), WIDTH, HEIGHT)
     assert [instance.label for instance in instances] == ["car"]
     assert instances[0].box == pytest.approx((33.6, 159.6, 596.8, 371.76))
     assert dropped == []
@@ -36,7 +36,7 @@ def test_a_position_is_off_by_at_most_half_a_bin(data: st.DataObject, size: int)
 
 def test_one_phrase_may_have_several_boxes_and_several_tokens() -> None:
     spoken = answer("door", " handle", 1, 2, 3, 4, 5, 6, 7, 8, "car", 9, 10, 11, 12, "</s>")
-    instances, dropped = parsing.read(spoken, 1000, 1000)
+    instances, dropped = parsing.parse(spoken, 1000, 1000)
     assert [instance.label for instance in instances] == ["door handle", "door handle", "car"]
     assert instances[1].box == (5.5, 6.5, 7.5, 8.5)
     assert dropped == []
@@ -45,25 +45,25 @@ def test_one_phrase_may_have_several_boxes_and_several_tokens() -> None:
 def test_the_score_is_the_geometric_mean_of_label_and_own_location_tokens() -> None:
     logprobs = [math.log(p) for p in (0.5, 0.9, 0.9, 0.9, 0.9, 0.2, 0.2, 0.2, 0.2)]
     spoken = answer("car", 1, 2, 3, 4, 5, 6, 7, 8, logprobs=logprobs)
-    first, second = parsing.read(spoken, 1000, 1000)[0]
+    first, second = parsing.parse(spoken, 1000, 1000)[0]
     assert first.score == pytest.approx((0.5 * 0.9**4) ** (1 / 5))
     assert second.score == pytest.approx((0.5 * 0.2**4) ** (1 / 5))
 
 
 def test_bins_that_make_no_box_are_dropped_with_a_reason() -> None:
-    instances, dropped = parsing.read(answer("car", 1, 2, 3, 4, 5, 6), 1000, 1000)
+    instances, dropped = parsing.parse(answer("car", 1, 2, 3, 4, 5, 6), 1000, 1000)
     assert len(instances) == 1
     assert [(drop.label, drop.reason) for drop in dropped] == [("car", "torn-box")]
 
 
 def test_a_phrase_without_a_location_is_dropped_with_a_reason() -> None:
-    instances, dropped = parsing.read(answer("car", "</s>"), 1000, 1000)
+    instances, dropped = parsing.parse(answer("car", "</s>"), 1000, 1000)
     assert instances == []
     assert [(drop.label, drop.reason) for drop in dropped] == [("car", "no-box")]
 
 
 def test_labels_keep_every_character() -> None:
-    instances, _ = parsing.read(answer("自動車", 1, 2, 3, 4), 1000, 1000)
+    instances, _ = parsing.parse(answer("自動車", 1, 2, 3, 4), 1000, 1000)
     assert instances[0].label == "自動車"
 
 
@@ -74,7 +74,7 @@ def test_printed_location_tokens_are_text() -> None:
         (4, 11, *(end + 7 for end in spoken.ends[1:])),
         (TokenKind.TEXT, TokenKind.TEXT, *spoken.kinds[1:]), (0.0,) * 6, False,
     )  # fmt: skip
-    assert parsing.read(printed, 1000, 1000)[0][0].label == "sign<loc_7>"
+    assert parsing.parse(printed, 1000, 1000)[0][0].label == "sign<loc_7>"
 
 
 def test_polygons_become_instances_with_their_bounds_as_box() -> None:
@@ -82,7 +82,7 @@ def test_polygons_become_instances_with_their_bounds_as_box() -> None:
         "cat", "<poly>", 10, 10, 20, 10, 20, 30, "<sep>", 50, 50, 60, 50, 60, 70, "</poly>",
         "<poly>", 100, 100, 200, 100, 150, 300, "</poly>", task=OPEN_VOCABULARY,
     )  # fmt: skip
-    instances, dropped = parsing.read(spoken, 1000, 1000)
+    instances, dropped = parsing.parse(spoken, 1000, 1000)
     assert [len(instance.polygons) for instance in instances] == [2, 1]
     assert instances[0].box == (10.5, 10.5, 60.5, 70.5)
     assert instances[1].box == (100.5, 100.5, 200.5, 300.5)
@@ -90,7 +90,7 @@ def test_polygons_become_instances_with_their_bounds_as_box() -> None:
 
 
 def test_polygons_of_under_three_points_are_dropped_with_a_reason() -> None:
-    instances, dropped = parsing.read(answer("cat", "<poly>", 1, 2, 3, 4, 5), 1000, 1000)
+    instances, dropped = parsing.parse(answer("cat", "<poly>", 1, 2, 3, 4, 5), 1000, 1000)
     assert instances == []
     assert [drop.reason for drop in dropped] == ["torn-polygon"]
 
@@ -113,7 +113,7 @@ LOCATED = [task.token for task in tasks.TASKS if task.gives is not tasks.Gives.T
 def test_any_sequence_of_tokens_reads_and_stays_in_the_picture(
     task: str, tokens: list[str | int], width: int, height: int
 ) -> None:
-    for instance in parsing.read(answer(*tokens, task=task), width, height)[0]:
+    for instance in parsing.parse(answer(*tokens, task=task), width, height)[0]:
         outlines = (*instance.polygons, *([instance.quad] if instance.quad else []))
         points = [point for outline in outlines for point in outline]
         corners = [instance.box[:2], instance.box[2:]]
@@ -133,7 +133,7 @@ def used_locations(instances: list[Instance], dropped: list[Dropped]) -> int:
 
 @given(st.sampled_from(LOCATED), st.lists(TOKENS, max_size=40))
 def test_nothing_that_was_said_is_lost_without_a_reason(task: str, tokens: list[str | int]) -> None:
-    instances, dropped = parsing.read(answer(*tokens, task=task), 1000, 1000)
+    instances, dropped = parsing.parse(answer(*tokens, task=task), 1000, 1000)
     locations = [isinstance(token, int) for token in tokens]
     # a point of an outline takes two; each run of locations may leave one without a partner
     runs = sum(here and not before for before, here in pairwise([False, *locations]))
@@ -153,13 +153,13 @@ def test_nothing_that_was_said_is_lost_without_a_reason(task: str, tokens: list[
 
 @given(st.lists(TOKENS, max_size=40))
 def test_locations_never_leak_into_text(tokens: list[str | int]) -> None:
-    text, score = parsing.read_text(answer(*tokens, task="<OCR>"))
+    text, score = parsing.parse_text(answer(*tokens, task="<OCR>"))
     assert "<" not in text and 0 <= score <= 1
 
 
 def test_printed_text_keeps_its_four_corners() -> None:
     said = answer("EXIT", 10, 20, 30, 22, 29, 40, 9, 38, "犬", 1, 2, 3, task="<OCR_WITH_REGION>")
-    (instance,), (torn,) = parsing.read(said, 1000, 1000)
+    (instance,), (torn,) = parsing.parse(said, 1000, 1000)
     assert instance.text == "EXIT"
     assert instance.quad == ((10.5, 20.5), (30.5, 22.5), (29.5, 40.5), (9.5, 38.5))
     assert instance.box == (9.5, 20.5, 30.5, 40.5)

@@ -18,8 +18,9 @@ def answer(task: str, said: str, locations: int = 0, **asked: object) -> Answer:
     return Answer(question, b"".join(pieces), ends, tuple(kinds), logprobs, False)
 
 
-def read(*answers: Answer) -> reading.Reading:
-    return reading.read(Record(ImageRef("a", b"", 0, 0), "", 1000, 1000, answers))
+def read(*answers: Answer, regions_given: bool = False) -> reading.Reading:
+    record = Record(ImageRef("a", b"", 0, 0), "", 1000, 1000, answers)
+    return reading.read(record, regions_given=regions_given)
 
 
 def about(task: str, said: str, locations: int = 0, label: str | None = None) -> Answer:
@@ -41,18 +42,21 @@ def test_answers_about_a_box_join_the_instance_with_it() -> None:
 
 def test_two_given_regions_with_one_box_stay_two() -> None:
     said = read(
-        about("<REGION_TO_OCR>", "7", label="shirt"), about("<REGION_TO_OCR>", "7", label="person")
+        about("<REGION_TO_OCR>", "7", label="shirt"),
+        about("<REGION_TO_OCR>", "7", label="person"),
+        regions_given=True,
     )
     assert [(one.label, one.text) for one in said.instances] == [("shirt", "7"), ("person", "7")]
 
 
 def test_a_category_replaces_the_label_that_was_given() -> None:
-    (instance,) = read(about("<REGION_TO_CATEGORY>", "truck", label="car")).instances
+    said = read(about("<REGION_TO_CATEGORY>", "truck", label="car"), regions_given=True)
+    (instance,) = said.instances
     assert instance.label == "truck" and 0 < instance.score < 1
 
 
 def test_a_mask_that_cannot_be_read_is_told_under_its_label() -> None:
-    said = read(about("<REGION_TO_SEGMENTATION>", "", 4, label="car"))
+    said = read(about("<REGION_TO_SEGMENTATION>", "", 4, label="car"), regions_given=True)
     assert said.instances[0].polygons == () and said.instances[0].score == 0
     assert [(one.label, one.reason) for one in said.dropped] == [("car", "torn-polygon")]
 

@@ -25,8 +25,8 @@ from PIL import Image
 from written_answers import answer, picture, say
 
 import florence_annotate
-from florence_annotate import formats
 from florence_annotate.dataset.annotated_image import AnnotatedImage
+from florence_annotate.formats import parquet
 
 ALL = "voc,labelme,label-studio,cvat,parquet,imagefolder"
 
@@ -203,7 +203,7 @@ def test_parquet_is_read_by_pandas_and_is_written_in_row_groups(
     table = pandas.read_parquet(file)
     assert list(table.columns) == ["image", "width", "height", "objects", "captions"]
     assert pyarrow.parquet.ParquetFile(file).num_row_groups == 1
-    monkeypatch.setattr(formats.parquet, "_ROW_GROUP_ROWS", 5)
+    monkeypatch.setattr(parquet, "_ROW_GROUP_ROWS", 5)
     out = Path(shutil.copytree(exported, tmp_path / "out", symlinks=True))
     assert command("export", out, "--format", "parquet").code == 0
     again = pyarrow.parquet.ParquetFile(out / "parquet" / "train.parquet")

@@ -105,11 +105,11 @@ def test_a_copy_of_the_file_alone_is_the_whole_job(journal: Journal, tmp_path: P
 def test_a_restart_forgets_the_job_but_not_what_was_exported(journal: Journal) -> None:
     journal.select([ref("a")])
     journal.set_value("fingerprint", {"x": 1})
-    journal.settle_exports([("labels/a.txt", Exported("hash", 1, 1))])
+    journal.exports.settle([("labels/a.txt", Exported("hash", 1, 1))], [])
     journal.restart()
     assert journal.counts() == Counts(0, 0, 0)
     assert journal.value("fingerprint") is None
-    assert set(journal.exported()) == {"labels/a.txt"}
+    assert set(journal.exports.files()) == {"labels/a.txt"}
 
 
 def test_a_folder_without_a_job_is_refused(tmp_path: Path) -> None:
