@@ -220,9 +220,13 @@ class Generation:
     """The settings of text generation that change the answers."""
 
     max_new_tokens: int
+    """The longest answer; the forced first token is none of them."""
     num_beams: int
+    """Of the search; 1 is greedy."""
     no_repeat_ngram: int
+    """The same so many tokens in a row may not come twice in an answer; 0: they may."""
     retry_truncated: bool
+    """An answer that reaches the limit goes on to twice of it."""
     constrain: Literal["off", "form", "labels"] = "off"
     """`form` holds answers to the form of their task; `labels` also holds `<OD>` to `labels`."""
     labels: tuple[str, ...] = ()

@@ -195,8 +195,7 @@ class FlorenceAnswering:
             end=settings.eos_token_id,
             forced_first=settings.forced_bos_token_id,
             forced_last=settings.forced_eos_token_id,
-            beams=generation.num_beams,
-            no_repeat_ngram=generation.no_repeat_ngram,
+            generation=generation,
             constraint=self._compile_constraint() if generation.constrain != "off" else None,
         )
         # an answer that goes on is the answer that twice the limit would have given at once

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from florence_annotate.model.generation.constraint import Constraint
 from florence_annotate.model.generation.rows import Rows
+from florence_annotate.types import Generation
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +25,7 @@ class Rules:
     """The token that must follow the start token; None where there is none."""
     forced_last: int | None
     """The token that must stand at the length limit; None where there is none."""
-    beams: int
-    no_repeat_ngram: int
-    """The same so many tokens in a row may not come twice in an answer; 0: they may."""
+    generation: Generation
     constraint: Constraint | None = None
     """Holds answers to their form; None: the model alone decides."""
 
@@ -34,9 +33,10 @@ class Rules:
 def forbid(rules: Rules, scores: Tensor, rows: Rows) -> Tensor:
     """Scores (R · B, V), with -inf for the tokens that a rule forbids."""
     free = scores
-    if 0 < rules.no_repeat_ngram <= rows.tokens.shape[2]:
+    ngram = rules.generation.no_repeat_ngram
+    if 0 < ngram <= rows.tokens.shape[2]:
         lengths = rows.lengths.repeat_interleave(rows.tokens.shape[1])
-        scores = _forbid_repeats(scores, rows.tokens.flatten(0, 1), lengths, rules.no_repeat_ngram)
+        scores = _forbid_repeats(scores, rows.tokens.flatten(0, 1), lengths, ngram)
     if rules.constraint:
         states = rows.states.flatten()
         held = rules.constraint.forbid(scores, states)

@@ -69,9 +69,10 @@ class Decoding(Generic[Ticket]):
         self._rules = rules
         self._encode = encode
         self._limit = 1 + max_new_tokens
-        state = Rows.allocate(rows, rules.beams, self._limit + 1, decoder.device)
+        self._beams = rules.generation.num_beams
+        state = Rows.allocate(rows, self._beams, self._limit + 1, decoder.device)
         self._search: Search = (
-            Greedy(rules, state) if rules.beams == 1 else BeamSearch(rules, state)
+            Greedy(rules, state) if self._beams == 1 else BeamSearch(rules, state)
         )
         self._caches: Caches | None = None
         self._waiting: deque[Ticket] = deque()
@@ -121,7 +122,7 @@ class Decoding(Generic[Ticket]):
     def _room_for(self, source: int, positions: int) -> Caches:
         """The caches, moved to larger ones where they are too small."""
         held = self._caches
-        beams = self._rules.beams
+        beams = self._beams
         if held is not None:
             has_source, has_positions = held.source_mask.shape[3], held.past[0].shape[3] // beams
             if source <= has_source and positions <= has_positions:
@@ -145,12 +146,12 @@ class Decoding(Generic[Ticket]):
         longest = max(self._steps[:count])
         caches = self._caches
         assert caches is not None
-        held = caches.past[0].shape[3] // self._rules.beams
+        held = caches.past[0].shape[3] // self._beams
         if longest > held:
             caches = self._room_for(0, 2 * held)
         is_cuda = self._decoder.device.type == "cuda"
         step = _CUDA_WIDTH_STEP if is_cuda else _WIDTH_STEP
-        width = min(-(-longest // step) * step, caches.past[0].shape[3] // self._rules.beams)
+        width = min(-(-longest // step) * step, caches.past[0].shape[3] // self._beams)
         if not is_cuda:
             self._advance(caches, count, width)
             return

@@ -68,7 +68,7 @@ def decode(
     end: int = 2,
 ) -> list[list[int]]:
     """The answer to each of some encoder states, in the form of `generate`, without padding."""
-    rules = Rules(2, end, 0, 2, beams, ngram)
+    rules = Rules(2, end, 0, 2, Generation(24, beams, ngram, retry_truncated=False))
 
     def encode(tickets: Any) -> Encoded:
         chosen = states[list(tickets)]
