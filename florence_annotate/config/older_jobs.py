@@ -1,8 +1,8 @@
 """What a job has whose journal was begun before a setting, or a part of what binds it, existed.
 
-A setting that is not named here has its default, as new jobs have. So there is a line for each whose
-default is another one for new jobs, and for what has no default: no new default ever changes an
-older job, neither what is asked nor what an export holds.
+A setting that is not named here has its default, as new jobs have. So there is a line for each
+whose default is another one for new jobs, and for what has no default: no new default ever changes
+an older job, neither what is asked nor what an export holds.
 """
 
 from collections.abc import Mapping
