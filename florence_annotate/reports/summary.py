@@ -10,7 +10,7 @@ from typing import Any
 from florence_annotate.config import job_spec
 from florence_annotate.config.job_spec import JobSpec
 from florence_annotate.errors import OutputError
-from florence_annotate.formats.export import Exported
+from florence_annotate.formats.outcome import Outcome
 from florence_annotate.journal import Journal
 from florence_annotate.version import __version__
 
@@ -21,7 +21,7 @@ _PACKAGES = ("numpy", "pillow", "supervision", "tokenizers", "torch", "transform
 
 
 def summarise(
-    journal: Journal, out: Path, spec: JobSpec, exported: Exported | None
+    journal: Journal, out: Path, spec: JobSpec, exported: Outcome | None
 ) -> dict[str, Any]:
     """Everything that a CI pipeline may want to know of a job, as JSON values.
 
@@ -51,7 +51,7 @@ def summarise(
     }
 
 
-def _describe(exported: Exported) -> dict[str, Any]:
+def _describe(exported: Outcome) -> dict[str, Any]:
     statistics, notes = exported.statistics, exported.notes
     return {
         "formats": list(exported.formats),
