@@ -17,7 +17,7 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $(READY)
 
-demo: $(READY) ## Paint pictures, annotate them with the embedded checkpoint, score the result
+demo: $(READY) ## Paint images, annotate them with the embedded checkpoint, score the result
 	$(BIN)/florence-annotate demo demo --count 60
 	$(BIN)/florence-annotate run demo --model shapes --visuals -o demo-dataset
 	$(BIN)/python -m florence_annotate.evaluation.average_precision demo-dataset demo/ground-truth.json
@@ -37,7 +37,7 @@ types: $(READY) ## Check types (mypy, strict)
 
 check: lint types test ## Lint, format, types and tests
 
-bars: $(READY) ## Measure the embedded checkpoint on 500 unseen pictures, as the README states it
+bars: $(READY) ## Measure the embedded checkpoint on 500 unseen images, as the README states it
 	sh benchmarks/accuracy.sh $(BIN)
 
 clean: ## Remove what make wrote

@@ -1,5 +1,5 @@
 #!/bin/sh
-# The README's figures for the embedded checkpoint: 500 pictures that it has never seen, through
+# The README's figures for the embedded checkpoint: 500 images that it has never seen, through
 # the whole command and pycocotools. Usage: sh benchmarks/accuracy.sh [folder of the commands]
 set -eu
 bin=${1:-$(dirname "$(command -v florence-annotate)")}
@@ -18,6 +18,6 @@ echo "<OD>, by shape:"
 
 "$bin/florence-annotate" run "$work/scenes" --model shapes --images none --split train=1 \
     --classes "$pairs" --strategy open-vocabulary --batch-size 32 --quiet -o "$work/asked"
-echo "<OPEN_VOCABULARY_DETECTION>, every picture asked for every colour and shape:"
+echo "<OPEN_VOCABULARY_DETECTION>, every image asked for every colour and shape:"
 "$bin/python" -m florence_annotate.evaluation.average_precision "$work/asked" "$work/scenes/ground-truth.json" \
     --by colour-shape

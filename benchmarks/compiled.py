@@ -12,7 +12,7 @@ from benchmarks.contestants import Ours
 from benchmarks.measuring import add_cache, parser, save, synchronise
 from benchmarks.random_models import SIDE, checkpoint_folder
 
-PICTURES, TURNS = 4, 4
+IMAGES, TURNS = 4, 4
 
 
 def main() -> None:
@@ -23,7 +23,7 @@ def main() -> None:
     rows: dict[str, Any] = {}
     for dtype in (torch.float32, torch.bfloat16):
         model = Ours(folder, device, dtype).model
-        shape = (PICTURES, 3, SIDE, SIDE)
+        shape = (IMAGES, 3, SIDE, SIDE)
         pixels = torch.randint(0, 256, shape, dtype=torch.uint8, device=device)
 
         def seconds(model: Any = model, pixels: torch.Tensor = pixels) -> float:
@@ -34,15 +34,15 @@ def main() -> None:
                 model.encode_pixels(pixels)
                 synchronise()
                 taken.append(time.perf_counter() - began)
-            return min(taken[1:]) / PICTURES
+            return min(taken[1:]) / IMAGES
 
         plain = seconds()
         began = time.perf_counter()
-        model.compile_tower(PICTURES)
+        model.compile_tower(IMAGES)
         warm_up = time.perf_counter() - began
         name = str(dtype).removeprefix("torch.")
         rows[name] = {"plain": plain, "compiled": seconds(), "warm-up": warm_up}
-        print(f"{name}: {rows[name]} (seconds; a picture)")
+        print(f"{name}: {rows[name]} (seconds; an image)")
     save("compiled", "python -m benchmarks.compiled", {"seconds": rows})
 
 

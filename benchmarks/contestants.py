@@ -1,6 +1,6 @@
-"""What a user would run instead, and ours: from picture files to answers.
+"""What a user would run instead, and ours: from image files to answers.
 
-Each takes picture files and task prompts, asks every prompt of every picture, and returns the
+Each takes image files and task prompts, asks every prompt of every image, and returns the
 number of tokens written. All read the same checkpoint folder.
 """
 
@@ -17,7 +17,7 @@ from florence_annotate.engines.annotator import Annotator
 from florence_annotate.images.loading import LoadingOptions, default_workers, load_batches
 from florence_annotate.model.device import resolve_attention
 from florence_annotate.model.florence import Florence
-from florence_annotate.questions.recipes import AskAll
+from florence_annotate.questions.asking import AskAll
 from florence_annotate.types import Generation, ImageRef, Question, Record
 
 
@@ -35,7 +35,7 @@ class Library:
     def guide(
         self, files: Sequence[Path], questions: Sequence[Question], *, beams: int, tokens: int
     ) -> int:
-        """The guides' loop: one picture and one prompt at a time."""
+        """The guides' loop: one image and one prompt at a time."""
         written = 0
         for file in files:
             image = Image.open(file).convert("RGB")
@@ -53,7 +53,7 @@ class Library:
         tokens: int,
         batch_size: int,
     ) -> int:
-        """`generate` on batches of pictures from a DataLoader, a prompt at a time."""
+        """`generate` on batches of images from a DataLoader, a prompt at a time."""
         loader = DataLoader(
             _Pictures(files),
             batch_size=batch_size,
@@ -98,7 +98,7 @@ class Ours:
     def __init__(
         self, folder: Path, device: str, dtype: torch.dtype, workers: int | None = None
     ) -> None:
-        """`workers` read pictures; by default as many as a job would have."""
+        """`workers` read images; by default as many as a job would have."""
         self.workers = default_workers() if workers is None else workers
         checkpoint = checkpoints.find(str(folder))
         attention = resolve_attention("auto", torch.device(device), dtype)
@@ -127,7 +127,7 @@ class Ours:
         generation: Generation,
         rows: int,
     ) -> dict[str, tuple[bytes, ...]]:
-        """What was written about each picture."""
+        """What was written about each image."""
         annotator = Annotator(self.model, AskAll(tuple(questions)), generation, rows)
         return {
             record.ref.key: tuple(answer.data for answer in record.answers)

@@ -22,7 +22,7 @@ from florence_annotate.model.generation.logit_filters import Rules
 from florence_annotate.model.generation.loop import Decoding, Encoded
 from florence_annotate.shapes.scenes import paint
 from florence_annotate.tasks import OD, prompt
-from florence_annotate.types import Question
+from florence_annotate.types import Generation, Question
 
 ROWS, SCENES, FORCED = 16, 160, 64
 LIMIT = 192
@@ -42,7 +42,8 @@ class Work:
         model, states = self._begin()
         mask = torch.ones(states.shape[:2], dtype=torch.long)
         end = NO_TOKEN if self.is_forced else 2
-        rules = Rules(2, end, 0, None if self.is_forced else 2, self.beams, 0)
+        generation = Generation(64, self.beams, 0, retry_truncated=False)
+        rules = Rules(2, end, 0, None if self.is_forced else 2, generation)
 
         def encode(tickets: object) -> Encoded:
             chosen = list(tickets)  # type: ignore[call-overload]
@@ -97,7 +98,7 @@ class Work:
         pixels = np.stack([np.asarray(scene).transpose(2, 0, 1) for scene in scenes])
         features = model.encode_pixels(torch.from_numpy(pixels))
         ids = model.vocabulary.prompt_ids(prompt(Question(OD)))
-        states, _ = model.read_prompts(features, [ids] * len(scenes))
+        states, _ = model.encode_prompts(features, [ids] * len(scenes))
         return model, states
 
 

@@ -3,7 +3,7 @@
     python -m benchmarks.draft
 
 libjpeg can decode to a half, a quarter or an eighth of the size, and skips most of the work then
-(`Image.draft`). Pictures of 4000 x 3000 pixels are read with and without it, and the embedded
+(`Image.draft`). Images of 4000 x 3000 pixels are read with and without it, and the embedded
 checkpoint is asked `<OD>` about both. Reading is timed for the base model's 768 pixels; there the
 smallest scale that keeps at least twice as many pixels a side is a half.
 """
@@ -26,11 +26,11 @@ from florence_annotate.checkpoints import checkpoint as checkpoints
 from florence_annotate.engines.annotator import Annotator
 from florence_annotate.images import codec
 from florence_annotate.model.florence import Florence
-from florence_annotate.questions.recipes import AskAll
+from florence_annotate.questions.asking import AskAll
 from florence_annotate.tasks import OD
 from florence_annotate.types import Generation, ImageRef, Picture, Question, Record
 
-PICTURES, SIZE = 100, (4000, 3000)
+IMAGES, SIZE = 100, (4000, 3000)
 
 
 def read(file: Path, side: int) -> np.ndarray:
@@ -57,14 +57,14 @@ def milliseconds(reader: Callable[[Path, int], np.ndarray], files: list[Path]) -
 
 
 def answers(model: Florence, pixels: list[np.ndarray]) -> list[str]:
-    pictures = [
+    images = [
         Picture(ImageRef(f"{i:04}", b"", 0, 0), "", each, *SIZE) for i, each in enumerate(pixels)
     ]
     generation = Generation(128, 1, 0, retry_truncated=False)
     annotator = Annotator(model, AskAll((Question(OD),)), generation, 16)
     records = [
         outcome
-        for outcomes in annotator.annotate([pictures])
+        for outcomes in annotator.annotate([images])
         for outcome in outcomes
         if isinstance(outcome, Record)
     ]
@@ -75,7 +75,7 @@ def main() -> None:
     parser("draft", __doc__).parse_args()
     model = Florence(checkpoints.find("shapes"), torch.device("cpu"), torch.float32, "sdpa")
     with TemporaryDirectory() as folder:
-        files = paint_files(Path(folder), PICTURES, SIZE)
+        files = paint_files(Path(folder), IMAGES, SIZE)
         times = {
             "whole": milliseconds(read, files[:20]),
             "scaled": milliseconds(read_scaled, files[:20]),
@@ -93,7 +93,7 @@ def main() -> None:
         for x, y in zip(_bins(a), _bins(b), strict=True)
     ]
     content = {
-        "pictures": PICTURES,
+        "pictures": IMAGES,
         "size": SIZE,
         "milliseconds to read a picture": times,
         "answers changed": len(changed),

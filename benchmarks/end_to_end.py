@@ -3,7 +3,7 @@
     python -m benchmarks.end_to_end [one | eight | precision | defaults] ...
 
 Random weights of the base size, 64 tokens an answer, on the CPU. Each table runs its contestants
-in turn on the same pictures, each in a process of its own.
+in turn on the same images, each in a process of its own.
 """
 
 from collections.abc import Callable, Sequence
@@ -88,14 +88,14 @@ class Bench:
         self,
         name: str,
         contestants: dict[str, Prepare],
-        pictures: int,
+        images: int,
         bars: list[tuple[str, str, float]],
     ) -> None:
         """Race, print and keep; `bars` are (slower, faster, least ratio)."""
-        print(f"{name}: {pictures} pictures")
+        print(f"{name}: {images} images")
         timings = race(contestants, self.turns)
         for contestant, timing in timings.items():
-            print(f"{contestant:40} {timing.median / pictures:8.3f} s a picture")
+            print(f"{contestant:40} {timing.median / images:8.3f} s an image")
         ratios = []
         for slower, faster, bar in bars:
             ratio = timings[slower].median / timings[faster].median
@@ -105,7 +105,7 @@ class Bench:
             f"end-to-end-{name}",
             f"python -m benchmarks.end_to_end {name.split('-')[0]} --turns {self.turns}",
             {
-                "pictures": pictures,
+                "pictures": images,
                 "tokens": TOKENS,
                 "seconds": {contestant: timing.seconds for contestant, timing in timings.items()},
                 "tokens written": {c: timing.written for c, timing in timings.items()},

@@ -144,7 +144,7 @@ def rate(run: Callable[[], object], images: int) -> float:
 def main() -> None:
     options = parser("gpu", __doc__)
     options.add_argument(
-        "--smoke", action="store_true", help="few pictures and tokens, to see that all of it runs"
+        "--smoke", action="store_true", help="few images and tokens, to see that all of it runs"
     )
     add_cache(options)
     given = options.parse_args()

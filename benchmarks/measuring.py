@@ -98,7 +98,7 @@ def add_cache(parser: argparse.ArgumentParser) -> None:
         type=Path,
         default=Path.home() / ".cache" / "florence-annotate",
         help="folder for checkpoints with random weights, 0.9 GB for base and 3 GB for large, and "
-        "for pictures [default: %(default)s]",
+        "for images [default: %(default)s]",
     )
 
 

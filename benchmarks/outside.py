@@ -3,7 +3,7 @@
     python -m benchmarks.outside
 
 A whole job (walking, journal, export of YOLO and COCO) on 500 JPEGs of 640x480 with the embedded
-checkpoint, the model's part of it taken out by the clock; then what reading a picture at the base
+checkpoint, the model's part of it taken out by the clock; then what reading an image at the base
 model's 768 pixels takes; held against the time of the base model that `end_to_end` measured. The
 two are added as if nothing ever ran side by side.
 """
@@ -27,7 +27,7 @@ from florence_annotate.jobs.job import Job
 from florence_annotate.model.florence import Florence, FlorenceAnswering
 from florence_annotate.types import ImageRef
 
-PICTURES = 500
+IMAGES = 500
 BAR = 0.05
 
 
@@ -36,7 +36,7 @@ def main() -> None:
     base = json.loads((RESULTS / "end-to-end-one.json").read_text())
     model_seconds = sorted(base["seconds"]["ours, 1 beam"])[0] / base["pictures"]
     with TemporaryDirectory() as folder:
-        files = paint_files(Path(folder) / "in", PICTURES)
+        files = paint_files(Path(folder) / "in", IMAGES)
         spec = job_spec.build({"sources": (str(files[0].parent),), "model": "shapes"})
         job = Job(spec, Path(folder) / "out")
         began = time.perf_counter()
@@ -49,14 +49,14 @@ def main() -> None:
             load(ImageRef(file.name, bytes(file), file.stat().st_size, 0), options)
         reading = (time.perf_counter() - began) / 100
     waiting = finished.summary["run"]["seconds_waiting_for_pictures"]
-    around = (whole - inside.seconds - waiting) / PICTURES
+    around = (whole - inside.seconds - waiting) / IMAGES
     share = (around + reading) / (around + reading + model_seconds)
     print(
-        f"a picture: {around * 1e3:.1f} ms around the model, {reading * 1e3:.1f} ms to read it, "
+        f"an image: {around * 1e3:.1f} ms around the model, {reading * 1e3:.1f} ms to read it, "
         f"{model_seconds * 1e3:.0f} ms in a model of the base size: {share:.2%} outside"
     )
     content = {
-        "pictures": PICTURES,
+        "pictures": IMAGES,
         "milliseconds a picture": {
             "around the model": around * 1e3,
             "reading, one process": reading * 1e3,

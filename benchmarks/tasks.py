@@ -38,7 +38,7 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class World:
-    """Painted pictures, what is on them, and the command that annotates them."""
+    """Painted images, what is on them, and the command that annotates them."""
 
     folder: Path
     scenes: dict[str, Scene]
@@ -193,7 +193,7 @@ def word_accuracy(world: World, rows: list[Row]) -> float:
 
 
 def caption_texts(world: World) -> Path:
-    """The true caption of each picture, as a CSV."""
+    """The true caption of each image, as a CSV."""
     file = world.folder / "captions.csv"
     lines = [f'{key},"{caption(truth_of(scene).objects)}"' for key, scene in world.scenes.items()]
     file.write_text("\n".join(["image,text", *lines]) + "\n")
@@ -201,7 +201,7 @@ def caption_texts(world: World) -> Path:
 
 
 def absent_and_found(world: World, rows: list[Row]) -> tuple[int, float]:
-    """Boxes of classes that are nowhere on their picture; and the part of the objects found."""
+    """Boxes of classes that are nowhere on their image; and the part of the objects found."""
     false = found = total = 0
     for scene, row in world.pairs(rows):
         there = {item.phrase for item in scene.objects}

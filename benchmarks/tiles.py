@@ -1,4 +1,4 @@
-"""Recall of small shapes in pictures of 3,000 pixels, without tiles and with them.
+"""Recall of small shapes in images of 3,000 pixels, without tiles and with them.
 
 python -m benchmarks.tiles [--count 20]
 """
@@ -21,7 +21,7 @@ TILES = ("768",)
 
 def main() -> int:
     options = parser("tiles", __doc__)
-    options.add_argument("--count", type=int, default=20, help="pictures [default: 20]")
+    options.add_argument("--count", type=int, default=20, help="images [default: 20]")
     options.add_argument("--model", default="shapes", help="checkpoint [default: shapes]")
     given = options.parse_args()
     with TemporaryDirectory() as name:
@@ -45,11 +45,11 @@ def main() -> int:
 
 
 def measure(
-    pictures: Path, out: Path, options: Sequence[str], scenes: Sequence[Scene], model: str
+    images: Path, out: Path, options: Sequence[str], scenes: Sequence[Scene], model: str
 ) -> dict[str, float]:
     """Part of the shapes with a box of their name at IoU 0.5; how many have two boxes there, of
     whatever name; and how many boxes have no shape there."""
-    command = ["run", pictures, "-o", out, "--model", model, "--quiet", "--format", "jsonl"]
+    command = ["run", images, "-o", out, "--model", model, "--quiet", "--format", "jsonl"]
     whole = [sys.executable, "-m", "florence_annotate", *command, "--images", "none", *options]
     subprocess.run(list(map(str, whole)), check=True)
     lines = (out / "annotations.jsonl").read_text("utf-8").splitlines()

@@ -1,4 +1,4 @@
-"""Writes docs/tasks.md from `florence_annotate.tasks`, with a picture that each task rendered.
+"""Writes docs/tasks.md from `florence_annotate.tasks`, with an image that each task rendered.
 
 python docs/make_tasks.py
 """
@@ -11,7 +11,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from florence_annotate.formats import registry
-from florence_annotate.questions.request import RecipeName
+from florence_annotate.questions.recipes import RecipeName
+from florence_annotate.questions.request import finds_classes
 from florence_annotate.shapes.demo import write_demo
 from florence_annotate.shapes.scenes import paint
 from florence_annotate.tasks import TASKS, Takes, Task
@@ -20,7 +21,7 @@ from training.captions import caption
 from training.truth import truth_of
 
 DOCS = Path(__file__).parent
-PICTURES = DOCS / "pictures"
+IMAGES = DOCS / "images"
 SEED = 2_000_043
 
 OPTIONS = {
@@ -28,33 +29,32 @@ OPTIONS = {
     Takes.TEXT: "`--text`, `--texts`",
     Takes.REGION: "`--regions`",
 }
-BY_CLASS = {"detection", "open-vocabulary", "grounding", "segmentation"}
 
 INTRODUCTION = """\
 # Tasks
 
 The 15 tasks of Florence-2, each a `--task` of `run` and a `task=` of `florence_annotate.annotate`.
-The table is written by `python docs/make_tasks.py` from `florence_annotate/tasks.py`; its pictures
+The table is written by `python docs/make_tasks.py` from `florence_annotate/tasks.py`; its images
 were annotated and rendered by the same script with the embedded checkpoint.
 
 - `--classes A,B,…` finds classes; each is a prompt, or part of one (`--strategy`).
-- `--text "a red star"` is one phrase or caption for all pictures. `--texts FILE.csv` has the
-  columns `image` (the picture's path, or the end of its path in the source) and `text`;
-  `--texts sidecar` reads the `.txt` beside each picture. A picture without a text, or without
+- `--text "a red star"` is one phrase or caption for all images. `--texts FILE.csv` has the
+  columns `image` (the image's path, or the end of its path in the source) and `text`;
+  `--texts sidecar` reads the `.txt` beside each image. An image without a text, or without
   regions where these are given, is asked nothing, so the dataset leaves it out, and the summary
   counts it; a text that comes later counts with `--restart`.
 - `--regions FILE` is a COCO file or a YOLO folder with boxes that exist already. They stay as they
-  are, and so do their labels, unless the task gives one; at the picture's edge they are clipped.
+  are, and so do their labels, unless the task gives one; at the image's edge they are clipped.
   Their class ids are by name, as without a class list; `--classes-file data.yaml` keeps yours.
 
-| task | token | prompt | options | gives | formats by default | picture |
+| task | token | prompt | options | gives | formats by default | image |
 | --- | --- | --- | --- | --- | --- | --- |
 """
 
 
 def row(task: Task) -> str:
     takes = OPTIONS[task.takes]
-    if task.name in BY_CLASS:
+    if finds_classes(task):
         takes = ", ".join(filter(None, ["`--classes`", takes]))
     usual = ", ".join(registry.settle(None, [Question(task.token)], "hardlink"))
     cells = [task.name, f"`{task.token}`", task.prompt, takes, str(task.gives), usual]
@@ -62,31 +62,29 @@ def row(task: Task) -> str:
 
 
 def thumbnail(name: str) -> str:
-    file = f"pictures/{name}.jpg"
+    file = f"images/{name}.jpg"
     return f'<a href="{file}"><img src="{file}" width="160" alt="what {name} gives"></a>'
 
 
-RECIPES = f"""
+RECIPES = """
 ## Recipes
 
-A recipe asks several questions about a picture that is encoded once.
+A recipe asks several questions about an image that is encoded once. Its boxes are found by any
+strategy, and its caption is the one that `--task` chooses.
 
-| `--recipe` | asks | gives | picture |
+| `--recipe` | asks | gives | image |
 | --- | --- | --- | --- |
-| instance-segmentation | boxes by any strategy, then the mask of each | boxes with masks | \
-{thumbnail("instance-segmentation")} |
-| describe | a caption, boxes by any strategy, then what is in each | captions, boxes with text | \
-{thumbnail("describe")} |
-| caption-grounding | a caption (`--task` chooses which), then its phrases | boxes, no list | \
-{thumbnail("caption-grounding")} |
-| verify | classes by name, `<OD>`, captions, dense captions | classes that others know too | \
-{thumbnail("verify")} |
 """
 
+
+def recipe_row(recipe: RecipeName) -> str:
+    return f"| {recipe} | {recipe.asks} | {recipe.gives} | {thumbnail(recipe)} |"
+
+
 RULES = """
-Follow-up questions are asked about at most 100 boxes a picture. What `verify` does: a prompt for
+Follow-up questions are asked about at most 100 boxes an image. What `verify` does: a prompt for
 one class always points somewhere, also where there is none of it. So a class that was asked by name
-stays on a picture only where `<OD>` says it too, or two of three descriptions name it: a caption, a
+stays on an image only where `<OD>` says it too, or two of three descriptions name it: a caption, a
 longer one, and the captions of regions (dense captions). A grounding prompt is no witness: it is
 given the names, and errs as a prompt for one class does. The rest is dropped as `absent`, and what
 only dense captions point at as `witness`; `export --no-presence` brings the former back.
@@ -102,7 +100,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from florence_annotate.answers import reading
-from florence_annotate.questions.recipes import about_region
+from florence_annotate.questions.asking import about_region
 from florence_annotate.types import Picture, Question, Record
 
 
@@ -119,32 +117,33 @@ class ReadEachBox:
         return [about_region("<REGION_TO_OCR>", box, *size) for box in boxes]
 ```
 
-How answers read needs no word from the recipe: an answer about a region belongs to the instance
-with that box. To give it a name for `--recipe`, add it to `RecipeName` in
-`florence_annotate/questions/request.py` and to `plan` in `florence_annotate/questions/planning.py`.
+A recipe asks, and does not say how its answers are read: an answer about a region belongs to the
+instance with that box. To give it a name for `--recipe`, add it to `RecipeName` in
+`florence_annotate/questions/recipes.py`.
 
 ## Tiles
 
-`--tiles 2x2` (columns and rows) or `--tiles 768` (the side of a tile in pixels) cuts large pictures
-in overlapping tiles, which are encoded beside the whole picture in the same batches. Every question
+`--tiles 2x2` (columns and rows) or `--tiles 768` (the side of a tile in pixels) cuts large images
+in overlapping tiles, which are encoded beside the whole image in the same batches. Every question
 about places is asked of the whole and of each tile, a follow-up about a box of the tile that holds
 it, a text of the whole.
 
 Two views show one thing where they agree about what both can see: boxes of one label that overlap
 there by half become one, that of a view which sees it whole rather than one that an edge cuts, and
-that of a tile rather than the coarser one of the whole picture. What one view tells apart stays
+that of a tile rather than the coarser one of the whole image. What one view tells apart stays
 apart. What an edge cuts and another view sees whole goes, by whatever name it was called; of two
 names for one place the surer stays, where the model chose them. `--overlap 0.2` is the part of a
 tile that its neighbour sees too: things larger than that may be cut in every tile, and are then put
-together. A tile is asked as if it were a picture, so on pictures whose things the whole shows well
-tiles mostly add mistakes: they are for large pictures with small things.
+together. A tile is asked as if it were an image, so on images whose things the whole shows well
+tiles mostly add mistakes: they are for large images with small things.
 """
 
 
 def text() -> str:
     """The whole page."""
     table = "\n".join(map(row, TASKS))
-    return f"{INTRODUCTION}{table}\n{RECIPES}{RULES}"
+    recipes = "\n".join(map(recipe_row, RecipeName))
+    return f"{INTRODUCTION}{table}\n{RECIPES}{recipes}\n{RULES}"
 
 
 def options(name: str, truth: Path) -> list[str]:
@@ -179,7 +178,7 @@ def write_word_regions(file: Path) -> Path:
 
 
 def main() -> None:
-    PICTURES.mkdir(exist_ok=True)
+    IMAGES.mkdir(exist_ok=True)
     with TemporaryDirectory() as folder:
         scenes = Path(folder) / "in"
         write_demo(scenes, 1, SEED)
@@ -191,7 +190,7 @@ def main() -> None:
                 [sys.executable, "-m", "florence_annotate", *map(str, given)], check=True
             )
             (drawn,) = (out / "visuals").rglob("*.jpg")
-            shutil.copy(drawn, PICTURES / f"{name}.jpg")
+            shutil.copy(drawn, IMAGES / f"{name}.jpg")
     (DOCS / "tasks.md").write_text(text(), encoding="utf-8")
 
 

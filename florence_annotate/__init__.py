@@ -1,6 +1,6 @@
-"""Turn folders of pictures into YOLO and COCO datasets with Microsoft's Florence-2.
+"""Turn folders of images into YOLO and COCO datasets with Microsoft's Florence-2.
 
-The command is `florence-annotate`. From Python, `annotate` yields annotated pictures and
+The command is `florence-annotate`. From Python, `annotate` yields annotated images and
 `open_dataset` reads a job of the command, finished or not.
 """
 

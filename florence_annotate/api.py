@@ -1,4 +1,4 @@
-"""The Python API, as small as the command: `annotate` pictures, `open_dataset` of a job."""
+"""The Python API, as small as the command: `annotate` images, `open_dataset` of a job."""
 
 import hashlib
 import os
@@ -14,24 +14,21 @@ from PIL import Image
 from tqdm import tqdm
 
 from florence_annotate.answers import reading
-from florence_annotate.checkpoints import checkpoint as checkpoints
 from florence_annotate.config import job_spec
 from florence_annotate.dataset.annotated_image import AnnotatedImage
 from florence_annotate.dataset.dataset import Dataset, annotate_record
 from florence_annotate.dataset.opening import last_spec
 from florence_annotate.dataset.opening import open_dataset as open_job
-from florence_annotate.engines.annotator import Annotator
-from florence_annotate.engines.batch_size import fitting_batch_size
+from florence_annotate.engines.start import Ready
 from florence_annotate.errors import UsageError
 from florence_annotate.images import codec
 from florence_annotate.images.loading import LoadingOptions, as_picture, load
+from florence_annotate.jobs.setup import Setup
 from florence_annotate.journal import Journal
 from florence_annotate.labels.boxes import Region
-from florence_annotate.model.device import resolve_attention, resolve_device, resolve_dtype
-from florence_annotate.model.florence import Florence
 from florence_annotate.policy.settings import PolicySettings, policy_of
-from florence_annotate.questions import planning
-from florence_annotate.types import Box, Failure, Generation, ImageRef, Loaded, Record
+from florence_annotate.questions.plan import Plan
+from florence_annotate.types import Box, Failure, ImageRef, Loaded, Record
 
 Pictorial: TypeAlias = str | os.PathLike[str] | Image.Image | np.ndarray[Any, Any]
 """A path, a PIL image, or an RGB array of uint8, shape (height, width, 3)."""
@@ -55,26 +52,30 @@ def annotate(
     device: str = "auto",
     dtype: str = "auto",
     batch_size: int | Literal["auto"] = "auto",
+    num_beams: int | None = None,
+    constrain: str = "off",
+    canary: bool = False,
     min_score: float = 0.0,
+    min_area: float = 0.0,
     nms: float | None = None,
     progress: bool = False,
 ) -> Iterator[AnnotatedImage | Failure]:
-    """Annotate pictures in batches, in their order, without writing anything.
+    """Annotate images in batches, in their order, without writing anything.
 
-    Yields an `AnnotatedImage` a picture, with boxes in pixels of the upright picture, or a
-    `Failure` for one that can't be read. `task`, `recipe`, `text`, `tiles` and `overlap` are those
-    of the command; `texts` and `regions` (boxes in pixels) hold one entry a picture, in the same
-    order. With `classes` None the class ids are those of the checkpoint's labels in the order in
+    Yields an `AnnotatedImage` for each, with boxes in pixels of the upright image, or a `Failure`
+    where it can't be read. The settings mean what the flags of `run` with their names do
+    (docs/options.md). `texts` and `regions` (boxes in pixels) hold an entry for each image, in the
+    same order. With `classes` None the class ids are those of the model's labels in the order in
     which they first appear. Raises UsageError, CheckpointError and DeviceError before the first
-    picture.
+    image.
     """
     if isinstance(pictures, str | bytes | os.PathLike) or isinstance(classes, str):
-        raise UsageError("annotate takes lists: annotate([picture, …], classes=[name, …])")
+        raise UsageError("annotate takes lists: annotate([image, …], classes=[name, …])")
     for name, given in (("texts", texts), ("regions", regions)):
         if isinstance(given, str | bytes | os.PathLike | Mapping):
-            raise UsageError(f"annotate: {name} is a list, with an entry for each picture")
+            raise UsageError(f"annotate: {name} is a list, with an entry for each image")
         if given is not None and isinstance(pictures, Sequence) and len(given) != len(pictures):
-            raise UsageError(f"annotate: {len(given)} {name} for {len(pictures)} pictures")
+            raise UsageError(f"annotate: {len(given)} {name} for {len(pictures)} images")
     given_regions = None if regions is None else _as_regions(regions)
     spec = job_spec.build(
         {
@@ -82,6 +83,7 @@ def annotate(
             "model": model,
             "revision": revision,
             "adapter": adapter,
+            "canary": canary,
             "task": task,
             "strategy": strategy,
             "recipe": recipe,
@@ -91,37 +93,27 @@ def annotate(
             "device": device,
             "dtype": dtype,
             "batch_size": batch_size,
+            "num_beams": num_beams,
+            "constrain": constrain,
             "min_score": min_score,
+            "min_area": min_area,
             "nms": nms,
         }
     )
-    places: dict[int, int] = {}
+    indices: dict[int, int] = {}
     request = replace(
         spec.request(),
-        texts=None if texts is None else lambda ref: _at(texts, places[id(ref)], None),
+        texts=None if texts is None else lambda ref: _at(texts, indices[id(ref)], None),
         regions=None
         if given_regions is None
-        else lambda ref: _at(given_regions, places[id(ref)], ()),
+        else lambda ref: _at(given_regions, indices[id(ref)], ()),
     )
-    planning.plan(request, ())  # what contradicts itself is found before a checkpoint is fetched
-    checkpoint = checkpoints.find(model, revision, adapter=adapter)
-    plan = planning.plan(request, checkpoint.known_labels)
-    generation = Generation(
-        min(512, checkpoint.max_new_tokens), checkpoint.num_beams, checkpoint.no_repeat_ngram, True
-    )
-    torch_device = resolve_device(device)
-    torch_dtype = resolve_dtype(dtype, torch_device, is_embedded=checkpoint.is_embedded)
-    attention = resolve_attention("auto", torch_device, torch_dtype)
-    network = Florence(checkpoint, torch_device, torch_dtype, attention)
-    network.refuse_unaskable(plan.samples)
-    if batch_size == "auto":
-        batch_size = fitting_batch_size(network, generation, plan.samples)
-    annotator = Annotator(network, plan.recipe, generation, batch_size)
-    reader = _Reader(plan, spec.policy())
+    setup = Setup.of(spec, request)
+    ready = setup.make_ready(note=lambda text: None)
+    reader = _Reader(setup.plan, spec.policy())
     total = len(pictures) if isinstance(pictures, Sequence) else None
-    options = LoadingOptions(checkpoint.image_size, batch_size, workers=0, tiling=spec.tiling)
     bar = tqdm(total=total, disable=not progress)
-    return _annotate(pictures, places, options, annotator, reader, bar)
+    return _annotate(pictures, indices, ready, reader, bar)
 
 
 def _as_regions(regions: Sequence[Sequence[Box]]) -> list[list[Region]]:
@@ -136,15 +128,15 @@ def _as_regions(regions: Sequence[Sequence[Box]]) -> list[list[Region]]:
 _Given = TypeVar("_Given")
 
 
-def _at(given: Sequence[_Given], place: int, none: _Given) -> _Given:
-    """What is given for a picture; those beyond the last have nothing."""
-    return given[place] if place < len(given) else none
+def _at(given: Sequence[_Given], index: int, none: _Given) -> _Given:
+    """What is given for an image; those beyond the last have nothing."""
+    return given[index] if index < len(given) else none
 
 
 class _Reader:
     """Outcomes → annotated images; without classes, a label becomes one when it first appears."""
 
-    def __init__(self, plan: planning.Plan, settings: PolicySettings) -> None:
+    def __init__(self, plan: Plan, settings: PolicySettings) -> None:
         self._ids: dict[str, int] = {}
         self._classes = settings.classes
         find = self._find_or_add if settings.classes is None else settings.classes.find
@@ -164,34 +156,33 @@ class _Reader:
 
 def _annotate(
     pictures: Iterable[Pictorial],
-    places: dict[int, int],
-    options: LoadingOptions,
-    annotator: Annotator,
+    indices: dict[int, int],
+    ready: Ready,
     reader: _Reader,
     bar: "tqdm[Any]",
 ) -> Iterator[AnnotatedImage | Failure]:
-    """`places` gets the place of each picture by the identity of its ref."""
+    """`indices` gets the index of each image by the identity of its ref."""
     order: deque[ImageRef] = deque()
-    ready: dict[int, Record | Failure] = {}  # by identity: a picture may be given twice
+    done: dict[int, Record | Failure] = {}  # by identity: an image may be given twice
 
     def load_batches() -> Iterator[list[Loaded]]:
         numbered = enumerate(pictures)
-        while batch := list(islice(numbered, options.pictures_at_once)):
-            loaded = [_load(pictorial, place, options) for place, pictorial in batch]
+        while batch := list(islice(numbered, ready.loading.images_at_once)):
+            loaded = [_load(pictorial, index, ready.loading) for index, pictorial in batch]
             order.extend(item.ref for item in loaded)
-            for item, (place, _) in zip(loaded, batch, strict=True):
-                places[id(item.ref)] = place
+            for item, (index, _) in zip(loaded, batch, strict=True):
+                indices[id(item.ref)] = index
             yield loaded
 
     with bar:
-        for outcomes in annotator.annotate(load_batches()):
-            ready |= {id(outcome.ref): outcome for outcome in outcomes}
-            while order and id(order[0]) in ready:
-                yield reader.read(ready.pop(id(order.popleft())))
+        for outcomes in ready.annotator.annotate(load_batches()):
+            done |= {id(outcome.ref): outcome for outcome in outcomes}
+            while order and id(order[0]) in done:
+                yield reader.read(done.pop(id(order.popleft())))
                 bar.update()
 
 
-def _load(pictorial: Pictorial, place: int, options: LoadingOptions) -> Loaded:
+def _load(pictorial: Pictorial, index: int, options: LoadingOptions) -> Loaded:
     if isinstance(pictorial, str | os.PathLike):
         path = os.path.abspath(os.fsencode(pictorial))
         try:
@@ -201,7 +192,7 @@ def _load(pictorial: Pictorial, place: int, options: LoadingOptions) -> Loaded:
             return Failure(ref, "read", "missing", error.strerror or str(error))
         ref = ImageRef(os.fspath(pictorial), path, status.st_size, status.st_mtime_ns)
         return load(ref, options)
-    ref = ImageRef(f"picture {place}", b"", 0, 0)
+    ref = ImageRef(f"picture {index}", b"", 0, 0)
     try:
         if isinstance(pictorial, Image.Image):
             image = codec.upright_rgb(pictorial)
@@ -225,7 +216,7 @@ def _from_array(array: Any) -> Image.Image:
 
 
 def open_dataset(out: str | os.PathLike[str]) -> Dataset:
-    """The annotated pictures of a job's output folder, finished or not, under its last settings.
+    """The annotated images of a job's output folder, finished or not, under its last settings.
 
     Iterate over it, as often as you like; `class_names` and `split_of(key)` go with it. Raises
     JobError where the folder holds no job.

@@ -69,7 +69,7 @@ class ClassSpec:
 
 
 class ClassList:
-    """Classes in the user's order; the place in it is the class id.
+    """Classes in the user's order; the index in it is the class id.
 
     Raises UsageError for no class at all, an empty name, or a name, synonym or prompt that
     belongs to two classes.

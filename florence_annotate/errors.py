@@ -2,7 +2,7 @@
 
 FlorenceAnnotateError           what happened, and what to do next
 ├── UsageError                  the request makes no sense as written (exit code 2)
-├── SourceError                 no picture found, a source that is gone, an output in the way
+├── SourceError                 no image found, a source that is gone, an output in the way
 ├── CheckpointError             a checkpoint that is absent, incomplete or no Florence-2
 ├── DeviceError                 a device or an attention kernel that this machine lacks
 ├── JobError                    a journal that can't be opened, or belongs to another job
@@ -11,7 +11,7 @@ FlorenceAnnotateError           what happened, and what to do next
 ├── ExportError                 a dataset that can't be written as asked
 └── OutputError                 the disk is full, or the output can't be written to
 
-A picture that can't be annotated raises none of these: it becomes a `types.Failure`, a value.
+An image that can't be annotated raises none of these: it becomes a `types.Failure`, a value.
 """
 
 from pathlib import Path

@@ -13,11 +13,19 @@ from florence_annotate.types import Question
 
 
 class Takes(StrEnum):
-    """What a task needs besides the picture."""
+    """What a task needs besides the image."""
 
     NOTHING = "nothing"
     TEXT = "text"
     REGION = "a region"
+
+
+class Kind(StrEnum):
+    """Kinds of tasks that want settings of generation of their own."""
+
+    LOCATIONS = "locations"
+    """Boxes, polygons and quadrilaterals, with or without labels."""
+    TEXT = "text"
 
 
 class Gives(StrEnum):
@@ -58,7 +66,7 @@ Text, location, separator of polygons (`<sep>`), `<poly>` and `</poly>`: t, l, s
 
 
 LOCATION_BINS = 1000
-"""Locations are in thousandths of the picture's sides."""
+"""Locations are in thousandths of the image's sides."""
 
 SPECIAL_TOKENS: tuple[str, ...] = (
     *("<od>", "</od>", "<ocr>", "</ocr>"),
@@ -100,6 +108,10 @@ class Task:
     @property
     def has_locations(self) -> bool:
         return self.gives is not Gives.TEXT
+
+    @property
+    def kind(self) -> Kind:
+        return Kind.LOCATIONS if self.has_locations else Kind.TEXT
 
     @property
     def is_about_whole_image(self) -> bool:

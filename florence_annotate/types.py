@@ -1,20 +1,20 @@
 """The values that travel between the rooms. Standard library only."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum, StrEnum
 from typing import Any, Literal, Protocol, Self
 
 Box = tuple[float, float, float, float]
-"""x1, y1, x2, y2 in pixels of the upright picture; x to the right, y down."""
+"""x1, y1, x2, y2 in pixels of the upright image; x to the right, y down."""
 
 Polygon = tuple[tuple[float, float], ...]
-"""At least three x, y points, in pixels of the upright picture."""
+"""At least three x, y points, in pixels of the upright image."""
 
 
 @dataclass(frozen=True, slots=True)
 class ImageRef:
-    """A picture that a source named, not yet read."""
+    """An image that a source named; its file has not been read yet."""
 
     key: str
     """Unique in the job: the path relative to its source, with `/`, in printable characters."""
@@ -26,7 +26,7 @@ class ImageRef:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A picture that was read, turned upright and resized for the model."""
+    """An image that was read, turned upright and resized for the model: decoded pixels."""
 
     ref: ImageRef
     sha: str
@@ -36,7 +36,7 @@ class Picture:
     width: int
     height: int
     tiles: tuple[Box, ...] = ()
-    """The views after the first, which is the whole picture."""
+    """The boxes of the views after the first, which is the whole image."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,15 +47,15 @@ class Question:
     text: str | None = None
     """A phrase or a caption; for a region its four location tokens."""
     region: Box | None = None
-    """The region that it asks about, exactly."""
+    """The region that it asks about, in pixels; exactly, where `text` has rounded locations."""
     label: str | None = None
     """What is known to be in the region."""
     view: Box | None = None
-    """The tile that it is asked of; None for the whole picture. Locations are within it."""
+    """The tile that it is asked of; None for the whole image. Locations are within it."""
 
 
 class TokenKind(IntEnum):
-    """What a generated token is, so that nobody has to guess it from its spelling."""
+    """What kind a generated token is; its spelling alone does not tell a printed `<loc_5>`."""
 
     TEXT = 0
     LOCATION = 1
@@ -64,10 +64,10 @@ class TokenKind(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the model wrote, whole. Reading it needs no tokenizer.
+    """All that the model wrote in answer to a question. Parsing it needs no tokenizer.
 
-    Token i is `data[ends[i - 1]:ends[i]]`. The start token and the forced `<s>` are left out,
-    since the model never chose them; the closing `</s>` is there where the model wrote one.
+    Token i is `data[ends[i - 1]:ends[i]]`, the first from 0. The start token and the forced `<s>`
+    are left out, since the model never chose them; the closing `</s>` is there where it wrote one.
     """
 
     question: Question
@@ -77,7 +77,7 @@ class Answer:
     logprobs: tuple[float, ...]
     """Natural logarithm of the probability that the model gave to each token."""
     truncated: bool
-    """The token limit cut the answer short."""
+    """Whether the token limit cut the answer short."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,7 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A picture that could not be annotated, and why."""
+    """An image that could not be annotated, and why."""
 
     ref: ImageRef
     stage: str
@@ -125,7 +125,7 @@ class Instance:
     text: str | None = None
     """What is printed there, or a description."""
     view: Box | None = None
-    """The tile in which it was seen; None for the whole picture."""
+    """The tile in which it was seen; None for the whole image."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +152,7 @@ class KeptInstance(Instance):
 
 @dataclass(frozen=True, slots=True)
 class Caption:
-    """A text about the whole picture."""
+    """A text about the whole image."""
 
     task: str
     text: str
@@ -207,12 +207,12 @@ class Dropped:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What the answers about one image say."""
+    """The instances and captions in the answers about one image."""
 
     instances: tuple[Instance, ...]
     captions: tuple[Caption, ...]
     dropped: tuple[Dropped, ...]
-    """What could not be read as an instance."""
+    """Parts of answers that could not be read as an instance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,26 +220,42 @@ class Generation:
     """The settings of text generation that change the answers."""
 
     max_new_tokens: int
+    """The longest answer; the forced first token is none of them."""
     num_beams: int
+    """Of the search; 1 is greedy."""
     no_repeat_ngram: int
+    """The same so many tokens in a row may not come twice in an answer; 0: they may."""
     retry_truncated: bool
+    """An answer that reaches the limit goes on to twice of it."""
     constrain: Literal["off", "form", "labels"] = "off"
     """`form` holds answers to the form of their task; `labels` also holds `<OD>` to `labels`."""
     labels: tuple[str, ...] = ()
+    for_text: "Generation | None" = None
+    """The settings for tasks whose answers are text, where they have some of their own."""
+
+    @classmethod
+    def of_kinds(cls, locations: "Generation", text: "Generation") -> "Generation":
+        """For tasks with locations, and for tasks with text."""
+        return locations if text == locations else replace(locations, for_text=text)
+
+    def shortened(self, max_new_tokens: int) -> "Generation":
+        """For answers of at most so many tokens, of which none is asked again."""
+        text = self.for_text and self.for_text.shortened(max_new_tokens)
+        return replace(self, max_new_tokens=max_new_tokens, retry_truncated=False, for_text=text)
 
 
 class Answering(Protocol):
-    """Questions in flight, and those that wait for their place."""
+    """Questions that are being answered, and those that wait for it."""
 
     @property
     def free(self) -> int:
-        """How many more questions can be under way at once; less than none where some wait."""
+        """How many more questions could be answered at once; negative where some wait."""
 
     def ask(self, ticket: int, features: Any, question: Question) -> None:
-        """Put a question about an encoded picture in the queue; the ticket comes back with it."""
+        """Queue a question about the view with these features; `ticket` returns with its answer."""
 
     def answers(self) -> list[tuple[int, Answer]]:
-        """Wait for the next answers, in the order in which they end; none where none are due."""
+        """Wait for the next answers, with their tickets; empty where no question is left."""
 
 
 class Model(Protocol):
@@ -248,33 +264,36 @@ class Model(Protocol):
     image_size: int
 
     def encode(self, pixels: Sequence[Any]) -> Iterable[Any]:
-        """Features, one a view, in their order; what they are is the model's affair.
+        """The features of views, one item each, in their order; only the model looks into them.
 
-        A view is a numpy array of uint8, shape (3, S, S).
+        A view is a numpy array of uint8, shape (3, S, S), S being `image_size`.
         """
 
     def problem(self, question: Question) -> str | None:
-        """Why a question can't be asked; None where it can."""
+        """Why a question can't be asked, in words for the user; None where it can."""
 
     def answering(self, generation: Generation, rows: int) -> Answering:
-        """A queue that answers `rows` questions at a time."""
+        """A queue of questions, of which `rows` are answered at a time."""
 
 
 class Recipe(Protocol):
-    """Which questions a job asks about a picture. How answers read is no affair of the recipe."""
+    """Which questions a job asks about an image.
+
+    What the answers mean does not depend on the recipe: see `answers.reading`.
+    """
 
     def first(self, picture: Picture) -> Sequence[Question]:
-        """Asked once the picture is encoded."""
+        """The questions that are asked once the image is encoded."""
 
     def then(self, record: Record) -> Sequence[Question]:
-        """Asked after all answers so far, until there are none."""
+        """The questions that follow from all answers so far; none when the image is done."""
 
 
 class Engine(Protocol):
-    """Where annotators run."""
+    """What turns refs into records: one annotator on a device, or several."""
 
     seconds_waiting: float
-    """How long the device has waited for pictures to be read."""
+    """How long the device has waited for images to be read, so far."""
 
     def run(self, refs: Iterable[ImageRef]) -> Iterator[list[Record | Failure]]:
-        """Annotate the pictures, a batch at a time; every ref comes back exactly once."""
+        """Annotate images; yields some outcomes at a time, exactly one for each ref in the end."""

@@ -126,5 +126,5 @@ def test_regions_may_be_lists_and_are_checked(scenes: Path) -> None:
 
 def test_texts_that_are_too_few_are_refused(scenes: Path) -> None:
     paths = sorted(scenes.glob("*.jpg"))[:3]
-    with pytest.raises(UsageError, match="1 texts for 3 pictures"):
+    with pytest.raises(UsageError, match="1 texts for 3 images"):
         florence_annotate.annotate(paths, model="shapes", task="grounding", texts=["a star"])

@@ -1,6 +1,7 @@
-"""Captions of a scene, in three lengths, each naming every object from left to right."""
+"""Captions of a scene in three lengths; each names every object, from left to right.
 
-from __future__ import annotations
+Every word is part of what the checkpoint was trained on, and must stay as it is.
+"""
 
 from collections.abc import Sequence
 
@@ -14,11 +15,11 @@ _PLACES = (
     ("bottom left", "bottom", "bottom right"),
 )
 _LARGE = 0.03
-"""From this part of the picture's area on, an object is called large."""
+"""From this part of the image's area on, an object is called large."""
 
 
 def caption(targets: Sequence[Target]) -> str:
-    """``a red star, a blue cross and a white ellipse``."""
+    """Such as `a red star, a blue cross and a white ellipse`."""
     return listing([t.phrase for t in _in_order(targets)]) or "an empty picture"
 
 
@@ -31,7 +32,7 @@ def detailed_caption(targets: Sequence[Target]) -> str:
 
 
 def more_detailed_caption(targets: Sequence[Target]) -> str:
-    """A paragraph: a sentence an object, with its size and place."""
+    """A paragraph: one sentence for each object, with its size and place."""
     sentences = [
         f"A {_size(target)} {target.phrase} is at the {_place(target)}."
         for target in _in_order(targets)
@@ -40,7 +41,7 @@ def more_detailed_caption(targets: Sequence[Target]) -> str:
 
 
 def listing(phrases: Sequence[str]) -> str:
-    """Phrases with their articles, as a sentence lists them; empty for none."""
+    """Phrases with their articles, as a sentence lists them; an empty text for none."""
     named = [f"an {p}" if p[0] in "aeiou" else f"a {p}" for p in phrases]
     return " and ".join([", ".join(named[:-1]), named[-1]] if len(named) > 1 else named)
 

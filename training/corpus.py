@@ -1,11 +1,9 @@
 """Training scenes, painted beforehand and kept at the model's input size.
 
-Painting takes longer than a training step can wait, so a run paints its scenes once, on all
-cores, into arrays on disk. The pixels are made as at inference: painted in full size, then
+Painting takes longer than a training step can wait, so a run paints its scenes once, in several
+processes, into arrays on disk. The pixels are made as at inference: painted in full size, then
 squashed to the square by Pillow's bicubic filter.
 """
-
-from __future__ import annotations
 
 import functools
 import multiprocessing
@@ -23,9 +21,9 @@ from florence_annotate.shapes.scenes import MAX_WORDS, PRINTED_WORDS, paint
 from training.truth import POLYGON_POINTS, PrintedWord, Target, Truth, mirrored, truth_of
 
 _OBJECT_FIELDS = 2 + 4 + 2 * POLYGON_POINTS
-"""Shape, colour, box, outline; -1 where a scene has fewer objects or an outline fewer points."""
+"""Numbers of shape and colour, box, outline; -1 where there are fewer objects or points."""
 _WORD_FIELDS = 1 + 4
-"""Which word, and its box."""
+"""Number of the word, and its box; -1 where there are fewer words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +31,11 @@ class Corpus:
     """Scenes as arrays."""
 
     pixels: npt.NDArray[np.uint8]
-    """``(N, S, S, 3)``"""
+    """Shape (scenes, S, S, 3), RGB; S is the side of the model's input."""
     objects: npt.NDArray[np.int16]
-    """``(N, MAX_OBJECTS, 30)``"""
+    """Shape (scenes, MAX_OBJECTS, 30): `_OBJECT_FIELDS` of each object."""
     words: npt.NDArray[np.int16]
-    """``(N, MAX_WORDS, 5)``"""
+    """Shape (scenes, MAX_WORDS, 5): `_WORD_FIELDS` of each word."""
     _by_count: dict[tuple[int, int], list[int]] = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -52,7 +50,7 @@ class Corpus:
         return self._by_count[least, most]
 
     def truth(self, index: int, *, is_mirrored: bool = False) -> Truth:
-        """What is true about one scene, after a left-right flip where ``is_mirrored``."""
+        """What is true of one scene, after a left-right flip where `is_mirrored`."""
         objects = tuple(
             Target(SHAPES[row[0]], COLOURS[row[1]], tuple(row[2:6]), _without_padding(row[6:]))
             for row in self.objects[index].tolist()
@@ -68,11 +66,7 @@ class Corpus:
 
 
 def check_trainable(first_seed: int, count: int) -> None:
-    """Refuse seeds that are kept for measurements.
-
-    Raises:
-        UsageError: If a seed lies outside 0 to one million.
-    """
+    """Raises UsageError for seeds below 0, and for those that are kept for measurements."""
     if first_seed < 0 or first_seed + count > FIRST_HELD_OUT_SEED:
         raise UsageError(
             f"seeds {first_seed} to {first_seed + count - 1} are not for training: "
@@ -89,24 +83,16 @@ def prepare(
     empty_rate: float = 0.0,
     processes: int = 2,
 ) -> Corpus:
-    """Paint training scenes, or open them where an earlier call with the same values left them.
+    """Paint `count` scenes into a folder, or open them where an earlier call left the same ones.
 
-    Args:
-        folder: Where the arrays are kept.
-        first_seed: Seed of the first scene; the others follow.
-        count: Number of scenes.
-        max_objects: Passed on to :func:`~florence_annotate.shapes.scenes.paint`.
-        empty_rate: Passed on likewise.
-        processes: Number of painting processes.
-
-    Raises:
-        UsageError: If a seed is kept for measurements.
+    Their seeds go on from `first_seed`; `max_objects` and `empty_rate` are those of `paint`. Raises
+    UsageError for seeds that are not for training.
     """
     check_trainable(first_seed, count)
     folder.mkdir(parents=True, exist_ok=True)
     stem = f"{first_seed}-{count}-max{max_objects}-empty{empty_rate}-{INPUT_SIZE}px"
     files = [folder / f"{stem}.{part}.npy" for part in ("pixels", "objects", "words")]
-    # The words are written last, so their file says that the others are complete.
+    # the words are written last, so their file says that the others are complete
     if not files[-1].exists():
         pixels = np.lib.format.open_memmap(
             files[0], "w+", np.uint8, (count, INPUT_SIZE, INPUT_SIZE, 3)
@@ -128,7 +114,7 @@ def prepare(
 
 
 def squash(image: Image.Image) -> npt.NDArray[np.uint8]:
-    """The picture at the model's input size, ``uint8 (S, S, 3)``."""
+    """An image at the model's input size: uint8, shape (S, S, 3)."""
     return np.asarray(image.resize((INPUT_SIZE, INPUT_SIZE), Image.Resampling.BICUBIC))
 
 

@@ -1,12 +1,9 @@
 """What the model can be asked about a scene, and what the right answer is, as text.
 
 Answers with boxes name each label once, followed by the boxes of all its objects from left to
-right; labels come in the order of :data:`~florence_annotate.shapes.SHAPES` and
-:data:`~florence_annotate.shapes.COLOURS`, or in the order of the prompt. What isn't there is left
-out, so the answer to a question about something absent is empty.
+right. Labels come in the order of `shapes.SHAPES` and `shapes.COLOURS`, or in the order of the
+prompt. What isn't there is left out, so the answer to a question about something absent is empty.
 """
-
-from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -17,6 +14,7 @@ from florence_annotate.types import Question
 from training.truth import Bins, PrintedWord, Target, Truth
 
 PHRASES = tuple(f"{colour} {shape}" for shape in SHAPES for colour in COLOURS)
+"""Every colour with every shape."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +56,7 @@ def grounding(text: str, phrases: Iterable[str], truth: Truth) -> Exchange:
 
 
 def captioning(task: str, text: str) -> Exchange:
-    """A task whose answer is a text about the picture."""
+    """A task whose answer is a text about the image."""
     return _exchange(task, text)
 
 
@@ -78,9 +76,8 @@ def ocr_regions(truth: Truth) -> Exchange:
 
 def segmentation(phrase: str, truth: Truth) -> Exchange:
     """The outlines of the objects of one phrase."""
-    return _exchange(
-        "segmentation", _outlined(t for t in truth.objects if t.matches(phrase)), phrase
-    )
+    matching = (target for target in truth.objects if target.matches(phrase))
+    return _exchange("segmentation", _outlined(matching), phrase)
 
 
 def region_to_segmentation(region: Bins, target: Target) -> Exchange:
@@ -99,7 +96,7 @@ def region_to_description(region: Bins, target: Target) -> Exchange:
 
 
 def region_to_ocr(region: Bins, word: PrintedWord | None) -> Exchange:
-    """The word in a region; none where an object is there."""
+    """The word in a region; an empty answer where there is none."""
     return _exchange("region-to-ocr", word.text if word else "", locations(region))
 
 

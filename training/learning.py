@@ -1,44 +1,33 @@
-"""One training run: what it draws, a step, and its state on disk.
-
-Which scenes and questions a step sees follows from seed and step alone, so a resumed run goes on
-as if it had never stopped.
-"""
-
-from __future__ import annotations
+"""One training run: a step, what changes from step to step, and its state on disk."""
 
 import math
-import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-import numpy as np
 import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from florence_annotate.shapes import MAX_OBJECTS
-from training import corpus, tokenizer
+from training import tokenizer
+from training.asking import normalise
+from training.batches import Batch
 from training.cells import CellHead
 from training.exchanges import Exchange
-from training.growth import begin_with, cells_in_a_row
-from training.initialisation import initialise, sequence_loss, soft_bins
-from training.lessons import first_questions, questions
-from training.truth import Truth
-from training.validation import normalise
+from training.initialisation import begin_with, initialise
+from training.losses import sequence_loss, soft_bins
 
-HELPER_WEIGHT = 0.4
-CROWD = 5
-"""Objects that make a scene crowded."""
+_CELLS_WEIGHT = 0.4
+"""Of the loss of `training.cells`, at first."""
 
-TRAINED_MATURITY = 0.4
-"""Where a run stands that begins with a trained checkpoint."""
+_TRAINED_MATURITY = 0.4
+"""The maturity that a run begins with where it begins with a trained checkpoint."""
 
-EMPTY_RATE = 0.02
-"""The part of the training scenes that has no object: the answer there is empty."""
+_WIDEST, _NARROWEST = 34.0, 3.0
+"""Standard deviation of the location targets in bins, at first and in the end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +39,9 @@ class Options:
     seed: int = 0
     batch: int = 32
     rate: float = 1.2e-3
+    """The highest learning rate."""
     warm_up: int = 100
+    """Steps until the learning rate is at its highest."""
     easy_scenes: int = 20_000
     scenes: int = 60_000
     threads: int = 2
@@ -58,39 +49,6 @@ class Options:
     validate_scenes: int = 100
     start: Path | None = None
     """A trained checkpoint to begin with, in the place of random weights."""
-
-
-def paint_pools(options: Options) -> tuple[corpus.Corpus, corpus.Corpus]:
-    """The easy scenes, with three objects at most, and the others."""
-    folder, easy = options.out / "scenes", options.easy_scenes
-    return (
-        corpus.prepare(
-            folder,
-            first_seed=0,
-            count=easy,
-            max_objects=3,
-            empty_rate=EMPTY_RATE,
-            processes=options.threads,
-        ),
-        corpus.prepare(
-            folder,
-            first_seed=easy,
-            count=options.scenes,
-            empty_rate=EMPTY_RATE,
-            processes=options.threads,
-        ),
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """The images of one step, what is on them, and what is asked about them."""
-
-    pixels: Tensor
-    truths: list[Truth]
-    is_legible: list[bool]
-    exchanges: list[tuple[int, Exchange]]
-    """Each with the row of its image."""
 
 
 @dataclass(slots=True)
@@ -106,21 +64,17 @@ class Run:
     location_targets: Tensor | None = None
 
     @classmethod
-    def start(cls, options: Options, model: Any, words: Tokenizer) -> Run:
-        """A fresh run: weights drawn from the seed.
+    def start(cls, options: Options, model: Any, words: Tokenizer) -> Self:
+        """A fresh run. The weights of the `Florence2ForConditionalGeneration` are overwritten.
 
-        Args:
-            options: Of the run.
-            model: A ``Florence2ForConditionalGeneration``; its weights are overwritten.
-            words: The tokenizer.
+        Raises UsageError where the checkpoint to begin with has another architecture.
         """
         generator = torch.Generator().manual_seed(options.seed)
         initialise(model, tokenizer.first_location_id(words), generator)
         model.train()
         if options.start:
             begin_with(model, options.start, words)
-        side = cells_in_a_row(model.config.vision_config.to_dict())
-        cells = CellHead(model.config.text_config.d_model, side)
+        cells = CellHead(model.config.text_config.d_model)
         optimiser = torch.optim.AdamW(
             [*model.parameters(), *cells.parameters()],
             lr=options.rate,
@@ -143,43 +97,43 @@ class Run:
         return min(1.0, self.step / max(1, self.options.steps))
 
     def maturity(self) -> float:
-        """What the model is ready for, 0 to 1: it decides what the scenes and targets are like."""
-        begin = TRAINED_MATURITY if self.options.start else 0.0
+        """How far the model has come, 0 to 1: it decides what the scenes and targets are like."""
+        begin = _TRAINED_MATURITY if self.options.start else 0.0
         return begin + (1 - begin) * self.progress()
 
     def train_step(self, batch: Batch) -> tuple[float, float, float]:
-        """One step; returns the text loss, the location loss and the helper loss."""
+        """One step; gives the losses of text, of locations and of the cells."""
         for group in self.optimiser.param_groups:
             group["lr"] = self.rate()
-        images = self.model.get_image_features(normalise(batch.pixels)).pooler_output
-        helper = self.cells.loss(images, batch.truths, batch.is_legible)
+        features = self.model.get_image_features(normalise(batch.pixels)).pooler_output
+        by_cells = self.cells.loss(features, batch.truths, batch.is_legible)
         hidden, labels = [], []
-        # Answers of about one length are batched together, so that little is padding.
+        # answers of about one length are batched together, so that little is padding
         asked = sorted(batch.exchanges, key=lambda each: len(self.words.encode(each[1].answer)))
         for start in range(0, len(asked), self.options.batch):
             part = asked[start : start + self.options.batch]
-            states, ids = self._decode(images[[row for row, _ in part]], [e for _, e in part])
+            states, ids = self._decode(features[[row for row, _ in part]], [e for _, e in part])
             hidden.append(states)
             labels.append(ids)
         logits = self.model.lm_head(torch.cat(hidden))
         first = tokenizer.first_location_id(self.words)
         text, location = sequence_loss(logits, torch.cat(labels), first, self._soft_bins())
-        # The help is for the start; in the end only the answers count.
-        total = text + location + HELPER_WEIGHT * (1 - self.maturity()) * helper
+        # the cells help at the start; in the end only the answers count
+        total = text + location + _CELLS_WEIGHT * (1 - self.maturity()) * by_cells
         self.optimiser.zero_grad(set_to_none=True)
         torch.autograd.backward(total)
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         self.optimiser.step()
         self.step += 1
-        return text.item(), location.item(), helper.item()
+        return text.item(), location.item(), by_cells.item()
 
-    def _decode(self, images: Tensor, exchanges: Sequence[Exchange]) -> tuple[Tensor, Tensor]:
+    def _decode(self, features: Tensor, exchanges: Sequence[Exchange]) -> tuple[Tensor, Tensor]:
         """The decoder's states where the answers' tokens are to be said, and those tokens."""
         prompts = _padded([e.ids for e in self.words.encode_batch([x.prompt for x in exchanges])])
         answers = _padded([e.ids for e in self.words.encode_batch([x.answer for x in exchanges])])
         language = self.model.model.language_model
-        embeddings = torch.cat([images, language.shared(prompts)], dim=1)
-        there = torch.ones(images.shape[:2], dtype=torch.long)
+        embeddings = torch.cat([features, language.shared(prompts)], dim=1)
+        there = torch.ones(features.shape[:2], dtype=torch.long)
         mask = torch.cat([there, (prompts != tokenizer.PAD_ID).long()], dim=1)
         encoded = language.encoder(inputs_embeds=embeddings, attention_mask=mask)
         start = torch.full((len(exchanges), 1), tokenizer.EOS_ID)
@@ -195,13 +149,13 @@ class Run:
     def _soft_bins(self) -> Tensor:
         """The location targets: wide at first, so that near misses already teach."""
         if self.step % 25 == 0 or self.location_targets is None:
-            sigma = 34.0 * (3.0 / 34.0) ** min(1.0, self.maturity() / 0.9)
+            sigma = _WIDEST * (_NARROWEST / _WIDEST) ** min(1.0, self.maturity() / 0.9)
             self.location_targets = soft_bins(sigma)
         return self.location_targets
 
     def save_state(self, file: Path) -> None:
         """Keep all that a resumed run needs; the choice of scenes follows from the step."""
-        # Named parameters come once each; the state dict would repeat the tied embeddings.
+        # named parameters come once each; the state dict would repeat the tied embeddings
         tensors = {f"model.{k}": v.detach() for k, v in self.model.named_parameters()}
         tensors |= {f"cells.{k}": v.detach() for k, v in self.cells.named_parameters()}
         for index, state in self.optimiser.state_dict()["state"].items():
@@ -211,7 +165,7 @@ class Run:
         partial.replace(file)
 
     def load_state(self, file: Path) -> None:
-        """Go on from what :meth:`save_state` kept."""
+        """Go on from what `save_state` kept."""
         with safe_open(file, "pt") as opened:
             self.step = int(opened.metadata()["step"])
             tensors = {key: opened.get_tensor(key) for key in opened.keys()}  # noqa: SIM118
@@ -231,38 +185,3 @@ class Run:
 def _padded(rows: Sequence[Sequence[int]]) -> Tensor:
     width = max(len(row) for row in rows)
     return torch.tensor([[*row, *[tokenizer.PAD_ID] * (width - len(row))] for row in rows])
-
-
-def draw(options: Options, step: int, maturity: float, pools: Sequence[corpus.Corpus]) -> Batch:
-    """The images and questions of one step: a function of seed and step only.
-
-    Args:
-        options: Of the run.
-        step: Number of the step.
-        maturity: Of the model, 0 to 1; few objects come first, then more.
-        pools: The easy scenes and the others.
-    """
-    rng = random.Random(options.seed * 1_000_003 + step)
-    share = min(0.9, max(0.0, (maturity - 0.12) / 0.1))
-    # One or two objects first: where many are to be told apart at once, little is learnt for long.
-    limit = 1 if maturity < 0.06 else 2 if maturity < 0.1 else MAX_OBJECTS
-    squares, truths, legible = [], [], []
-    exchanges: list[tuple[int, Exchange]] = []
-    for row in range(options.batch):
-        pool = pools[1] if rng.random() < share else pools[0]
-        # Crowded scenes are where objects are missed, so later half of all scenes are such.
-        is_crowded = pool is pools[1] and maturity > 0.4 and rng.random() < 0.5
-        index = rng.choice(pool.with_objects(CROWD if is_crowded else 0, limit))
-        # Words can't be read in a mirror.
-        is_mirrored = rng.random() < (0.2 if pool.words[index, 0, 0] >= 0 else 0.5)
-        square = pool.pixels[index]
-        squares.append(square[:, ::-1] if is_mirrored else square)
-        truth = pool.truth(index, is_mirrored=is_mirrored)
-        truths.append(truth)
-        legible.append(not is_mirrored)
-        if maturity > 0.2:
-            asked = questions(rng, truth, is_legible=not is_mirrored)
-        else:
-            asked = first_questions(rng, truth, maturity)
-        exchanges += [(row, exchange) for exchange in asked]
-    return Batch(torch.from_numpy(np.stack(squares)), truths, legible, exchanges)

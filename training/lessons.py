@@ -1,7 +1,5 @@
 """Which questions a training step asks about a scene, drawn at random."""
 
-from __future__ import annotations
-
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,7 +16,10 @@ _JITTER = 8.0
 
 
 def first_questions(rng: random.Random, truth: Truth, maturity: float) -> list[Exchange]:
-    """Finding objects at all comes first; telling phrases apart needs it."""
+    """Detection, and later some grounding: to tell phrases apart, a model must first find objects.
+
+    `maturity` is that of `learning.Run`.
+    """
     asked = [exchanges.detection(truth)]
     if maturity > 0.12 and rng.random() < 0.2:
         asked.append(_grounded_phrases(rng, truth))
@@ -28,10 +29,7 @@ def first_questions(rng: random.Random, truth: Truth, maturity: float) -> list[E
 def questions(rng: random.Random, truth: Truth, *, is_legible: bool) -> list[Exchange]:
     """Some questions of any task, each as often as its rate says.
 
-    Args:
-        rng: Source of the choices.
-        truth: What can be asked about.
-        is_legible: Whether the words can be read, as they can't in a mirrored picture.
+    `is_legible` is False for a mirrored image, where the words can't be read.
     """
     asked = []
     for lesson in LESSONS.values():
@@ -104,14 +102,16 @@ class Lesson:
     """How often a task is asked, and how."""
 
     rate: float
-    """Expected questions a picture."""
+    """Expected number of questions about one image."""
     ask: Callable[[random.Random, Truth], Exchange]
     needs_object: bool = False
+    """There is nothing to ask where a scene has no object."""
     is_reading: bool = False
+    """It is about printed words."""
 
 
 def _about(answer: Callable[[Truth], Exchange]) -> Callable[[random.Random, Truth], Exchange]:
-    """For a task that leaves nothing to choose."""
+    """How to ask a task that leaves nothing to choose."""
     return lambda rng, truth: answer(truth)
 
 
@@ -137,9 +137,11 @@ LESSONS: dict[str, Lesson] = {
     "region-to-description": Lesson(0.2, _region_to_description, needs_object=True),
     "region-to-ocr": Lesson(0.35, _region_to_ocr, is_reading=True),
 }
+"""How each task is asked, by its name."""
 
 
 def _jittered(rng: random.Random, bins: Bins) -> Bins:
+    """A box with each edge moved a little, at random."""
     x1, y1, x2, y2 = (
         min(LOCATION_BINS - 1, max(0, round(v + rng.gauss(0, _JITTER)))) for v in bins
     )
@@ -153,9 +155,10 @@ def _phrases(rng: random.Random, truth: Truth, present: float) -> list[str]:
 
 
 def _phrase(rng: random.Random, targets: Sequence[Target], present: float) -> str:
-    """A phrase that describes an object with the given probability, and mostly nearly does else.
+    """A phrase that with probability `present` describes an object, and else one that is not there.
 
-    The wrong ones that teach are those with the right colour or the right shape.
+    Most of those that are not there have the colour or the shape of an object that is: they teach
+    more.
     """
     if targets and rng.random() < present:
         target = rng.choice(targets)

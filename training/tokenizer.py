@@ -1,12 +1,10 @@
-"""The checkpoint's own tokenizer: Florence-2's layout of ids around a small vocabulary.
+"""The checkpoint's own tokenizer: Florence-2's order of ids, with a small vocabulary.
 
-A byte-level BPE as BART's, trained on the sentences of this small world: ids 0 to 3 are ``<s>``,
-``<pad>``, ``</s>`` and ``<unk>``, then come the BPE entries, then the task and location tokens in
-the order of the original checkpoints, and ``<image>`` is the last. Being byte-level, it can spell
-any text, only less shortly than a large vocabulary would.
+A byte-level BPE as BART's, trained on the sentences of this small world: ids 0 to 3 are `<s>`,
+`<pad>`, `</s>` and `<unk>`, then come the BPE entries, then the task and location tokens in the
+order of the original checkpoints, and `<image>` is the last. Being byte-level, it can spell any
+text; one that was not trained on just takes more tokens.
 """
-
-from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
@@ -20,23 +18,23 @@ from training import captions
 from training.truth import Target
 
 BOS, PAD, EOS, UNK = "<s>", "<pad>", "</s>", "<unk>"
-BOS_ID, PAD_ID, EOS_ID, UNK_ID = range(4)
+BOS_ID, PAD_ID, EOS_ID = range(3)
 IMAGE_TOKEN = "<image>"
 
 _VOCABULARY = 768
+"""Entries before the task tokens."""
 
 
 def build() -> Tokenizer:
-    """Train the tokenizer; the same call gives the same tokenizer.
+    """Train the tokenizer; every call gives the same one.
 
-    Returns:
-        The tokenizer; encoding adds ``<s>`` and ``</s>`` as BART's does, unless told otherwise.
+    Encoding adds `<s>` and `</s>` as BART's does, unless told otherwise.
     """
     tokenizer = Tokenizer(models.BPE(unk_token=UNK))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
     tokenizer.train_from_iterator(
-        corpus(),
+        _sentences(),
         trainers.BpeTrainer(
             vocab_size=_VOCABULARY,
             min_frequency=2,
@@ -63,16 +61,16 @@ def token_id(tokenizer: Tokenizer, token: str) -> int:
 
 
 def first_location_id(tokenizer: Tokenizer) -> int:
-    """The id of ``<loc_0>``; the others follow it."""
+    """The id of `<loc_0>`; the others follow it."""
     return token_id(tokenizer, "<loc_0>")
 
 
-def corpus() -> Iterator[str]:
+def _sentences() -> Iterator[str]:
     """The text that decides which words get a token of their own."""
     for colour in COLOURS:
         for shape in SHAPES:
             phrase = f"{colour} {shape}"
-            # A word in front, after a space and in the plural is three different words to BPE.
+            # to BPE, a word is another one after a space, and in the plural
             yield from (phrase, f" {phrase}", shape, f" {shape}", f"{phrase}s", f"{shape}s")
             yield from (task.prompt.replace("{input}", phrase) for task in tasks.TASKS)
             for count in range(MAX_OBJECTS + 1):

@@ -1,1 +1,1 @@
-"""Where a checkpoint is, and what its files say."""
+"""Where a checkpoint is, and what its files say about it."""

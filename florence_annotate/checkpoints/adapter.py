@@ -1,8 +1,9 @@
-"""LoRA adapters as peft saves them, merged into a loaded network.
+"""LoRA adapters as peft saves them: merges their weights into a loaded network.
 
 An adapted layer computes W x + s · B A x, with A of r rows and s = alpha / r, or alpha / sqrt(r)
-where the adapter says `use_rslora` (https://arxiv.org/abs/2106.09685, 2312.03732). So W + s · B A
-computes the same in one product. Modules may be named as in the native layout or in the original.
+where the adapter says `use_rslora` (https://arxiv.org/abs/2106.09685, 2312.03732). A merged layer
+holds W + s · B A, which computes the same in one product. Modules may be named as in any of the
+layouts.
 """
 
 import json
@@ -12,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from florence_annotate.checkpoints import layout
+from florence_annotate.checkpoints import layouts
 from florence_annotate.errors import CheckpointError
 
 if TYPE_CHECKING:
@@ -25,7 +26,10 @@ _UNREAD = {"use_dora": "DoRA", "lora_bias": "biases of LoRA layers", "use_qalora
 
 
 def files(folder: Path) -> list[Path]:
-    """The adapter's configuration and weights. Raises CheckpointError where there are none."""
+    """The two files of an adapter: its configuration, then its weights.
+
+    Raises CheckpointError where one of them is missing.
+    """
     weights = next((folder / name for name in _FILES if (folder / name).is_file()), None)
     if weights is None or not (folder / CONFIG).is_file():
         raise CheckpointError(
@@ -38,9 +42,9 @@ def files(folder: Path) -> list[Path]:
 def merge(folder: Path, network: Any) -> None:
     """Merge an adapter's weights into a network of transformers, in place.
 
-    A tied weight is untied before it is changed, so that no other layer changes with it. Raises
-    CheckpointError for an adapter of another kind, and by name for a layer that the network lacks
-    or that has another shape.
+    A weight that layers share is copied before it is changed, so that no other layer changes with
+    it. Raises CheckpointError for an adapter of another kind, and by name for a layer that the
+    network lacks or that has another shape there.
     """
     import torch
 
@@ -123,7 +127,7 @@ def _pairs(folder: Path) -> "Iterator[tuple[str, tuple[Tensor, Tensor]]]":
 
 
 def _replacements(folder: Path) -> "Iterator[tuple[str, Tensor]]":
-    """Whole tensors, of `modules_to_save` and of trained biases."""
+    """Tensors that were trained whole: those of `modules_to_save`, and biases."""
     for name, tensor in _tensors(folder).items():
         if name.endswith((".lora_A.weight", ".lora_B.weight")):
             continue
@@ -136,8 +140,8 @@ def _replacements(folder: Path) -> "Iterator[tuple[str, Tensor]]":
 
 
 def _find(modules: "Mapping[str, nn.Module]", name: str, folder: Path) -> Any:
-    for candidate in (name, layout.native_name(f"{name}.weight").removesuffix(".weight")):
-        module = modules.get(candidate)
+    for candidate in (f"{name}.weight", *layouts.native_names(f"{name}.weight")):
+        module = modules.get(candidate.removesuffix(".weight"))
         if module is not None and hasattr(module, "weight"):
             return module
     raise CheckpointError(
@@ -147,7 +151,7 @@ def _find(modules: "Mapping[str, nn.Module]", name: str, folder: Path) -> Any:
 
 
 def _own(module: Any, field: str, value: "Tensor") -> None:
-    """Give a module a tensor that it shares with no other."""
+    """Give a module a tensor of its own, which it shares with no other."""
     from torch import nn
 
     held = getattr(module, field)

@@ -1,7 +1,6 @@
-"""Finding a checkpoint, and refusing early what is no whole Florence-2.
+"""Finds a checkpoint, and refuses early what is no Florence-2 or lacks files.
 
-Two layouts are read: the one of transformers (`florence-community/…` on the hub), and the original
-one (`microsoft/Florence-2-…`), see :mod:`.layout`.
+Which layouts are read is the table in `checkpoints.layouts`.
 """
 
 import hashlib
@@ -16,6 +15,7 @@ from florence_annotate.checkpoints import adapter as adapters
 from florence_annotate.checkpoints import hub
 from florence_annotate.checkpoints.files import weight_files
 from florence_annotate.checkpoints.known import KNOWN, ORIGINALS, SHAPES, hub_id
+from florence_annotate.checkpoints.layouts import NATIVE, Layout, layout_of
 from florence_annotate.errors import CheckpointError
 from florence_annotate.shapes import CHECKPOINT as SHAPES_FOLDER
 
@@ -30,25 +30,29 @@ _DESCRIPTIONS = (
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """A folder that looks like a Florence-2; nothing heavy has been read yet."""
+    """A folder that looks like a Florence-2; its weights have not been read yet."""
 
     name: str
-    """What identifies it to a reader: a hub id, `shapes`, or the folder."""
+    """Its name for people: a hub id, `shapes`, or the folder."""
     folder: Path
     revision: str | None
-    """Commit of the hub's repository."""
+    """The commit of the repository on the hub; None for a folder."""
     image_size: int
     """Side of the square input, in pixels."""
     image_mean: tuple[float, float, float]
+    """Of red, green and blue, in [0, 1]; `image_std` likewise."""
     image_std: tuple[float, float, float]
     known_labels: frozenset[str]
-    """Labels that its `<OD>` is known to say; empty where nobody knows."""
+    """The labels that its `<OD>` is known to say; empty where they are not known."""
     max_new_tokens: int
     """The longest answer that its decoder has positions for."""
     generation: Mapping[str, Any] = field(default_factory=dict)
-    """Its own settings of generation, under transformers' names."""
+    """Its own settings of text generation, by the names that transformers gives them."""
+    layout: Layout = NATIVE
+    config: Mapping[str, Any] = field(default_factory=dict)
+    """Its configuration, as it reads in the native layout."""
     adapter: Path | None = None
-    """Folder of a LoRA adapter that is merged when the weights are loaded."""
+    """The folder of a LoRA adapter, to be merged when the weights are loaded."""
 
     @property
     def is_embedded(self) -> bool:
@@ -63,12 +67,12 @@ class Checkpoint:
         return self.generation.get("no_repeat_ngram_size") or 0
 
     def weights_hash(self) -> str:
-        """SHA-256 over the weights' files, their tokenizer and configurations."""
+        """SHA-256, in hexadecimal, over the files of weights, tokenizer and configurations."""
         described = [self.folder / name for name in _DESCRIPTIONS]
         return _hash([*described, *weight_files(self.folder)])
 
     def adapter_hash(self) -> str | None:
-        """SHA-256 over the adapter's files."""
+        """SHA-256, in hexadecimal, over the adapter's files; None without an adapter."""
         return _hash(adapters.files(self.adapter)) if self.adapter else None
 
 
@@ -92,9 +96,9 @@ def find(
 ) -> Checkpoint:
     """The checkpoint of a folder, a short name or a hub id; `shapes` is the embedded one.
 
-    `adapter` is a folder or a hub id as well. Without `download` only folders and the local cache
-    of the hub are looked at. Raises CheckpointError for what is not there, can't be had, or is no
-    Florence-2.
+    `revision` is a branch, tag or commit on the hub; `adapter` a folder or a hub id. Without
+    `download` nothing is fetched: a hub id is looked for in the hub's local cache alone. Raises
+    CheckpointError for what is not there, can't be fetched, or is no Florence-2.
     """
     found = _find(name, revision, download)
     if adapter is None:
@@ -138,12 +142,7 @@ def _find(name: str, revision: str | None, download: bool) -> Checkpoint:
 
 
 def _inspect(name: str, folder: Path, revision: str | None) -> Checkpoint:
-    config = _read_json(folder / "config.json", name)
-    if config.get("model_type") != "florence2":
-        raise CheckpointError(
-            f"{name} is no Florence-2: its config.json says model_type = "
-            f"{config.get('model_type')!r}; give a Florence-2 checkpoint, such as base-ft"
-        )
+    layout, config = _read_config(folder, name)
     text: Mapping[str, Any] = config.get("text_config") or {}
     if not weight_files(folder):
         raise CheckpointError(
@@ -161,11 +160,31 @@ def _inspect(name: str, folder: Path, revision: str | None) -> Checkpoint:
         _known_labels(folder, name),
         int(text.get("max_position_embeddings", 1024)),
         _read_generation(folder, text, name),
+        layout,
+        config,
     )
 
 
+def _read_config(folder: Path, name: str) -> tuple[Layout, dict[str, Any]]:
+    """The layout of a checkpoint, and its configuration as it reads in the native one."""
+    config = _read_json(folder / "config.json", name)
+    try:
+        layout = layout_of(config)
+        native = layout.native_config(config) if layout else {}
+    except (KeyError, TypeError, AttributeError) as error:
+        raise CheckpointError(
+            f"can't load {name} ({type(error).__name__}: {error}): is the download complete?"
+        ) from error
+    if layout is None:
+        raise CheckpointError(
+            f"{name} is no Florence-2: its config.json says model_type = "
+            f"{config.get('model_type')!r}; give a Florence-2 checkpoint, such as base-ft"
+        )
+    return layout, native
+
+
 def _read_generation(folder: Path, text: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    """A file of their own, or, in old checkpoints, fields of the text model's configuration."""
+    """From a file of its own, or, in old checkpoints, from the text model's configuration."""
     if (folder / "generation_config.json").exists():
         return _read_json(folder / "generation_config.json", name)
     return dict(text)
@@ -202,7 +221,7 @@ def _read_image_settings(folder: Path, name: str) -> tuple[int, _Triple, _Triple
             "that this one was made from"
         ) from error
     if height != width or len(mean) != 3 or len(std) != 3:
-        raise CheckpointError(f"{name}: its input is no square RGB picture ({width}x{height})")
+        raise CheckpointError(f"{name}: its input is no square RGB image ({width}x{height})")
     return int(height), mean, std
 
 

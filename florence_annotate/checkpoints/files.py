@@ -9,7 +9,9 @@ _SINGLE_FILES = ("model.safetensors", "pytorch_model.bin")
 
 
 def weight_files(folder: Path) -> list[Path]:
-    """The files that hold a checkpoint's tensors, safetensors before PyTorch's; none if none.
+    """The files that hold a checkpoint's tensors; none where there are none.
+
+    Where there are both, safetensors are taken and PyTorch's files left alone.
 
     Raises CheckpointError for an index that can't be read, or names a file that is not there.
     """

@@ -1,4 +1,4 @@
-"""Checkpoints and adapters of the hub, fetched to its cache by its own client."""
+"""Fetches checkpoints and adapters from the hub to its local cache, by the hub's own client."""
 
 from pathlib import Path
 
@@ -6,13 +6,14 @@ from florence_annotate.errors import CheckpointError
 
 _FILES = ("*.json", "*.txt", "*.safetensors")
 _PYTORCH_FILES = ("*.bin",)
-"""Only where there are no others."""
+"""Fetched only where there are no safetensors."""
 
 
 def fetch(repository: str, revision: str | None, download: bool) -> Path:
-    """The snapshot's folder in the hub's cache; its name is the commit.
+    """The folder of a repository's files in the hub's local cache; its name is the commit.
 
-    Without `download`, only the cache is looked at. Raises CheckpointError where it can't be had.
+    Without `download`, only the cache is looked at. Raises CheckpointError where the repository is
+    not in it and can't be fetched.
     """
     folder = _snapshot(repository, revision, download, _FILES)
     if any(folder.glob("*.safetensors")) or not download:

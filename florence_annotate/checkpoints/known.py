@@ -7,18 +7,18 @@ SHAPES = "shapes"
 
 @dataclass(frozen=True, slots=True)
 class KnownCheckpoint:
-    """What can be said of a checkpoint without having it."""
+    """What is known of a checkpoint before it is fetched."""
 
     repository: str
-    """On the hub, in the layout of transformers; empty for the one in this package."""
+    """Its repository on the hub, in the native layout; empty for the one in this package."""
     original: str
-    """The repository that it comes from, in the original layout."""
+    """The repository that it was converted from, in the original layout."""
     parameters: int
     licence: str
     about: str
 
     def memory(self, bytes_a_number: int) -> int:
-        """Bytes of its weights in numbers of so many bytes."""
+        """Bytes that its weights take, with so many bytes for each number."""
         return self.parameters * bytes_a_number
 
 
@@ -34,12 +34,12 @@ KNOWN: dict[str, KnownCheckpoint] = {
     "large-ft": _public("large-ft", 777_000_000, "fine-tuned on many tasks"),
     SHAPES: KnownCheckpoint("", "", 3_100_000, "MIT", "painted shapes only: for trying and tests"),
 }
-"""Sizes from the model cards (0.23B and 0.77B) and from the modules of transformers."""
+"""By short name. Sizes are those of the model cards (0.23B and 0.77B) and of transformers."""
 
 ORIGINALS = frozenset(known.original for known in KNOWN.values() if known.original)
 
 
 def hub_id(name: str) -> str:
-    """The hub's name of a short name (`base-ft`, `florence-2-base-ft`); others as they are."""
+    """The hub id of a short name (`base-ft`, `florence-2-base-ft`); other names as they are."""
     known = KNOWN.get(name.lower().removeprefix("florence-2-"))
     return known.repository if known and known.repository else name

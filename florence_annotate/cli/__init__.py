@@ -33,7 +33,7 @@ def _main(
         False, "--version", callback=_show_version, is_eager=True, help="Print the version."
     ),
 ) -> None:
-    """Turn folders of pictures into YOLO and COCO datasets with Microsoft's Florence-2.
+    """Turn folders of images into YOLO and COCO datasets with Microsoft's Florence-2.
 
     Begin with: florence-annotate run ./images --classes person,car
 

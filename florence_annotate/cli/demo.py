@@ -7,14 +7,14 @@ import typer
 
 
 def demo(
-    directory: Annotated[Path, typer.Argument(help="Where the pictures go.", metavar="DIR")],
-    count: Annotated[int, typer.Option(metavar="N", help="Number of pictures.")] = 24,
+    directory: Annotated[Path, typer.Argument(help="Where the images go.", metavar="DIR")],
+    count: Annotated[int, typer.Option(metavar="N", help="Number of images.")] = 24,
     seed: Annotated[
         int,
         typer.Option(metavar="S", help="Seed of the first; above a million none was trained on."),
     ] = 2_000_000,
 ) -> None:
-    """Paint pictures of shapes, with their ground truth, to try the program on.
+    """Paint images of shapes, with their ground truth, to try the program on.
 
     Then: florence-annotate run DIR --model shapes
     """
@@ -25,4 +25,4 @@ def demo(
         written = write_demo(directory, count, seed)
     except OSError as error:
         raise OutputError.at(directory, error) from error
-    typer.echo(f"{written.images} pictures with {written.objects} objects in {directory}")
+    typer.echo(f"{written.images} images with {written.objects} objects in {directory}")

@@ -1,22 +1,14 @@
 """`florence-annotate export`."""
 
 from florence_annotate.cli import options, screen
+from florence_annotate.cli.options import in_panels, with_settings
+from florence_annotate.options import Panel
 
 
+@with_settings(after={"out": in_panels(Panel.DATASET)})
 def export(
     out: options.Out,
-    classes: options.Classes = None,
-    classes_file: options.ClassesFile = None,
-    formats: options.Formats = None,
-    visuals: options.Visuals = None,
-    visuals_limit: options.VisualsLimit = None,
-    images: options.Images = None,
-    split: options.Split = None,
-    seed: options.Seed = None,
-    min_score: options.MinScore = None,
-    nms: options.Nms = None,
-    min_area: options.MinArea = None,
-    presence: options.Presence = None,
+    settings: options.Settings,
     push_to_hub: options.PushToHub = None,
     overwrite: options.Overwrite = False,
     as_json: options.AsJson = False,
@@ -27,23 +19,24 @@ def export(
     What is not given stays as in the last run. A job that is not finished is exported as far as it
     is done.
     """
-    given = locals()
     from florence_annotate.config import job_spec
     from florence_annotate.dataset import opening
     from florence_annotate.formats import export as exporting
     from florence_annotate.formats import hub
     from florence_annotate.formats.registry import settle
+    from florence_annotate.jobs import fingerprint
     from florence_annotate.journal import Journal, lock
     from florence_annotate.reports import summary as summary_reports
 
     with Journal.open_existing(out) as journal, lock.held(out):
-        settings = {name: given[name] for name in job_spec.FLAGS & given.keys()}
         spec = job_spec.change(opening.last_spec(journal), settings)
         if push_to_hub:
             names = settle(spec.formats, opening.questions_of(journal), spec.images)
             hub.refuse_unpublishable(push_to_hub, names)
         exported = exporting.export(journal, out.absolute(), spec, overwrite=overwrite)
-        summary = summary_reports.summarise(journal, out.absolute(), spec, exported)
+        summary = summary_reports.summarise(
+            journal, out.absolute(), spec, fingerprint.describe(journal), exported
+        )
         summary_reports.write_summary(out, summary)
     if as_json:
         screen.print_json(summary)

@@ -6,7 +6,7 @@ from florence_annotate.cli import options, screen
 
 
 def failures(out: options.Out, as_json: options.AsJson = False) -> None:
-    """List the pictures that could not be annotated, and why."""
+    """List the images that could not be annotated, and why."""
     from florence_annotate.journal import Journal
 
     with Journal.open_existing(out) as journal:

@@ -1,115 +1,29 @@
-"""Options that several commands share."""
+"""The flags of the commands: those of settings, made from their declarations, and the others."""
 
+import functools
+import inspect
+from collections.abc import Callable, Collection, Iterable, Mapping
+from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import typer
 
-DATASET = "The dataset"
-TASK = "The task"
-MODEL = "The model"
-PICTURES = "The pictures"
-BEHAVIOUR = "Behaviour"
+from florence_annotate.config import presets
+from florence_annotate.config.job_spec import OPTIONS, JobSpec, flag_of
+from florence_annotate.formats.registry import FORMATS
+from florence_annotate.options import Panel
 
 Out = Annotated[Path, typer.Argument(help="Output folder of a job.", metavar="OUT")]
 
-Classes = Annotated[
+Preset = Annotated[
     str | None,
     typer.Option(
-        "--classes",
-        metavar="A,B,…",
-        help="Classes to annotate, in the order of their ids. Without, every label is a class.",
-        rich_help_panel=DATASET,
-    ),
-]
-ClassesFile = Annotated[
-    Path | None,
-    typer.Option(
-        "--classes-file",
+        "--config",
         metavar="FILE",
-        help="Classes from a file: one name a line, a data.yaml, or YAML such as "
-        'car: {synonyms: [sedan, suv], prompt: "a parked car"}.',
-        rich_help_panel=DATASET,
-    ),
-]
-Formats = Annotated[
-    str | None,
-    typer.Option(
-        "--format",
-        metavar="A,B,…",
-        help="Formats to write: yolo, yolo-seg, yolo-obb, coco, coco-captions, coco-results, "
-        "voc, labelme, label-studio, cvat, parquet, imagefolder, jsonl. [default: what fits the "
-        "task; for boxes yolo,coco]",
-        rich_help_panel=DATASET,
-    ),
-]
-Visuals = Annotated[
-    bool | None,
-    typer.Option(
-        "--visuals/--no-visuals",
-        help="Also write pictures with what was found drawn in.",
-        show_default=False,
-        rich_help_panel=DATASET,
-    ),
-]
-VisualsLimit = Annotated[
-    int | None,
-    typer.Option(
-        "--visuals-limit",
-        metavar="N",
-        help="Draw only the first N pictures.",
-        rich_help_panel=DATASET,
-    ),
-]
-Images = Annotated[
-    str | None,
-    typer.Option(
-        "--images",
-        metavar="hardlink|symlink|copy|none",
-        help="How the dataset holds the pictures; originals are never changed. [default: "
-        "hardlink, or copy where there are no links]",
-        rich_help_panel=DATASET,
-    ),
-]
-Split = Annotated[
-    str | None,
-    typer.Option(
-        "--split",
-        metavar="NAME=SHARE,…",
-        help="Shares of train, val and test. [default: train=0.8,val=0.2]",
-        rich_help_panel=DATASET,
-    ),
-]
-Seed = Annotated[
-    int | None,
-    typer.Option("--seed", help="Seed of the split. [default: 0]", rich_help_panel=DATASET),
-]
-MinScore = Annotated[
-    float | None,
-    typer.Option(
-        "--min-score",
-        metavar="P",
-        help="Leave out instances below this score, 0 to 1. [default: 0]",
-        rich_help_panel=DATASET,
-    ),
-]
-MinArea = Annotated[
-    float | None,
-    typer.Option(
-        "--min-area",
-        metavar="PIXELS",
-        help="Leave out boxes of fewer square pixels. [default: 0]",
-        rich_help_panel=DATASET,
-    ),
-]
-Presence = Annotated[
-    bool | None,
-    typer.Option(
-        "--presence/--no-presence",
-        help="Keep a class that was asked by name only where a second kind of question agrees. "
-        "[default: with --recipe verify, which it implies in run]",
-        show_default=False,
-        rich_help_panel=DATASET,
+        help=f"Settings from a YAML file or a preset ({', '.join(presets.names())}); flags beat "
+        "it.",
+        rich_help_panel=Panel.BEHAVIOUR,
     ),
 ]
 PushToHub = Annotated[
@@ -119,16 +33,7 @@ PushToHub = Annotated[
         metavar="REPO",
         help="Upload the dataset to this dataset repository on the hub, with a card; it is made, "
         "private, where it is not there. Needs --format parquet or imagefolder.",
-        rich_help_panel=DATASET,
-    ),
-]
-Nms = Annotated[
-    float | None,
-    typer.Option(
-        "--nms",
-        metavar="IOU",
-        help="Of two boxes of one class that overlap by more than this, keep the better.",
-        rich_help_panel=DATASET,
+        rich_help_panel=Panel.DATASET,
     ),
 ]
 Overwrite = Annotated[
@@ -136,22 +41,119 @@ Overwrite = Annotated[
     typer.Option(
         "--overwrite",
         help="Replace exported files even where they were corrected by hand.",
-        rich_help_panel=BEHAVIOUR,
+        rich_help_panel=Panel.BEHAVIOUR,
     ),
 ]
 RetryFailed = Annotated[
     bool,
     typer.Option(
         "--retry-failed",
-        help="Try the pictures again that failed in an earlier run.",
-        rich_help_panel=BEHAVIOUR,
+        help="Try the images again that failed in an earlier run.",
+        rich_help_panel=Panel.BEHAVIOUR,
     ),
 ]
 AsJson = Annotated[
     bool,
-    typer.Option("--json", help="Print the result as JSON.", rich_help_panel=BEHAVIOUR),
+    typer.Option("--json", help="Print the result as JSON.", rich_help_panel=Panel.BEHAVIOUR),
 ]
 Quiet = Annotated[
     bool,
-    typer.Option("--quiet", "-q", help="Print errors only.", rich_help_panel=BEHAVIOUR),
+    typer.Option("--quiet", "-q", help="Print errors only.", rich_help_panel=Panel.BEHAVIOUR),
 ]
+
+Settings = Mapping[str, Any]
+"""What was given of the settings: flags as they were written, or whether they were set."""
+
+
+def in_panels(*panels: Panel) -> list[str]:
+    """The settings of some panels, in the order of the help."""
+    return [name for panel in panels for name in OPTIONS if OPTIONS[name].panel == panel]
+
+
+def with_settings(
+    after: Mapping[str, Iterable[str]], panels: bool = True
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command the flags of settings; what is given comes to its parameter `settings`.
+
+    `after` says behind which of its own parameters which settings stand in the help. Every flag but
+    a switch is text: the field of the setting reads and refuses it. Without `panels` the flags
+    stand with the command's plain ones.
+    """
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        parameters = []
+        for own in inspect.signature(command).parameters.values():
+            if own.name != "settings":
+                parameters.append(own.replace(kind=inspect.Parameter.KEYWORD_ONLY))
+                parameters += [
+                    _parameter(name, in_panel=panels) for name in after.get(own.name, ())
+                ]
+
+        @functools.wraps(command)
+        def run(**values: Any) -> None:
+            names = [name for names in after.values() for name in names]
+            settings = {name: values.pop(name) for name in names}
+            command(settings=settings, **values)
+
+        run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        run.__annotations__ = {each.name: each.annotation for each in parameters}
+        return run
+
+    return decorate
+
+
+def _parameter(name: str, *, in_panel: bool) -> inspect.Parameter:
+    option, types = OPTIONS[name], types_of(name)
+    flag = flag_of(name)
+    is_switch = bool in types
+    if is_switch and option.flag is None:
+        flag = f"{flag}/--no-{flag.removeprefix('--')}"
+    declared = typer.Option(
+        flag,
+        metavar=None if is_switch else metavar_of(name),
+        help=help_of(name) if in_panel else option.help_of_resume,
+        rich_help_panel=option.panel if in_panel else None,
+        show_default=False,
+    )
+    annotation = bool if is_switch else Path if Path in types else str
+    return inspect.Parameter(
+        name,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=None,
+        annotation=Annotated[annotation | None, declared],
+    )
+
+
+def help_of(name: str) -> str:
+    """What a setting does, and its default."""
+    about = OPTIONS[name].help.replace("{formats}", ", ".join(FORMATS))
+    default = default_of(name)
+    return f"{about} [default: {default}]" if default else about
+
+
+def default_of(name: str) -> str:
+    """The default of a setting as the help says it; empty where there is none."""
+    if (declared := OPTIONS[name].default) is not None:
+        return declared
+    default = JobSpec.model_fields[name].default
+    return "" if default is None else str(default)
+
+
+def metavar_of(name: str) -> str | None:
+    """What stands for the value of a flag; None for any text."""
+    if declared := OPTIONS[name].metavar:
+        return declared
+    types = types_of(name)
+    for each in types:
+        if get_origin(each) is Literal:
+            return "|".join(map(str, get_args(each)))
+        if isinstance(each, type) and issubclass(each, Enum):
+            return "|".join(str(member) for member in each)
+    return "<int>" if int in types else None
+
+
+def types_of(name: str) -> Collection[Any]:
+    """The types that a setting may have."""
+    annotation = JobSpec.model_fields[name].annotation
+    is_union = get_origin(annotation) not in (None, Literal, dict, tuple, Annotated)
+    return get_args(annotation) if is_union else (annotation,)

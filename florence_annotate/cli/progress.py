@@ -34,7 +34,7 @@ class ScreenReporter:
 
 
 class RunProgress:
-    """Counts pictures and shows the rate, the time left, failures and the device's memory."""
+    """Counts images and shows the rate, the time left, failures and the device's memory."""
 
     def __init__(
         self,

@@ -1,23 +1,17 @@
 """`florence-annotate resume`."""
 
-from typing import Annotated
-
-import typer
-
 from florence_annotate.cli import options, screen
+from florence_annotate.cli.options import with_settings
+from florence_annotate.config.job_spec import OPTIONS
 
 
+@with_settings(
+    after={"out": [name for name, option in OPTIONS.items() if option.help_of_resume]},
+    panels=False,
+)
 def resume(
     out: options.Out,
-    device: Annotated[
-        str | None,
-        typer.Option(
-            metavar="auto|cpu|cuda[:N]|mps", help="Run on another device than the last run."
-        ),
-    ] = None,
-    batch_size: Annotated[
-        str | None, typer.Option(metavar="N|auto", help="Another batch size than the last run's.")
-    ] = None,
+    settings: options.Settings,
     retry_failed: options.RetryFailed = False,
     overwrite: options.Overwrite = False,
     as_json: options.AsJson = False,
@@ -31,6 +25,5 @@ def resume(
 
     with Journal.open_existing(out) as journal:
         spec = opening.last_spec(journal)
-    spec = job_spec.change(spec, {"device": device, "batch_size": batch_size})
-    job = Job(spec, out.absolute())
+    job = Job(job_spec.change(spec, settings), out.absolute())
     screen.run(job, as_json=as_json, quiet=quiet, retry_failed=retry_failed, overwrite=overwrite)

@@ -29,10 +29,10 @@ def show_routes(job: "Job", *, quiet: bool) -> None:
     """For each class, the question that finds it."""
     if quiet:
         return
-    if job.checkpoint.name == "shapes":
+    if job.setup.checkpoint.name == "shapes":
         note("shapes is a demonstration checkpoint: it knows painted shapes, not photographs")
-    for token in dict.fromkeys(token for _, token in job.plan.routes):
-        names = ", ".join(name for name, by in job.plan.routes if by == token)
+    for token in dict.fromkeys(token for _, token in job.setup.plan.routes):
+        names = ", ".join(name for name, by in job.setup.plan.routes if by == token)
         note(f"asked by {token}: {names}")
 
 
@@ -43,12 +43,13 @@ def show_plan(job: "Job", pending: int, *, as_json: bool) -> None:
         "images": sum(1 for _ in job.refs()),
         "pending": pending,
         "skipped": [f"{skipped.name}: {skipped.reason}" for skipped in job.sources.skipped],
-        "model": job.checkpoint.name,
-        "revision": job.checkpoint.revision,
-        "device": str(job.device),
-        "routes": dict(job.plan.routes),
+        "model": job.setup.checkpoint.name,
+        "revision": job.setup.checkpoint.revision,
+        "device": str(job.setup.device),
+        "routes": dict(job.setup.plan.routes),
         "questions": [
-            f"{question.task} {question.text or ''}".strip() for question in job.plan.questions
+            f"{question.task} {question.text or ''}".strip()
+            for question in job.setup.plan.questions
         ],
         "formats": list(job.formats),
     }
@@ -94,14 +95,14 @@ def run(
     if not finished.within_failures:
         if quiet or as_json:
             failed = finished.summary["images"]["failed"]
-            note(f"{_pictures(failed)} failed: {_command('failures', job.out)}")
+            note(f"{_count_images(failed)} failed: {_command('failures', job.out)}")
         raise typer.Exit(3)
 
 
 def _show_interrupted(summary: dict[str, Any], out: Path) -> None:
     images = summary["images"]
     done = images["annotated"] + images["failed"]
-    note(f"interrupted: {done} of {images['images']} pictures are safe in {out / FILE_NAME}")
+    note(f"interrupted: {done} of {images['images']} images are safe in {out / FILE_NAME}")
     note(f"go on:               {_command('resume', out)}")
     note(f"export what is done: {_command('export', out)}")
 
@@ -112,7 +113,7 @@ def show_summary(summary: dict[str, Any], out: Path) -> None:
     images = summary["images"]
     rate = summary["run"].get("images_per_second")
     console.print(
-        f"\n{images['annotated']} of {images['images']} pictures annotated, "
+        f"\n{images['annotated']} of {images['images']} images annotated, "
         f"{summary['instances']} instances"
         + (f", {summary['captions']} captions" if summary["captions"] else "")
         + (f", {rate:.2f} images/s" if rate else "")
@@ -128,7 +129,7 @@ def show_summary(summary: dict[str, Any], out: Path) -> None:
     for line in _written(summary, out):
         console.print(line, markup=False)
     if images["failed"]:
-        line = f"{_pictures(images['failed'])} failed: {_command('failures', out)}"
+        line = f"{_count_images(images['failed'])} failed: {_command('failures', out)}"
         console.print(line, style="bold", markup=False)
 
 
@@ -136,8 +137,8 @@ def _remarks(summary: dict[str, Any]) -> list[str]:
     remarks = []
     if not_asked := summary["images_not_asked"]:
         remarks.append(
-            f"{_pictures(not_asked)} without a text or a region: nothing was asked, so the dataset "
-            "leaves them out (what comes later counts with --restart)"
+            f"{_count_images(not_asked)} without a text or a region: nothing was asked, so the "
+            "dataset leaves them out (what comes later counts with --restart)"
         )
     if summary["dropped"]:
         reasons = ", ".join(f"{count} {reason}" for reason, count in summary["dropped"].items())
@@ -149,18 +150,18 @@ def _remarks(summary: dict[str, Any]) -> list[str]:
         remarks.append(f"labels that belong to no class: {some}{more}")
     if summary["truncated"]:
         count = len(summary["truncated"])
-        remarks.append(f"{count} pictures have an answer cut at the token limit: see summary.json")
+        remarks.append(f"{count} images have an answer cut at the token limit: see summary.json")
     for where, name in (("the dataset", "left_out"), ("YOLO", "yolo_left_out")):
         if left_out := summary[name]:
             some = "; ".join(f"{key}: {reason}" for key, reason in list(left_out.items())[:3])
             more = " …" if len(left_out) > 3 else ""
-            remarks.append(f"{len(left_out)} pictures are not in {where}: {some}{more}")
+            remarks.append(f"{len(left_out)} images are not in {where}: {some}{more}")
     if without := summary["instances_without_mask"]:
         remarks.append(f"{without} instances have no mask, so they are not in YOLO's outlines")
     for split in summary["splits_without_images"]:
-        remarks.append(f"the split {split} has no picture: in data.yaml it points at train")
+        remarks.append(f"the split {split} has no image: in data.yaml it points at train")
     if copied := summary["images_copied_instead_of_linked"]:
-        remarks.append(f"{copied} pictures were copied, since no link could be made")
+        remarks.append(f"{copied} images were copied, since no link could be made")
     if skipped := summary["run"].get("skipped"):
         some = "; ".join(f"{entry['name']}: {entry['reason']}" for entry in skipped[:3])
         remarks.append(f"skipped {len(skipped)}: {some}")
@@ -168,10 +169,10 @@ def _remarks(summary: dict[str, Any]) -> list[str]:
     if waited > max(5.0, 0.2 * summary["run"]["seconds"]):
         remarks.append(
             f"{waited:.0f} of {summary['run']['seconds']:.0f} seconds went into waiting for "
-            "pictures: more --workers may help"
+            "images: more --workers may help"
         )
     if pending := summary["images"]["pending"]:
-        remarks.append(f"{pending} pictures are not annotated yet")
+        remarks.append(f"{pending} images are not annotated yet")
     return remarks
 
 
@@ -182,15 +183,15 @@ def _written(summary: dict[str, Any], out: Path) -> list[str]:
     for name in summary["formats"]:
         lines.append(f"  {FORMATS[name].files:29} {FORMATS[name].about}")
     if summary["settings"]["images"] != "none":
-        lines.append("  images/                       pictures")
+        lines.append("  images/                       the images")
     if summary["settings"]["visuals"]:
-        lines.append("  visuals/                      pictures with boxes")
+        lines.append("  visuals/                      images with boxes")
     lines.append("  summary.json                  counts, failures, settings, versions, hashes")
     return lines
 
 
-def _pictures(count: int) -> str:
-    return "1 picture" if count == 1 else f"{count} pictures"
+def _count_images(count: int) -> str:
+    return "1 image" if count == 1 else f"{count} images"
 
 
 def _command(name: str, out: Path) -> str:

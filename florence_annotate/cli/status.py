@@ -9,21 +9,22 @@ from florence_annotate.cli import options, screen
 
 def status(out: options.Out, as_json: options.AsJson = False) -> None:
     """Say how far a job is, also while it runs."""
+    from florence_annotate.jobs import fingerprint
     from florence_annotate.journal import Journal
 
     with Journal.open_existing(out) as journal:
         counts = journal.counts()
-        fingerprint = journal.value("fingerprint") or {}
+        bound = fingerprint.describe(journal) or {}
         report = journal.last_report()
     if as_json:
-        values = {**asdict(counts), "pending": counts.pending, "fingerprint": fingerprint}
+        values = {**asdict(counts), "pending": counts.pending, "fingerprint": bound}
         screen.print_json({**values, "last_run": report})
         return
     done = counts.annotated + counts.failed
-    typer.echo(f"{done} of {counts.images} pictures done, {counts.pending} to do")
+    typer.echo(f"{done} of {counts.images} images done, {counts.pending} to do")
     typer.echo(f"annotated  {counts.annotated}")
     typer.echo(f"failed     {counts.failed}")
-    if fingerprint:
-        typer.echo(f"model      {fingerprint['model']}, {fingerprint['dtype']}")
-        asked = [f"{task} {text or ''}".strip() for task, text in fingerprint["questions"]]
+    if bound:
+        typer.echo(f"model      {bound['model']}, {bound['dtype']}")
+        asked = [f"{task} {text or ''}".strip() for task, text in bound["questions"]]
         typer.echo(f"asks       {'; '.join(asked)}")

@@ -1,182 +1,46 @@
-"""`JobSpec`: all settings of a job, from presets and flags; and what binds a job to itself.
-
-A setting is *bound* where another value would change what the model says; a resume with another
-value is refused. Everything else is *free* and may differ from one run of a job to the next.
-"""
+"""`JobSpec`: all settings of a job, from presets and flags."""
 
 import glob
 import json
 import os
-import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator
 
 from florence_annotate import classes as class_lists
 from florence_annotate import tasks
-from florence_annotate.classes import ClassList, ClassSpec
+from florence_annotate.classes import ClassList
 from florence_annotate.config import presets
+from florence_annotate.config.model_settings import ModelSettings
+from florence_annotate.config.older_jobs import BEFORE_IT_EXISTED
+from florence_annotate.config.settings import (
+    ContractSettings,
+    DatasetSettings,
+    ImageSettings,
+    TaskSettings,
+)
 from florence_annotate.errors import UsageError
 from florence_annotate.images.tiles import Tiling
 from florence_annotate.labels.boxes import read_regions
+from florence_annotate.options import Option
 from florence_annotate.policy.settings import PolicySettings
+from florence_annotate.policy.thresholds import Thresholds
 from florence_annotate.questions import texts
-from florence_annotate.questions.request import RecipeName, Request, Strategy
-
-SPLITS = ("train", "val", "test")
-
-
-def _split_text(value: Any) -> Any:
-    """`a,b` → [a, b], so that flags and YAML lists mean the same."""
-    if isinstance(value, str):
-        return [part.strip() for part in value.split(",") if part.strip()]
-    return value
+from florence_annotate.questions.recipes import RecipeName
+from florence_annotate.questions.request import Request, Strategy
 
 
-def _read_split(value: Any) -> Any:
-    """`train=0.8,val=0.2` → {train: 0.8, val: 0.2}."""
-    if isinstance(value, str):
-        pairs = [part.partition("=") for part in value.split(",")]
-        try:
-            value = {name.strip(): float(share) for name, _, share in pairs}
-        except ValueError as error:
-            raise ValueError("write it as train=0.8,val=0.2") from error
-        if len(value) < len(pairs):
-            raise ValueError("a split is named twice")
-    return value
-
-
-def _as_text(value: Any) -> Any:
-    """A number that YAML made of `768`."""
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
-
-
-Names = Annotated[tuple[str, ...], BeforeValidator(_split_text)]
-
-
-Split = Annotated[dict[str, float], BeforeValidator(_read_split)]
-
-
-class MaxFailures(BaseModel):
-    """`3` pictures, or `2%` of them."""
-
-    model_config = ConfigDict(frozen=True)
-
-    count: int | None = Field(default=None, ge=0)
-    percent: float | None = Field(default=None, ge=0, le=100)
-
-    def allows(self, failures: int, images: int) -> bool:
-        if self.percent is not None:
-            return failures * 100 <= self.percent * images
-        return failures <= (self.count or 0)
-
-
-def _read_max_failures(value: Any) -> Any:
-    if isinstance(value, int):
-        return {"count": value}
-    if isinstance(value, str):
-        try:
-            if value.strip().endswith("%"):
-                return {"percent": float(value.strip().removesuffix("%"))}
-            return {"count": int(value)}
-        except ValueError as error:
-            raise ValueError(
-                "write a number of pictures, as in 10, or a share, as in 2%"
-            ) from error
-    return value
-
-
-class JobSpec(BaseModel):
+# the fields of the last base come first, and so do its flags in the help
+class JobSpec(
+    ContractSettings, ImageSettings, ModelSettings, TaskSettings, Thresholds, DatasetSettings
+):
     """Settings of a job, as the user gave them; `auto` and None are settled later."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    # what is asked of the model
-    task: str = "detection"
-    strategy: Strategy = Strategy.AUTO
-    classes: tuple[ClassSpec, ...] | None = None
-    recipe: RecipeName | None = None
-    text: str | None = None
-    texts: str | None = None
-    regions: str | None = None
-
-    # the model
-    model: str = "base-ft"
-    revision: str | None = None
-    adapter: str | None = None
-    canary: bool = True
-    device: str = Field(default="auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")
-    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
-    attention: Literal["auto", "sdpa", "eager", "flash_attention_2"] = "auto"
-    compile: bool = False
-    batch_size: Annotated[int, Field(ge=1, le=1024)] | Literal["auto"] = "auto"
-    workers: int | None = Field(default=None, ge=0)
-    max_new_tokens: int | None = Field(default=None, ge=2)
-    num_beams: int | None = Field(default=None, ge=1, le=64)
-    no_repeat_ngram: int | None = Field(default=None, ge=0)
-    retry_truncated: bool = True
-    constrain: Literal["off", "form", "labels"] = "off"
-
-    # the pictures
     sources: tuple[str, ...] = ()
-    include: Names = ()
-    exclude: Names = ()
-    tiles: Annotated[str | None, BeforeValidator(_as_text)] = None
-    overlap: float | None = Field(default=None, ge=0, le=0.5)
-    limit: int | None = Field(default=None, ge=1, le=sys.maxsize)
-    max_pixels: int = Field(default=178_956_970, ge=1)
-
-    # the dataset
-    formats: Names | None = None
-    visuals: bool = False
-    visuals_limit: int | None = Field(default=None, ge=1)
-    images: Literal["hardlink", "symlink", "copy", "none"] = "hardlink"
-    split: Split = Field(default_factory=lambda: {"train": 0.8, "val": 0.2})
-    seed: int = 0
-    min_score: float = Field(default=0.0, ge=0, le=1)
-    min_area: float = Field(default=0.0, ge=0)
-    presence: bool | None = None
-    nms: float | None = Field(default=None, ge=0, le=1)
-
-    # the contract
-    max_failures: Annotated[MaxFailures, BeforeValidator(_read_max_failures)] = MaxFailures(count=0)
-
-    @field_validator("model", "adapter", "revision", "texts", "regions", "tiles")
-    @classmethod
-    def _is_not_empty(cls, value: str | None) -> str | None:
-        if value is not None and not value.strip():
-            raise ValueError("it is empty")
-        return value
-
-    @field_validator("task")
-    @classmethod
-    def _task_exists(cls, value: str) -> str:
-        return tasks.find(value).name
-
-    @field_validator("texts", "regions")
-    @classmethod
-    def _input_is_absolute(cls, value: str | None) -> str | None:
-        return value if value in (None, texts.SIDECAR) else os.path.abspath(value)
-
-    @field_validator("model", "adapter")
-    @classmethod
-    def _folder_is_absolute(cls, value: str | None) -> str | None:
-        folder = os.path.expanduser(value or "")
-        is_name = value in (None, "shapes")  # the embedded checkpoint, also beside such a folder
-        return value if is_name or not os.path.isdir(folder) else os.path.abspath(folder)
-
-    @field_validator("split")
-    @classmethod
-    def _split_is_whole(cls, value: dict[str, float]) -> dict[str, float]:
-        if "train" not in value or not set(value) <= set(SPLITS):
-            raise ValueError(f"it needs train, and may have {', '.join(SPLITS[1:])}")
-        if not all(share > 0 for share in value.values()):  # in these words, nan is refused too
-            raise ValueError("every share must be above 0")
-        if abs(sum(value.values()) - 1) > 1e-6:
-            raise ValueError(f"the shares add up to {sum(value.values()):g}, not to 1")
-        return {name: value[name] for name in SPLITS if name in value}
+    given: frozenset[str] = Field(default=frozenset(), exclude=True)
+    """The settings that somebody chose, by a flag, in a preset or in Python."""
 
     @field_validator("sources")
     @classmethod
@@ -193,13 +57,9 @@ class JobSpec(BaseModel):
 
     def policy(self) -> PolicySettings:
         """The part of the policy that these settings choose."""
-        asked_twice = self.recipe is RecipeName.VERIFY
+        is_verified = self.recipe is RecipeName.VERIFY
         return PolicySettings(
-            self.class_list(),
-            self.min_score,
-            self.nms,
-            self.min_area,
-            asked_twice if self.presence is None else self.presence,
+            self.class_list(), self, is_verified if self.presence is None else self.presence
         )
 
     def request(self) -> Request:
@@ -225,8 +85,16 @@ def _absolute(source: str) -> str:
     return os.path.abspath(source)
 
 
-FLAGS = frozenset({*JobSpec.model_fields, "classes_file"})
-"""What `build` and `change` take."""
+def _options() -> dict[str, Option]:
+    found = {
+        name: next((each for each in field.metadata if isinstance(each, Option)), None)
+        for name, field in JobSpec.model_fields.items()
+    }
+    return {name: option for name, option in found.items() if option is not None}
+
+
+OPTIONS = _options()
+"""Setting → how it is declared, in the order of the help."""
 
 
 def build(flags: Mapping[str, Any], preset: str | None = None) -> JobSpec:
@@ -236,7 +104,7 @@ def build(flags: Mapping[str, Any], preset: str | None = None) -> JobSpec:
     UsageError with one line that names the setting.
     """
     settings = presets.read(preset) if preset else {}
-    given = {name: value for name, value in flags.items() if value is not None}
+    given = _given(flags)
     if (settings | given).get("presence"):
         settings.setdefault("recipe", RecipeName.VERIFY)
     if given.get("overlap") is not None and (settings | given).get("tiles") is None:
@@ -244,13 +112,22 @@ def build(flags: Mapping[str, Any], preset: str | None = None) -> JobSpec:
     if "classes" in given or "classes_file" in given:
         settings.pop("classes", None)
         settings.pop("classes_file", None)
-    return _validate(_settle(settings | given))
+    settled = _settle(settings | given)
+    return _validate(settled | {"given": _named(settled)})
 
 
 def change(spec: JobSpec, flags: Mapping[str, Any]) -> JobSpec:
     """The specification with the flags that were given, in the forms that `build` takes."""
-    given = {name: value for name, value in flags.items() if value is not None}
-    return _validate(spec.model_dump() | _settle(given))
+    settled = _settle(_given(flags))
+    return _validate(spec.model_dump() | settled | {"given": spec.given | _named(settled)})
+
+
+def _given(flags: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in flags.items() if value is not None}
+
+
+def _named(settings: Mapping[str, Any]) -> frozenset[str]:
+    return frozenset(settings) & OPTIONS.keys()
 
 
 def _settle(settings: dict[str, Any]) -> dict[str, Any]:
@@ -287,20 +164,38 @@ def _validate(settings: Mapping[str, Any]) -> JobSpec:
     except ValidationError as error:
         first = error.errors()[0]
         name = str(first["loc"][0]) if first["loc"] else "settings"
-        name = {"formats": "format", "sources": "SOURCE"}.get(name, name)
         if first["type"] == "extra_forbidden":
             raise UsageError(
                 f"there is no setting {name!r}: 'florence-annotate run --help' lists them"
             ) from error
         message = _WORDS.get(name) or first["msg"].removeprefix("Value error, ")
         given = first.get("input")
-        raise UsageError(f"--{name.replace('_', '-')}: {given!r} won't do: {message}") from error
+        flag = "--SOURCE" if name == "sources" else flag_of(name)
+        raise UsageError(f"{flag}: {given!r} won't do: {message}") from error
+
+
+def flag_of(name: str) -> str:
+    """The flag of a setting, as it is written: `--batch-size`."""
+    option = OPTIONS.get(name)
+    return (option and option.flag) or f"--{name.replace('_', '-')}"
 
 
 def dump(spec: JobSpec) -> str:
     """The specification as JSON text; `load` reads it."""
-    return json.dumps(spec.model_dump())  # not pydantic's own, which refuses names without UTF-8
+    # not pydantic's own, which refuses names without UTF-8
+    return json.dumps(spec.model_dump() | {"given": sorted(spec.given)})
 
 
 def load(text: str) -> JobSpec:
-    return _validate(json.loads(text))
+    """The specification of `dump`, also of an older version, whose text may lack settings.
+
+    There, what differs from the defaults was given.
+    """
+    before = {name: value for name, value in BEFORE_IT_EXISTED.items() if name in OPTIONS}
+    settings = before | json.loads(text)
+    spec = _validate(settings)
+    if "given" in settings:
+        return spec
+    default = JobSpec()
+    others = (name for name in OPTIONS if getattr(spec, name) != getattr(default, name))
+    return spec.model_copy(update={"given": frozenset(others)})

@@ -4,16 +4,16 @@ from florence_annotate.config import job_spec
 from florence_annotate.config.job_spec import JobSpec
 from florence_annotate.dataset.dataset import Dataset
 from florence_annotate.errors import JobError
-from florence_annotate.journal import Journal
+from florence_annotate.journal import Journal, older
 from florence_annotate.types import Question
 
 
 def questions_of(journal: Journal) -> tuple[Question, ...]:
     """The questions that the job asks about each picture. Raises JobError before its first run."""
-    fingerprint = journal.value("fingerprint")
-    if fingerprint is None:
+    asked = older.asked(journal)
+    if asked is None:
         raise JobError(f"{journal.path} holds no job yet: begin it with 'florence-annotate run'")
-    return tuple(Question(task, text) for task, text in fingerprint["questions"])
+    return tuple(Question(task, text) for task, text in asked["questions"])
 
 
 def last_spec(journal: Journal) -> JobSpec:

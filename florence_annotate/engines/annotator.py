@@ -1,4 +1,4 @@
-"""Model + recipe: pictures in, records out. Out of memory halves the batch."""
+"""Joins a model and a recipe: decoded images in, records of answers out."""
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
@@ -23,10 +23,10 @@ from florence_annotate.types import (
 
 @dataclass(slots=True)
 class Annotator:
-    """Encodes each picture once and asks all questions of the recipe about it, follow-ups too.
+    """Encodes each image once and asks all questions of the recipe about it, follow-ups too.
 
-    `batch_size` bounds the pictures that are encoded and the questions that are answered at once.
-    When memory runs out, it is halved for the rest of the job.
+    `batch_size` is the most views that are encoded, and the most questions that are answered, at
+    once. When memory runs out, it is halved for the rest of the job.
     """
 
     model: Model
@@ -35,10 +35,10 @@ class Annotator:
     batch_size: int
 
     def annotate(self, batches: Iterable[Sequence[Loaded]]) -> Iterator[list[Record | Failure]]:
-        """One record or failure a picture, some at a time, as they get ready.
+        """Annotate batches of images; yields a record or a failure for each, some at a time.
 
-        The next batch is taken as soon as a question of it could be asked, so that the pictures
-        with long answers hold nobody up. What is less than a batch of views waits for others.
+        They come in the order in which they get ready. The next batch is taken as soon as one of
+        its questions could be asked, so that images with long answers don't hold up the others.
         """
         ready: list[Record | Failure] = []
         for outcomes in self._as_they_end(batches):
@@ -64,15 +64,15 @@ class Annotator:
 
 @dataclass(slots=True)
 class _Open:
-    """A picture whose answers are not all there."""
+    """An image whose answers are not all there yet."""
 
     picture: Picture
     features: list[Any] = field(default_factory=list)
-    """Of the whole picture, then of each tile."""
+    """Those of the whole image, then those of each tile."""
     asked: int = 0
-    """Questions so far."""
+    """How many questions have been asked about it."""
     answers: dict[int, Answer] = field(default_factory=dict)
-    """By the place of the question among those."""
+    """Answers by the index of their question, in the order of asking."""
 
     def features_for(self, question: Question) -> Any:
         view = question.view
@@ -80,29 +80,32 @@ class _Open:
 
 
 class _Work:
-    """The pictures under way."""
+    """The images that wait to be encoded, and those whose questions are being answered."""
 
     def __init__(self, annotator: Annotator) -> None:
         self._annotator = annotator
         self._model, self._recipe = annotator.model, annotator.recipe
         self.waiting: deque[Picture] = deque()
-        """To be encoded as soon as a question could be asked."""
+        """Not encoded yet."""
         self.open: dict[int, _Open] = {}
-        """By number, in the order in which they were begun."""
+        """Encoded, and not yet done; by number, in the order in which they were encoded."""
         self._begun = 0
         self._tickets: dict[int, tuple[int, int]] = {}
-        """Number of the picture and place of the question."""
+        """Ticket of a question in flight → the image's number, and the question's index."""
         self._asked = 0
         self.answering = self._new_answering()
 
     @property
     def is_due(self) -> bool:
-        """Whether a whole batch of views waits."""
+        """Whether enough views for a whole batch wait."""
         views = sum(len(picture.pixels) for picture in self.waiting)
         return views >= self._annotator.batch_size
 
     def go_on(self) -> list[Record | Failure]:
-        """Encode waiting pictures or wait for the next answers; returns what is whole by that."""
+        """Encode waiting images, or else wait for the next answers.
+
+        Returns the records and failures of the images that are done by that.
+        """
         reason = None
         try:
             if self.waiting and self.answering.free > 0:
@@ -115,9 +118,9 @@ class _Work:
             return self._begin_again(reason)
         outcomes: list[Record | Failure] = []
         for ticket, answer in found:
-            number, place = self._tickets.pop(ticket)
+            number, index = self._tickets.pop(ticket)
             one = self.open[number]
-            one.answers[place] = answer
+            one.answers[index] = answer
             if len(one.answers) == one.asked:
                 record = _record(one)
                 further = self._recipe.then(record)
@@ -130,9 +133,9 @@ class _Work:
         return outcomes
 
     def _encode(self) -> list[Record | Failure]:
-        """Encode waiting pictures, a batch of views or more, and queue the questions about them.
+        """Encode waiting images, a batch of views or a little more, and queue their questions.
 
-        Returns the outcomes of those about which there is nothing to ask, or nothing can be asked.
+        Returns the outcomes of images about which there is nothing to ask, or nothing can be asked.
         """
         outcomes: list[Record | Failure] = []
         begun: list[tuple[_Open, Sequence[Question], str | None]] = []
@@ -157,13 +160,13 @@ class _Work:
         return outcomes
 
     def _features(self, views: Sequence[Any]) -> Iterator[Any]:
-        """Features of views, encoded now, a batch at a time."""
+        """The features of views, which are encoded a batch at a time."""
         size = self._annotator.batch_size
         batches = [views[start : start + size] for start in range(0, len(views), size)]
         return iter([each for batch in batches for each in self._model.encode(batch)])
 
     def _problem(self, questions: Sequence[Question]) -> str | None:
-        """Why one of the questions can't be asked, if any."""
+        """Why one of the questions can't be asked; None where all can."""
         problems = (self._model.problem(question) for question in questions)
         return next((problem for problem in problems if problem is not None), None)
 
@@ -176,9 +179,10 @@ class _Work:
             one.asked += 1
 
     def _begin_again(self, reason: str) -> list[Record | Failure]:
-        """With half of the batch; the open pictures wait again, so that they hold no memory.
+        """After memory ran out: go on with half of the batch size.
 
-        Where a picture was alone with its question, it is given up.
+        Images that are not done wait again, so that they hold no memory. Where an image was alone
+        with one question at a time, its failure is returned.
         """
         self.waiting.extendleft(reversed([one.picture for one in self.open.values()]))
         self.open.clear()
@@ -196,7 +200,7 @@ class _Work:
 
 def _record(one: _Open) -> Record:
     picture = one.picture
-    answers = tuple(one.answers[place] for place in sorted(one.answers))
+    answers = tuple(one.answers[index] for index in sorted(one.answers))
     return Record(picture.ref, picture.sha, picture.width, picture.height, answers)
 
 
@@ -205,5 +209,5 @@ def _unaskable(one: _Open, problem: str) -> Failure:
 
 
 def _failure(picture: Picture, reason: str) -> Failure:
-    message = f"not enough memory on the device for this picture alone: {reason}"
+    message = f"not enough memory on the device for this image alone: {reason}"
     return Failure(picture.ref, "annotate", "out-of-memory", message)

@@ -1,11 +1,11 @@
-"""A question to which the answer is known to be the same, asked before a job begins.
+"""Tries a model on a test image before a job begins.
 
-A checkpoint can load without a complaint and still answer nonsense, and a kernel can make answers
-depend on their neighbours. One painted picture, answered alone and beside another, shows both.
+A checkpoint can load without a complaint and still answer nonsense, and a device's kernels can make
+an answer depend on the other images of its batch. Asking about one painted image, alone and in a
+batch with another, shows both.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import torch
 
@@ -21,19 +21,22 @@ from florence_annotate.types import Answer, Generation, ImageRef, Picture, Quest
 _SEEDS = 2_900_001, 2_900_002
 _MOST_TOKENS = 64
 _NEIGHBOUR = Question(tasks.MORE_DETAILED_CAPTION)
-"""Of another length than the prompts of a job, so that these are padded."""
+"""Its prompt is longer than most prompts of jobs, so that these are padded beside it."""
 
 
 def check(model: Florence, questions: Sequence[Question], generation: Generation) -> str | None:
-    """Ask the first question of each task; returns what is to be told about lower precision.
+    """Ask the first question of each task about the test image.
 
-    Raises CheckpointError where an answer can't be read as its task's, or where in float32 the
-    answers to a picture alone and in a batch are not the same.
+    Returns what to tell the user where answers change in a batch, as they may in lower precision;
+    None where they do not.
+
+    Raises CheckpointError where an answer does not have the form of its task, or where in float32
+    the answers to an image alone and in a batch are not the same.
     """
     first_of_task = {question.task: question for question in reversed(questions)}
     asked = list(first_of_task.values())
     most = min(_MOST_TOKENS, model.max_new_tokens)
-    short = replace(generation, max_new_tokens=most, retry_truncated=False)
+    short = generation.shortened(most)
     picture, neighbour = map(_paint, _SEEDS, [model.image_size] * 2)
     together = [(1, _NEIGHBOUR), *((0, question) for question in asked)]
     alone = [_ask(model, [picture], [(0, question)], short)[0] for question in asked]
@@ -41,7 +44,7 @@ def check(model: Florence, questions: Sequence[Question], generation: Generation
     for answer in alone:
         if not is_readable(answer, picture):
             raise CheckpointError(
-                f"a test picture got an answer to {answer.question.task} that is none: "
+                f"a test image got an answer to {answer.question.task} that is none: "
                 f"{answer.data[:80]!r}. The weights may be damaged, or not trained for this task; "
                 "get the checkpoint again, choose another --task, or give --no-canary to go on"
             )
@@ -49,7 +52,7 @@ def check(model: Florence, questions: Sequence[Question], generation: Generation
     differing = sum((one.data, one.ends) != (other.data, other.ends) for one, other in pairs)
     if not differing:
         return None
-    told = f"{differing} of {len(asked)} answers to a test picture change beside another picture"
+    told = f"{differing} of {len(asked)} answers to a test image change beside another image"
     dtype = next(model.network.parameters()).dtype
     if dtype is torch.float32:
         raise CheckpointError(
@@ -73,8 +76,8 @@ def _ask(
 ) -> list[Answer]:
     features = model.encode([picture.pixels[0] for picture in pictures])
     answering = model.answering(generation, len(asked))
-    for ticket, (place, question) in enumerate(asked):
-        answering.ask(ticket, features[place], question)
+    for ticket, (index, question) in enumerate(asked):
+        answering.ask(ticket, features[index], question)
     answers: dict[int, Answer] = {}
     while found := answering.answers():
         answers |= dict(found)
@@ -82,10 +85,11 @@ def _ask(
 
 
 def is_readable(answer: Answer, picture: Picture) -> bool:
-    """Whether most of an answer with locations makes instances; of any other, whether it is text.
+    """Whether an answer has the form of its task.
 
-    An empty answer says that nothing is there. Public checkpoints repeat the region behind what
-    they say about it. What the token limit cuts may be torn at its end.
+    An answer with locations must make instances of most of what it says, any other must be text.
+    An empty answer is fine: it says that nothing is there. So is a region behind the text about it,
+    which public checkpoints repeat, and an incomplete end where the token limit cut the answer.
     """
     task = tasks.of(answer.question)
     if task.gives is Gives.TEXT:

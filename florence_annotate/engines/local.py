@@ -11,14 +11,14 @@ from florence_annotate.types import Failure, ImageRef, Loaded, Record
 
 @dataclass(slots=True)
 class LocalEngine:
-    """See `florence_annotate.types.Engine`."""
+    """An engine (`florence_annotate.types.Engine`) on one device of this machine."""
 
     annotator: Annotator
     options: LoadingOptions
     seconds_waiting: float = 0.0
 
     def run(self, refs: Iterable[ImageRef]) -> Iterator[list[Record | Failure]]:
-        """Some outcomes at a time, as they get ready; each ref comes back exactly once."""
+        """Annotate images; yields a record or a failure for each, some at a time."""
         yield from self.annotator.annotate(self._load(refs))
 
     def _load(self, refs: Iterable[ImageRef]) -> Iterator[list[Loaded]]:

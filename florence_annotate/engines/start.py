@@ -1,4 +1,7 @@
-"""A checkpoint, a plan and their settings → an engine that is ready to run."""
+"""Makes an engine that is ready to run: of a checkpoint, a plan and the settings of a job.
+
+This is where an engine is chosen.
+"""
 
 import time
 from collections.abc import Callable
@@ -17,19 +20,32 @@ from florence_annotate.images.loading import LoadingOptions, default_workers
 from florence_annotate.model.device import memory_in_use, resolve_attention
 from florence_annotate.model.florence import Florence
 from florence_annotate.model.memory import say_out_of_memory
-from florence_annotate.questions.planning import Plan
-from florence_annotate.types import Generation
+from florence_annotate.questions.plan import Plan
+from florence_annotate.types import Engine, Generation
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A model that is loaded and tried, behind an annotator, and how images are read for it."""
+
+    annotator: Annotator
+    loading: LoadingOptions
 
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """An engine, and what tells its device's memory in use."""
+    """An engine, and a function that says how much memory of its device is in use."""
 
-    engine: LocalEngine
+    engine: Engine
     memory_in_use: Callable[[], str]
 
 
-def start(
+def start(ready: Ready, device: torch.device) -> Started:
+    """The engine of a job."""
+    return Started(LocalEngine(ready.annotator, ready.loading), lambda: memory_in_use(device))
+
+
+def make_ready(
     spec: JobSpec,
     checkpoint: Checkpoint,
     plan: Plan,
@@ -37,7 +53,7 @@ def start(
     device: torch.device,
     dtype: str,
     note: Callable[[str], None],
-) -> Started:
+) -> Ready:
     """Load the model, try it with the canary, and settle the batch size; `note` tells the user.
 
     Raises CheckpointError, UsageError for a prompt that is too long, and DeviceError, also where
@@ -63,7 +79,7 @@ def start(
     options = LoadingOptions(
         checkpoint.image_size, batch_size, workers, spec.max_pixels, tiling=spec.tiling
     )
-    return Started(LocalEngine(annotator, options), lambda: memory_in_use(device))
+    return Ready(annotator, options)
 
 
 def _settle_batch_size(
@@ -73,7 +89,7 @@ def _settle_batch_size(
     generation: Generation,
     note: Callable[[str], None],
 ) -> int:
-    """As asked, or what fits; with `--compile` the vision tower is compiled for it."""
+    """The batch size that was asked for, or the one that fits; `--compile` compiles for it."""
     if spec.batch_size == "auto":
         batch_size = fitting_batch_size(model, generation, plan.samples)
         note(f"batches of {batch_size}")

@@ -1,11 +1,11 @@
-"""Hold a dataset of scenes against their ground truth: average precision by pycocotools.
+"""Average precision (AP) of the boxes of a dataset, by pycocotools.
 
 `python -m florence_annotate.evaluation.average_precision DATASET GROUND_TRUTH [--by …] [--json]`
-reads every ``DATASET/annotations/instances_*.json``, all splits together, and matches images by
-their base name and categories by name. Images that the dataset lacks count as having no boxes.
+compares an exported dataset of painted scenes with what is true of them. It reads every
+`DATASET/annotations/instances_*.json`, all splits together, and matches images by their file names
+without folders and categories by their names. An image that the dataset lacks counts as one
+without boxes.
 """
-
-from __future__ import annotations
 
 import argparse
 import contextlib
@@ -21,19 +21,22 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from florence_annotate.errors import FlorenceAnnotateError, SourceError
+from florence_annotate.types import Box
 
-Box = tuple[float, float, float, float]
 By = Literal["shape", "colour-shape"]
+"""What the categories are: `star`, or `red star`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """A box of a category on an image: ``xyxy``, with the score of a found one."""
+    """A box on an image, true or found."""
 
     image: int
+    """Id of the image."""
     category: str
     box: Box
     score: float
+    """Of a found box, in [0, 1]; of a true one it does not matter."""
 
 
 def average_precision(
@@ -42,25 +45,20 @@ def average_precision(
     true: Iterable[Scored],
     found: Iterable[Scored],
 ) -> tuple[float, float]:
-    """AP50 and AP (0.50:0.95) over the categories that have true boxes.
+    """AP50 and AP (the mean over IoU 0.50 to 0.95), each 0 to 1.
 
-    Args:
-        categories: Names of the categories; boxes of others are left out.
-        images: Ids of all images, those without boxes too.
-        true: The ground truth.
-        found: What was found; at most 100 boxes of a category and image count.
-
-    Returns:
-        ``(AP50, AP)``, each 0 to 1.
+    `images` are the ids of all images, also of those without boxes. Boxes of other categories are
+    left out, and so are categories without true boxes. Of a category, the 100 found boxes of an
+    image with the highest scores count.
     """
     ids = {name: number for number, name in enumerate(categories, 1)}
-    pictures = [{"id": image} for image in images]
+    all_images = [{"id": image} for image in images]
     kinds = [{"id": number, "name": name} for name, number in ids.items()]
     with contextlib.redirect_stdout(io.StringIO()):
         truth, result = COCO(), COCO()
         for coco, boxes in ((truth, true), (result, found)):
             coco.dataset = {
-                "images": pictures,
+                "images": all_images,
                 "categories": kinds,
                 "annotations": [
                     _annotation(number, box, ids[box.category])
@@ -89,18 +87,10 @@ def _annotation(number: int, scored: Scored, category: int) -> dict[str, Any]:
 
 
 def score(dataset: Path, ground_truth: Path, by: By = "shape") -> dict[str, float | int]:
-    """Measure a dataset.
+    """How good the boxes of an exported dataset are.
 
-    Args:
-        dataset: The output folder that holds ``annotations/instances_*.json``.
-        ground_truth: The ``ground-truth.json`` of the scenes.
-        by: With ``colour-shape``, the categories are such as ``red star``.
-
-    Returns:
-        ``ap50``, ``ap``, and the numbers of ``images``, ``true`` and ``found`` boxes.
-
-    Raises:
-        SourceError: If there is nothing to read, or an image is not in the ground truth.
+    Gives `ap50`, `ap`, and the numbers of `images`, of `true` and of `found` boxes. Raises
+    SourceError where the dataset has no COCO files, or an image that the ground truth lacks.
     """
     truth = json.loads(ground_truth.read_text(encoding="utf-8"))
     images = {PurePosixPath(image["file_name"]).name: image["id"] for image in truth["images"]}
@@ -130,6 +120,7 @@ def score(dataset: Path, ground_truth: Path, by: By = "shape") -> dict[str, floa
 
 
 def _boxes(coco: dict[str, Any], images: dict[int, int], by_colour: bool) -> list[Scored]:
+    """The boxes of a COCO file; `images` gives for its image ids those of the ground truth."""
     names = {category["id"]: category["name"] for category in coco["categories"]}
     boxes = []
     for annotation in coco["annotations"]:
@@ -149,7 +140,7 @@ def _boxes(coco: dict[str, Any], images: dict[int, int], by_colour: bool) -> lis
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command; see the module's docstring."""
+    """The command; see above."""
     parser = argparse.ArgumentParser(
         prog="python -m florence_annotate.evaluation.average_precision",
         description="Average precision of an exported dataset of painted scenes.",

@@ -1,1 +1,1 @@
-"""Boxes, polygons and locations."""
+"""Boxes, polygons and location tokens: arithmetic without a model or a file."""

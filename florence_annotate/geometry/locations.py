@@ -1,4 +1,4 @@
-"""Location bins ↔ pixels.
+"""Location bins to pixels, and back.
 
 A location token `<loc_b>` is one of 1000 bins along an edge of the image. Bin b of an image
 W pixels wide stands for x = (b + 0.5) · W / 1000, its centre (quantizer of the original
@@ -12,17 +12,23 @@ from florence_annotate.types import Box
 
 
 def to_pixels(bin_index: int, size: int) -> float:
-    """Centre of a bin in pixels, on an edge of `size` pixels."""
+    """The centre of a bin in pixels, along an edge of `size` pixels."""
     return (bin_index + 0.5) * size / BINS
 
 
 def to_bin(position: float, size: int) -> int:
-    """Bin that holds a position in pixels; positions outside the picture go to the edge bins."""
+    """The bin that holds a position in pixels, along an edge of `size` pixels.
+
+    Positions outside the image are put in its first or last bin.
+    """
     return min(max(math.floor(position * BINS / size), 0), BINS - 1)
 
 
 def to_locations(box: Box, width: int, height: int) -> str:
-    """A box in pixels as the location tokens of a prompt."""
+    """A box in pixels as the four location tokens of a prompt.
+
+    `width` and `height` are those of the image, or of the tile, that the box is counted in.
+    """
     sizes = (width, height, width, height)
     bins = (to_bin(edge, size) for edge, size in zip(box, sizes, strict=True))
     return "".join(f"<loc_{bin_index}>" for bin_index in bins)

@@ -1,4 +1,7 @@
-"""Outlines of instances: areas, joined parts, turned boxes, masks."""
+"""Outlines of instances: areas, joined parts, turned boxes, masks.
+
+A polygon is a tuple of x, y points in pixels; its last point is joined to its first.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,7 +12,7 @@ from florence_annotate.types import Instance, Polygon
 
 
 def polygon_area(polygon: Polygon) -> float:
-    """Shoelace formula; in square pixels."""
+    """The area of a polygon in square pixels, by the shoelace formula."""
     following = (*polygon[1:], polygon[0])
     return (
         abs(sum(x1 * y2 - x2 * y1 for (x1, y1), (x2, y2) in zip(polygon, following, strict=True)))
@@ -18,9 +21,10 @@ def polygon_area(polygon: Polygon) -> float:
 
 
 def join_parts(polygons: Sequence[Polygon]) -> Polygon:
-    """One outline around all parts: each is entered and left at its point nearest to the others.
+    """One outline that holds all parts of a mask, of which there is at least one.
 
-    The way there and back has no width, so that the area stays the sum of the parts.
+    Each part is joined to those before it by a line to and from the nearest point. That line has
+    no width, so the area stays the sum of the parts.
     """
     joined, *others = polygons
     for other in others:
@@ -32,13 +36,19 @@ def join_parts(polygons: Sequence[Polygon]) -> Polygon:
 
 
 def outline_of(instance: Instance) -> Polygon:
-    """One outline for formats that have one an object: of a mask with its parts joined, or around
-    printed text; empty for a box."""
+    """The one outline of an instance, for formats that store one for each object.
+
+    For a mask its parts joined, for printed text its four corners; empty for a plain box.
+    """
     return join_parts(instance.polygons) if instance.polygons else instance.quad
 
 
 def oriented_box(instance: Instance) -> Polygon:
-    """Four corners: of printed text its own, of a mask the smallest box around, else the box's."""
+    """The four corners of a box that may be turned.
+
+    For printed text its own corners, for a mask the smallest turned box around it, otherwise the
+    corners of the box, clockwise from its upper left.
+    """
     if len(instance.quad) == 4:
         return instance.quad
     if instance.polygons:
@@ -51,9 +61,9 @@ def oriented_box(instance: Instance) -> Polygon:
 
 
 def to_mask(polygons: Sequence[Polygon], width: int, height: int) -> Any:
-    """What an odd number of outlines surrounds, so that one within another is a hole in it.
+    """The pixels that an odd number of polygons surrounds: one within another is a hole in it.
 
-    Bool, shape (height, width).
+    Returns a numpy array of bool, shape (height, width).
     """
     import supervision as sv
 
@@ -65,7 +75,10 @@ def to_mask(polygons: Sequence[Polygon], width: int, height: int) -> Any:
 
 
 def union_of(masks: Sequence[Sequence[Polygon]]) -> tuple[Polygon, ...]:
-    """The outlines of what any of some masks covers, holes included, to the pixel."""
+    """The outlines of all that at least one of the masks covers, holes included.
+
+    Each mask is a list of polygons as `to_mask` takes them. Outlines run through whole pixels.
+    """
     import supervision as sv
 
     points = np.array([point for mask in masks for polygon in mask for point in polygon])
@@ -83,7 +96,7 @@ def union_of(masks: Sequence[Sequence[Polygon]]) -> tuple[Polygon, ...]:
 
 
 def encode_mask(polygons: Sequence[Polygon], width: int, height: int) -> dict[str, Any]:
-    """Run lengths of `to_mask`, as COCO spells them."""
+    """`to_mask` in COCO's compressed run lengths: `size`, [height, width], and `counts`."""
     from pycocotools import mask
 
     encoded = mask.encode(np.asfortranarray(to_mask(polygons, width, height), np.uint8))
@@ -91,7 +104,7 @@ def encode_mask(polygons: Sequence[Polygon], width: int, height: int) -> dict[st
 
 
 def mask_area(encoded: dict[str, Any]) -> float:
-    """Pixels of a mask."""
+    """The number of pixels of a mask from `encode_mask`."""
     from pycocotools import mask
 
     return float(mask.area(encoded))

@@ -1,8 +1,8 @@
-"""One picture: bytes → upright 8-bit RGB, resized for the model, or encoded again. Pillow only.
+"""One image: bytes → upright 8-bit RGB, resized for the model, or encoded again, all by Pillow.
 
-Values are kept right: 16-bit grey is scaled to 8 bits, not cut; CMYK, palettes and grey become
-RGB; an alpha channel is taken off without blending, as the trainers' own readers do. Of an
-animation or a multi-page file, the first frame counts.
+Values keep their meaning: 16-bit grey is scaled to 8 bits, not cut; CMYK, palettes and grey become
+RGB; an alpha channel is removed without blending, as the readers of training frameworks do. Of
+an animation or a file with several pages, the first one counts.
 """
 
 import hashlib
@@ -25,16 +25,16 @@ SUFFIXES = frozenset(
     | {".jpe", ".jpeg", ".jpg", ".jpx", ".mpo", ".pbm", ".pcx", ".pgm", ".png", ".pnm", ".ppm"}
     | {".qoi", ".tga", ".tif", ".tiff", ".webp"}
 )
-"""File name endings, in lower case, that the walk through a folder takes for a picture."""
+"""File name endings, in lower case, by which images in a folder are recognised."""
 
 DEFAULT_MAX_PIXELS = 178_956_970
-"""Where Pillow itself refuses: twice its `MAX_IMAGE_PIXELS`, half a gigabyte as 8-bit RGB."""
+"""The limit at which Pillow itself refuses: twice its `MAX_IMAGE_PIXELS`, half a gigabyte."""
 
 _JPEG_END = b"\xff\xd9"
 
 
 class UnreadableImageError(Exception):
-    """A picture that can't be read; `kind` is the short name for `types.Failure`."""
+    """An image that can't be read; `kind` is the short name for `types.Failure`."""
 
     def __init__(self, stage: str, kind: str, message: str) -> None:
         super().__init__(message)
@@ -43,12 +43,12 @@ class UnreadableImageError(Exception):
 
 
 def read_bytes(path: bytes) -> bytes:
-    """The bytes of a regular file; anything else is refused without waiting for it.
+    """The bytes of a regular file.
 
-    Raises UnreadableImageError.
+    Raises UnreadableImageError where there is none; a fifo or a device is refused without waiting.
     """
     try:
-        # O_NONBLOCK: a fifo put in the picture's place since the walk must not hang the job
+        # O_NONBLOCK: a fifo that has replaced the image since it was found must not hang the job
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
         with open(descriptor, "rb") as file:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -66,14 +66,14 @@ def read_bytes(path: bytes) -> bytes:
 
 
 def digest(data: bytes) -> str:
-    """SHA-256 in hexadecimal."""
+    """The SHA-256 of some bytes, in hexadecimal."""
     return hashlib.sha256(data).hexdigest()
 
 
 def decode(data: bytes, max_pixels: int = DEFAULT_MAX_PIXELS) -> Image.Image:
-    """The picture as a viewer shows it: first frame, EXIF orientation applied, 8-bit RGB.
+    """The image as a viewer shows it: first frame, EXIF orientation applied, 8-bit RGB.
 
-    Raises UnreadableImageError.
+    Raises UnreadableImageError for what Pillow can't decode, and above `max_pixels`.
     """
     with _no_limit_of_pillow(), _explained():
         image: Image.Image = Image.open(io.BytesIO(data))
@@ -87,20 +87,20 @@ def decode(data: bytes, max_pixels: int = DEFAULT_MAX_PIXELS) -> Image.Image:
 
 
 def upright_rgb(image: Image.Image) -> Image.Image:
-    """A picture that Pillow has opened, upright, as 8-bit RGB. Raises UnreadableImageError."""
+    """An image that Pillow has opened, upright, as 8-bit RGB. Raises UnreadableImageError."""
     with _explained():
         return _as_rgb(_upright(image))
 
 
 @contextmanager
 def _explained() -> Iterator[None]:
-    """Decoders raise nearly anything on broken files; here it becomes UnreadableImageError."""
+    """Turn what decoders raise on broken files, nearly anything, into UnreadableImageError."""
     try:
         yield
     except UnreadableImageError:
         raise
     except UnidentifiedImageError as error:
-        message = "it is no picture in a format that Pillow reads"
+        message = "it is no image in a format that Pillow reads"
         raise UnreadableImageError("decode", "not-an-image", message) from error
     except MemoryError as error:
         message = "not enough memory to decode it"
@@ -113,8 +113,7 @@ def _explained() -> Iterator[None]:
 
 @contextmanager
 def _no_limit_of_pillow() -> Iterator[None]:
-    """Replace Pillow's warning and error on large pictures by `max_pixels`, and its warnings on
-    odd metadata by nothing."""
+    """Silence Pillow's warnings, and its refusal of large images, which `max_pixels` decides."""
     limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
     try:
         with warnings.catch_warnings():
@@ -139,7 +138,7 @@ def orientation(image: Image.Image) -> int:
 
 
 def _as_rgb(image: Image.Image) -> Image.Image:
-    """8-bit RGB by value.
+    """The image as 8-bit RGB, its values scaled where they have more bits.
 
     Raises UnreadableImageError for pixels without a fixed range (float, or over 16 bits).
     """
@@ -161,9 +160,10 @@ def _as_rgb(image: Image.Image) -> Image.Image:
 
 
 def model_pixels(image: Image.Image, side: int, tiles: Sequence[Box] = ()) -> Any:
-    """uint8 array (views, 3, side, side) of an RGB picture, and then of each of its tiles.
+    """The views of an RGB image as the model takes them: the whole image, then each tile.
 
-    Each is squashed to a square by Pillow's bicubic, a tile as if it were a picture of its own.
+    Each is resized to a square by Pillow's bicubic filter, whatever its proportions. Tiles are
+    boxes in whole pixels. Returns a numpy array of uint8, shape (views, 3, side, side).
     """
     views = [image, *(image.crop(tile) for tile in tiles)]
     squares = [view.resize((side, side), Image.Resampling.BICUBIC) for view in views]
@@ -176,12 +176,15 @@ class LinkCheck:
 
     is_upright: bool
     is_whole: bool
-    """False for a JPEG that ends in something else than its end marker: ultralytics rewrites such
-    a file in place, through a link too."""
+    """False for a JPEG that does not end in its end marker: ultralytics would write such a file
+    anew, and through a link that would change the original."""
 
 
 def check_for_link(path: bytes) -> LinkCheck:
-    """Raises UnreadableImageError."""
+    """Look at an original before a link to it is made.
+
+    Raises UnreadableImageError where it can't be opened.
+    """
     with _no_limit_of_pillow():
         try:
             with open(path, "rb") as file, Image.open(file) as image:
@@ -194,7 +197,11 @@ def check_for_link(path: bytes) -> LinkCheck:
 
 
 def encode(image: Image.Image, suffix: str) -> bytes:
-    """Bytes of an RGB picture in the format of a file name's ending, without metadata."""
+    """An RGB image as the bytes of a file, without metadata.
+
+    `suffix` is a file name's ending, such as `.png`, and says the format; raises KeyError for one
+    that Pillow does not know. JPEG is written at quality 95 without subsampling, WebP without loss.
+    """
     buffer = io.BytesIO()
     format_name = Image.registered_extensions()[suffix.lower()]
     options: dict[str, Any] = {}

@@ -1,8 +1,7 @@
-"""Refs → pictures, by a torch DataLoader: read, hash, decode, resize, in worker processes.
+"""Refs → `Picture`s, by a torch DataLoader: read, hash, decode, resize, in worker processes.
 
-A picture that can't be read comes out as a `Failure`. So does one whose decoder dies or hangs: the
-pictures that were under way are then taken again one at a time, in a process each can only harm
-itself with.
+An image that can't be read comes out as a `Failure`. So does one whose decoder dies or hangs: the
+images that were being read are then read again one at a time, so that only the harmful one fails.
 """
 
 import multiprocessing
@@ -25,17 +24,19 @@ from florence_annotate.images.tiles import MOST_TILES, Tiling
 from florence_annotate.types import Failure, ImageRef, Loaded, Picture
 
 _POLL_SECONDS = 2.0
+"""How long the loader is waited for before it is asked whether its processes live."""
 _WATCH_SECONDS = 0.5
+"""How often a worker looks whether the job is still there."""
 
 
 def default_workers() -> int:
-    """One process a core, one core left to the model, at most sixteen."""
+    """One process for each core but one, which is left to the model; at most sixteen."""
     return max(1, min(16, (os.cpu_count() or 1) - 1))
 
 
 @dataclass(frozen=True, slots=True)
 class LoadingOptions:
-    """How pictures are read."""
+    """How images are read."""
 
     image_size: int
     """Side of the model's square input, in pixels."""
@@ -45,22 +46,22 @@ class LoadingOptions:
     max_pixels: int = codec.DEFAULT_MAX_PIXELS
     tiling: Tiling | None = None
     time_limit: float = 60.0
-    """Seconds for a batch, before its pictures are taken one by one, and then for each alone."""
+    """Seconds for a batch, before its images are read one by one, and then for each of them."""
 
     @property
-    def pictures_at_once(self) -> int:
-        """A picture in tiles is a batch of its own: many of them would take gigabytes."""
+    def images_at_once(self) -> int:
+        """How many images a worker reads as one batch: with tiles one, as many take gigabytes."""
         return 1 if self.tiling else self.batch_size
 
 
 Batch = tuple[int, list[ImageRef]]
-"""The slot of the handover that a batch goes to, and what to read."""
+"""The slot of the handover that a batch goes to, and the images to read."""
 
 
-class PictureDataset(Dataset[int]):
+class BatchDataset(Dataset[int]):
     """Indexed by batches of refs, so that a job of any length is never held in memory.
 
-    An item is the slot of the handover in which the batch then is.
+    An item is the number of the slot, in the handover, that then holds the batch.
     """
 
     def __init__(self, options: LoadingOptions, handover: Handover) -> None:
@@ -74,7 +75,7 @@ class PictureDataset(Dataset[int]):
 
 
 def load(ref: ImageRef, options: LoadingOptions) -> Loaded:
-    """Read one picture."""
+    """Read one image; a `Failure` where it can't be read."""
     try:
         data = codec.read_bytes(ref.path)
         image = codec.decode(data, options.max_pixels)
@@ -84,7 +85,7 @@ def load(ref: ImageRef, options: LoadingOptions) -> Loaded:
 
 
 def as_picture(ref: ImageRef, sha: str, image: Image.Image, options: LoadingOptions) -> Loaded:
-    """A decoded picture as the model takes it."""
+    """A decoded image as the model takes it; a `Failure` where it would have too many tiles."""
     tiles = options.tiling.cut(image.width, image.height) if options.tiling else []
     if len(tiles) > MOST_TILES:
         message = f"{len(tiles)} tiles: choose larger ones (--tiles), so that it has {MOST_TILES}"
@@ -94,8 +95,8 @@ def as_picture(ref: ImageRef, sha: str, image: Image.Image, options: LoadingOpti
 
 
 def load_batches(refs: Iterable[ImageRef], options: LoadingOptions) -> Iterator[list[Loaded]]:
-    """Batches of at most `pictures_at_once`, in the order of the refs; each ref comes out once."""
-    batches = _Batches(iter(refs), options.pictures_at_once)
+    """Read images in batches of at most `images_at_once`, in their order; each comes out once."""
+    batches = _Batches(iter(refs), options.images_at_once)
     while True:
         with suppress(_LoaderDiedError):
             yield from _load(batches, options)
@@ -108,7 +109,7 @@ class _LoaderDiedError(Exception):
 
 
 class _Batches:
-    """The refs in batches, and those of them that were handed out and have not come back."""
+    """The refs in batches; it remembers which were handed out and have not come back."""
 
     def __init__(self, refs: Iterator[ImageRef], batch_size: int) -> None:
         self._refs = refs
@@ -137,13 +138,13 @@ def _load(batches: _Batches, options: LoadingOptions, prefetch: int = 2) -> Iter
             batches.came_back()
             yield loaded
         return
-    # those ahead, and the one that came back: the loader hands out the next before it returns
+    # one more than are ahead: the loader hands out the next batch before it returns one
     slots = options.workers * prefetch + 1
     views = 1 + (options.tiling.most if options.tiling else 0)
-    handover = Handover(slots, options.pictures_at_once, views, options.image_size)
+    handover = Handover(slots, options.images_at_once, views, options.image_size)
     loader: DataLoader[int] = DataLoader(
-        PictureDataset(options, handover),
-        sampler=((place % slots, refs) for place, refs in enumerate(batches)),
+        BatchDataset(options, handover),
+        sampler=((index % slots, refs) for index, refs in enumerate(batches)),
         batch_size=None,
         num_workers=options.workers,
         timeout=_POLL_SECONDS,
@@ -154,7 +155,7 @@ def _load(batches: _Batches, options: LoadingOptions, prefetch: int = 2) -> Iter
     iterator = iter(loader)
     if previous is not None and _in_main_thread():
         # torch's handler would raise the death of a worker in whatever code runs at that moment,
-        # a commit for instance; here it is noticed by asking
+        # a commit for instance; here `_next` notices it
         signal.signal(signal.SIGCHLD, previous)
     while True:
         try:
@@ -183,7 +184,7 @@ def _load_one_by_one(refs: list[ImageRef], options: LoadingOptions) -> Iterator[
         batches = _Batches(iter(tuple(pending)), 1)  # a copy: pending shrinks while it is read
         begun = time.monotonic()
         try:
-            # a picture is handed out when the one before has come back: what dies is its own
+            # an image is handed out when the one before has come back, so that one alone can fail
             for loaded in _load(batches, alone, prefetch=1):
                 del pending[0]
                 begun = time.monotonic()
@@ -207,7 +208,7 @@ def _prepare_worker(worker_id: int) -> None:
 
 
 def _end_with(parent: int) -> None:
-    """End this process when the job is gone; torch's own end waits for a pipe nobody reads.
+    """End this process when the job is gone; torch's own way would wait for a pipe nobody reads.
 
     The job is the parent where readers are forked. Where a fork server starts them, that is the
     parent, and lives as long as they do; multiprocessing then knows whose they are.

@@ -1,8 +1,8 @@
-"""Batches of pictures from reader processes to the job, by memory that both can see.
+"""Hands batches of images from the processes that read them to the job, by shared memory.
 
-Only a small number then goes through the DataLoader's pipe, which takes it whole or not at all
-(POSIX: writes of up to 512 bytes). With pixels in the pipe, a reader that dies while it writes
-leaves the job waiting for the other half of its message.
+Only the number of a slot goes through the DataLoader's pipe, and so small a message is written
+whole or not at all (POSIX: writes of up to 512 bytes). If pixels went through the pipe, a process
+that dies while it writes would leave the job waiting for the rest of its message for ever.
 """
 
 import mmap
@@ -20,23 +20,23 @@ from florence_annotate.errors import DeviceError
 from florence_annotate.types import Failure, ImageRef, Loaded, Picture
 
 _ROOM_FOR_FACTS = 8192
-"""Bytes a picture for its hash and size, or for what was wrong with it."""
+"""Bytes for the hash and the size of an image, or for what was wrong with it."""
 _ROOM_FOR_TILE = 64
-"""Bytes for the corners of one."""
+"""Bytes for the corners of a tile."""
 _LONGEST_MESSAGE = 1000
-"""Characters of an error; with up to four bytes each they leave room for the rest."""
+"""Characters of an error that are kept; of four bytes each they still fit with the rest."""
 _LENGTH = struct.Struct("<Q")
 
 
 class Handover:
-    """`slots` places in shared memory, each for a batch of so many pictures, and views of them.
+    """Slots in shared memory, each of which holds one batch of images.
 
-    The memory takes room only once it is written to, and is gone with the last process that has it,
-    however that ends.
+    The memory takes room only once it is written to. It is gone with the last process that has it,
+    however that process ends.
     """
 
     def __init__(self, slots: int, batch_size: int, views: int, image_size: int) -> None:
-        """`views` is the most that one picture has."""
+        """`batch_size`: the most images of a batch; `views`: the most views of an image."""
         self._shape = (batch_size * views, 3, image_size, image_size)
         self._pixels_size = batch_size * views * 3 * image_size**2
         room = _ROOM_FOR_FACTS + views * _ROOM_FOR_TILE
@@ -44,7 +44,7 @@ class Handover:
         self._memory = _Memory(slots * self._slot_size)
 
     def put(self, slot: int, loaded: list[Loaded]) -> None:
-        """Write a batch: the reader's side."""
+        """Write a batch to a slot, in the process that read the images."""
         pixels, rest = self._views(slot)
         facts: list[tuple[Any, ...]] = []
         end = 0
@@ -60,7 +60,7 @@ class Handover:
         rest[_LENGTH.size : _LENGTH.size + len(data)] = data
 
     def take(self, slot: int, refs: list[ImageRef]) -> list[Loaded]:
-        """A copy of the batch that was asked for by `refs`: the job's side."""
+        """A copy of the batch in a slot, in the job's process; `refs` are those of its images."""
         pixels, rest = self._views(slot)
         (length,) = _LENGTH.unpack_from(rest, 0)
         facts = pickle.loads(rest[_LENGTH.size : _LENGTH.size + length])
@@ -72,7 +72,7 @@ class Handover:
         ]
 
     def _views(self, slot: int) -> tuple[Any, memoryview]:
-        """The slot's pixels, uint8, shape (views of all, 3, S, S), and the bytes behind them."""
+        """A slot's pixels, uint8, (batch size · views, 3, S, S), and the bytes behind them."""
         start = slot * self._slot_size
         whole = memoryview(self._memory.map)[start : start + self._slot_size]
         pixels = np.frombuffer(whole[: self._pixels_size], np.uint8).reshape(self._shape)
@@ -80,13 +80,13 @@ class Handover:
 
 
 class _Memory:
-    """A file without a name, in memory where the system has that, mapped by every process.
+    """A file without a name, mapped by every process; in memory where the system has such files.
 
     Not in /dev/shm, which containers keep small.
     """
 
     def __init__(self, size: int, descriptor: int | None = None) -> None:
-        """`descriptor` is that of a file that another process made."""
+        """`size` in bytes; `descriptor` is that of a file that another process made."""
         try:
             if descriptor is None:
                 descriptor = _nameless_file()
@@ -94,14 +94,14 @@ class _Memory:
             self.map = mmap.mmap(descriptor, size)
         except OSError as error:
             raise DeviceError(
-                f"no {size / 2**30:.1f} GiB of addresses to hand pictures over in ({error}): give "
+                f"no {size / 2**30:.1f} GiB of addresses to hand images over in ({error}): give "
                 "fewer --workers, a smaller --batch-size or larger --tiles, or raise ulimit -v"
             ) from error
         self._size, self._descriptor = size, descriptor
         weakref.finalize(self, os.close, descriptor)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """For a process that is about to start, which gets the descriptor with the rest."""
+        """How the memory is sent to a process that starts: its size and its file descriptor."""
         return _from_descriptor, (self._size, DupFd(self._descriptor))
 
 

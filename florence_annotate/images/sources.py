@@ -1,7 +1,7 @@
 """Folders, files, globs and lists → `ImageRef`s, in a fixed order.
 
-What is found is only looked at, never opened. A link to a picture is a picture of its own; a link
-to a folder is followed, but each folder is walked once, so loops end. What looks like a picture by
+Files are looked at and never opened. A link to an image is an image of its own; a link to a
+folder is followed, but each folder is walked once, so that loops end. What looks like an image by
 its name and is none (a broken link, a fifo, a folder named `x.jpg`) is reported as skipped.
 """
 
@@ -21,7 +21,7 @@ from florence_annotate.types import ImageRef
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """Something with a picture's name that is not read, and why."""
+    """Something with an image's name that is not read, and why."""
 
     name: str
     reason: str
@@ -29,20 +29,21 @@ class Skipped:
 
 @dataclass(slots=True)
 class _Root:
-    """Where keys start. Either a folder to walk, or the pictures that were named one by one."""
+    """A folder that keys are counted from: one to walk, or that of images named one by one."""
 
     folder: bytes
     prefix: str = ""
+    """What its keys start with, where there are several roots."""
     named: list[bytes] | None = None
-    """Absolute paths; None: walk the folder."""
+    """Absolute paths of single images; None: walk the folder."""
 
 
 @dataclass(slots=True)
 class Sources:
-    """The pictures of the sources that the user named.
+    """The images of the sources that the user named.
 
     `suffixes` are the lower-case file name endings that the walk through a folder takes for
-    pictures; a file that is named itself may have any name. Raises SourceError for a source that
+    images; a file that is named itself may have any name. Raises SourceError for a source that
     is not there, and UsageError for a list or a pattern that names nothing.
     """
 
@@ -51,8 +52,9 @@ class Sources:
     include: Sequence[str] = ()
     exclude: Sequence[str] = ()
     output: Path | None = None
-    """Left out where a link or a pattern leads to it: its pictures are the dataset's."""
+    """The job's output: left out where a link or a pattern leads to it."""
     skipped: list[Skipped] = field(default_factory=list)
+    """What looked like an image and was not taken, in the last iteration."""
     _roots: list[_Root] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -73,12 +75,12 @@ class Sources:
         return [Path(os.fsdecode(root.folder)) for root in self._roots if root.named is None]
 
     @property
-    def pictures(self) -> list[Path]:
-        """The pictures that were named one by one, also by a pattern or a list."""
+    def images(self) -> list[Path]:
+        """The images that were named one by one, also by a pattern or a list."""
         return [Path(os.fsdecode(path)) for root in self._roots for path in root.named or ()]
 
     def __iter__(self) -> Iterator[ImageRef]:
-        """Each picture once, folder by folder in byte order; `skipped` is filled on the way."""
+        """Every image once, folder by folder in the byte order of names; fills `skipped`."""
         self.skipped.clear()
         for root in self._roots:
             keys: set[str] = set()
@@ -93,7 +95,7 @@ class Sources:
 
     def _walk(self, root: _Root) -> Iterator[bytes]:
         visited: set[tuple[int, int]] = set()
-        linked: list[bytes] = []  # walked last, so that a folder goes by its own name first
+        linked: list[bytes] = []  # walked last, so that a folder is found by its own name first
         yield from self._walk_folder(root.folder, visited, linked)
         while linked:
             yield from self._walk_folder(linked.pop(0), visited, linked)
@@ -119,15 +121,15 @@ class Sources:
                 continue
             subfolders: list[bytes] = []
             for entry in ordered:
-                looks_like_picture = _has_suffix(entry.name, self.suffixes)
+                looks_like_image = _has_suffix(entry.name, self.suffixes)
                 if entry.name.startswith(b"."):
-                    if looks_like_picture or _is_dir(entry):
+                    if looks_like_image or _is_dir(entry):
                         self._skip(entry.path, "hidden")
                 elif entry.is_dir(follow_symlinks=False):
                     subfolders.append(entry.path)
                 elif _is_dir(entry):
                     linked.append(entry.path)
-                elif looks_like_picture:
+                elif looks_like_image:
                     yield entry.path
             pending += reversed(subfolders)
 
@@ -197,24 +199,24 @@ def _named(path: bytes) -> _Root:
 def _expand(
     pattern: str, suffixes: frozenset[str], is_in_output: Callable[[bytes], bool]
 ) -> list[_Root]:
-    """What a pattern matches: its files, of these the pictures; or else its folders, to be walked.
+    """The files that a pattern matches; where it matches folders alone, these, to be walked.
 
-    Where none of its files has a picture's ending, the user means them all.
+    Of the files those with an image's ending; where none has one, the user means them all.
     """
     base = os.path.abspath(os.fsencode(os.path.join("", *_fixed_parts(pattern))))
     found = (os.path.abspath(match) for match in glob.glob(os.fsencode(pattern), recursive=True))
     matches = sorted(match for match in found if not is_in_output(match))
     files = [match for match in matches if not os.path.isdir(match)]
-    pictures = [file for file in files if _has_suffix(file, suffixes)]
+    images = [file for file in files if _has_suffix(file, suffixes)]
     if files:
-        return [_Root(base, named=pictures or files)]
+        return [_Root(base, named=images or files)]
     if not matches:
         raise SourceError(f"the pattern {pattern!r} matches nothing: check it, and quote it")
     return [_Root(match) for match in matches]
 
 
 def _fixed_parts(pattern: str) -> Iterator[str]:
-    """The folders before the first wild card; `[[]` and its like stand for themselves."""
+    """The parts of a path before the first wild card; an escaped one, as `[[]`, is none."""
     for part in Path(pattern).parts:
         plain = re.sub(r"\[([*?[])\]", r"\1", part)
         if glob.escape(plain) != part:

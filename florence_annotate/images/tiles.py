@@ -1,4 +1,4 @@
-"""Large pictures in overlapping tiles, so that small things are large enough for the model."""
+"""Large images in overlapping tiles, so that small things are large enough for the model."""
 
 import math
 import re
@@ -9,22 +9,22 @@ from florence_annotate.types import Box
 
 DEFAULT_OVERLAP = 0.2
 MOST_TILES = 256
-"""Of one picture."""
+"""The most tiles of one image."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tiling:
-    """Either columns and rows, or the side of a square tile in pixels."""
+    """How images are cut: in columns and rows, or in square tiles of `side` pixels."""
 
     columns: int = 0
     rows: int = 0
     side: int = 0
     overlap: float = DEFAULT_OVERLAP
-    """Part of a tile's side that it shares with its neighbour."""
+    """The part of a tile's side that it shares with its neighbour, in [0, 0.5]."""
 
     @classmethod
     def parse(cls, text: str, overlap: float | None = None) -> "Tiling":
-        """From `2x2` or `768`. Raises UsageError for anything else."""
+        """A tiling from `2x2` (columns and rows) or `768` (pixels); raises UsageError otherwise."""
         overlap = DEFAULT_OVERLAP if overlap is None else overlap
         match = re.fullmatch(r"(\d+)(?:x(\d+))?", text.strip().lower())
         first, second = (int(part or 0) for part in match.groups()) if match else (0, 0)
@@ -39,13 +39,13 @@ class Tiling:
 
     @property
     def most(self) -> int:
-        """The most tiles that a picture has."""
+        """The most tiles that any image can have."""
         return self.columns * self.rows or MOST_TILES
 
     def cut(self, width: int, height: int) -> list[Box]:
-        """The tiles of a picture in whole pixels, row by row; none where one would hold it all.
+        """The tiles of a `width` by `height` pixels image, row by row, as boxes in whole pixels.
 
-        They cover the picture, and are all of one size.
+        They cover the image and are all of one size. None where one tile would hold all of it.
         """
         if self.side:
             tile_width, tile_height = min(self.side, width), min(self.side, height)
@@ -64,13 +64,16 @@ class Tiling:
 
 
 def _fitting(size: int, count: int, overlap: float) -> int:
-    """The side of `count` tiles that cover `size` pixels and overlap."""
+    """The side, in pixels, of `count` tiles that together cover `size` pixels and overlap."""
     return min(size, math.ceil(size / (count - (count - 1) * overlap)))
 
 
 def _starts(size: int, tile: int, overlap: float, count: int) -> list[int]:
-    """Where the tiles begin: evenly spread, the first and the last at the edges."""
+    """The pixels at which tiles begin: evenly spread, the first and the last at the edges.
+
+    `count` 0: as many tiles as the overlap needs.
+    """
     if not count:
         step = max(1, math.floor(tile * (1 - overlap)))
         count = 1 + math.ceil((size - tile) / step)
-    return sorted({round(place * (size - tile) / max(1, count - 1)) for place in range(count)})
+    return sorted({round(index * (size - tile) / max(1, count - 1)) for index in range(count)})

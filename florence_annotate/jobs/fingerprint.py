@@ -1,24 +1,165 @@
-"""What binds a job to itself: settings and content that would change the answers."""
+"""What binds a job: how its questions are asked, and what is asked.
+
+A run that would change one of them is refused, since its images would not be annotated like those
+before. Of settings that can only be one that somebody gave: what nobody gives stays as the journal
+has it. Content always counts, given or not: weights, tokenizer and configurations, the adapter, and
+files of texts or regions, each by its hash.
+"""
 
 import hashlib
 import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
+from florence_annotate.config import job_spec
+from florence_annotate.config.job_spec import OPTIONS, JobSpec
+from florence_annotate.config.older_jobs import BEFORE_IT_EXISTED
 from florence_annotate.errors import FingerprintError
+from florence_annotate.journal import Journal, older
+from florence_annotate.options import Binds, Panel
 from florence_annotate.questions.texts import SIDECAR
+from florence_annotate.tasks import Kind
 
-Fingerprint = dict[str, Any]
-"""Bound settings, resolved, as JSON values."""
+BOUND = tuple(name for name, option in OPTIONS.items() if option.binds is not Binds.NOT)
+"""The settings that bind a job."""
+BY_KIND = tuple(name for name in BOUND if OPTIONS[name].binds is Binds.BY_KIND)
+SHAPING = tuple(
+    name
+    for name, option in OPTIONS.items()
+    if option.panel is Panel.DATASET and name not in ("classes", "classes_file")
+)
+"""The settings that shape an export, and have a default."""
 
 
-def refuse_other(bound: Fingerprint, asked: Fingerprint, where: Path) -> None:
-    """Raise FingerprintError where a setting that binds the job has another value now."""
-    for name in sorted(bound.keys() | asked.keys()):
-        if bound.get(name) != asked.get(name):
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A bound setting: what somebody gave, if anybody did, and what it came to."""
+
+    given: Any
+    resolved: Any
+    """Of a setting in BY_KIND: kind of task → value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """How the questions of a job are asked."""
+
+    settings: Mapping[str, Setting]
+    """All of BOUND."""
+    weights: str
+    """SHA-256 over the checkpoint's weights, tokenizer and configurations."""
+    adapter: str | None
+    """SHA-256 over the adapter's files."""
+    image_size: int
+    """Side of the model's square input, in pixels."""
+    labels: tuple[str, ...]
+    """What `<OD>` may say, where it is held to the classes."""
+
+    @classmethod
+    def of(cls, journal: Journal) -> Self | None:
+        """That of a job; None before its first run."""
+        value = journal.value("fingerprint")
+        if value is None:
+            return None
+        if "settings" not in value:
+            value = _from_flat(value, journal)
+        pairs = value.pop("settings")
+        settings = {
+            name: Setting(**pairs[name]) if name in pairs else _unknown(name) for name in BOUND
+        }
+        return cls(settings=settings, **value | {"labels": tuple(value["labels"])})
+
+    def dump(self) -> dict[str, Any]:
+        """JSON values, from which `of` makes it again."""
+        return {**asdict(self), "labels": list(self.labels)}
+
+    def described(self, asked: Mapping[str, Any]) -> dict[str, Any]:
+        """All that binds a job, flat, as `summary.json` shows it."""
+        settings = {name: _plain(setting.resolved) for name, setting in self.settings.items()}
+        content = {name: value for name, value in self.dump().items() if name != "settings"}
+        return {**settings, **content, **asked}
+
+
+def _from_flat(flat: Mapping[str, Any], journal: Journal) -> dict[str, Any]:
+    """The fingerprint of a job that was begun when it had neither given values nor kinds."""
+    text = journal.last_settings()
+    spec = JobSpec() if text is None else job_spec.load(text)
+    known = {**BEFORE_IT_EXISTED, **flat}
+    settings: dict[str, Any] = {}
+    for name in BOUND:
+        resolved = known[name]
+        settings[name] = {
+            "given": getattr(spec, name) if name in spec.given else None,
+            "resolved": dict.fromkeys(Kind, resolved) if name in BY_KIND else resolved,
+        }
+    return {
+        "settings": settings,
+        **{name: known[name] for name in ("weights", "adapter", "image_size", "labels")},
+    }
+
+
+def _unknown(name: str) -> Setting:
+    """A setting that did not exist when the job was begun."""
+    value = BEFORE_IT_EXISTED[name]
+    return Setting(None, dict.fromkeys(Kind, value) if name in BY_KIND else value)
+
+
+def _plain(resolved: Any) -> Any:
+    """One value where all kinds have the same."""
+    if isinstance(resolved, Mapping):
+        values = list(resolved.values())
+        return values[0] if all(value == values[0] for value in values) else dict(resolved)
+    return resolved
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """What a journal knows of its job, when another run of it begins."""
+
+    fingerprint: Fingerprint
+    asked: Mapping[str, Any]
+    """See `florence_annotate.journal.older.asked`."""
+    last: JobSpec | None
+    """The settings of the last run; None where it was killed before it had noted them."""
+    defaults: Mapping[str, Any]
+    """What the settings that shape an export were by default when the job was begun."""
+
+    @classmethod
+    def of(cls, journal: Journal) -> Self | None:
+        """None before the first run."""
+        fingerprint, asked = Fingerprint.of(journal), older.asked(journal)
+        if fingerprint is None or asked is None:
+            return None
+        text = journal.last_settings()
+        last = None if text is None else job_spec.load(text)
+        defaults = journal.value("defaults")
+        if defaults is None:
+            defaults = {name: value for name, value in BEFORE_IT_EXISTED.items() if name in SHAPING}
+        return cls(fingerprint, asked, last, defaults)
+
+    def described(self) -> dict[str, Any]:
+        """All that binds the job, flat."""
+        return self.fingerprint.described(self.asked)
+
+
+def describe(journal: Journal) -> dict[str, Any] | None:
+    """All that binds a job, flat; None before its first run."""
+    begun = Begun.of(journal)
+    return None if begun is None else begun.described()
+
+
+def refuse_other(bound: Mapping[str, Any], now: Mapping[str, Any], where: Path) -> None:
+    """Raise FingerprintError where something that binds the job is another one now.
+
+    Both as `described` gives them.
+    """
+    for name in sorted(bound.keys() | now.keys()):
+        if bound.get(name) != now.get(name):
             raise FingerprintError(
                 f"{where} was begun with {_SAID.get(name, name)} = {_short(bound.get(name))}, and "
-                f"now it is {_short(asked.get(name))}: its pictures would not be annotated alike. "
+                f"now it is {_short(now.get(name))}: its images would not be annotated alike. "
                 "Go on with the first value, choose another output with -o, or begin again with "
                 "--restart"
             )
@@ -33,7 +174,8 @@ def _short(value: Any) -> str:
 
 
 def digest(source: str | None) -> str | None:
-    """SHA-256 of what was given, so that a job is bound to it; None for sidecars and nothing."""
+    """SHA-256 of a file of texts or regions, or a folder of YOLO labels, so that a job is bound to
+    it; None for sidecars and nothing."""
     if source is None or source == SIDECAR:
         return None
     path = Path(source)

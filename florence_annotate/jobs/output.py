@@ -1,10 +1,12 @@
-"""Where a dataset goes."""
+"""Where a dataset goes, and which folders can't take one."""
 
 import glob
 import os
 from pathlib import Path
 
 from florence_annotate.errors import SourceError, UsageError
+from florence_annotate.images.sources import Sources
+from florence_annotate.journal import FILE_NAME, lock
 
 
 def default_output(sources: tuple[str, ...]) -> Path:
@@ -20,3 +22,40 @@ def default_output(sources: tuple[str, ...]) -> Path:
         "say with -o where the dataset goes: only a single folder, other than the one you are in, "
         "has a default"
     )
+
+
+def has_job(out: Path) -> bool:
+    """Whether a run has begun here; one that was killed before its first commit has not."""
+    journal = out / FILE_NAME
+    return journal.is_file() and journal.stat().st_size > 0
+
+
+def refuse_unusable(out: Path, sources: Sources) -> None:
+    """Raise UsageError for an output that holds something else, or overlaps with a source."""
+    resolved = out.resolve()
+    for folder in (folder.resolve() for folder in sources.folders):
+        if resolved == folder or folder in resolved.parents:
+            raise UsageError(
+                f"the output {out} lies in the source {folder}, where its images would "
+                "be annotated again: choose another output with -o"
+            )
+        if resolved in folder.parents:
+            raise UsageError(
+                f"the source {folder} lies in the output {out}: choose another output with -o"
+            )
+    for image in sources.images:
+        if resolved in image.resolve().parents:
+            raise UsageError(
+                f"the source image {image} lies in the output {out}: leave it out, or "
+                "choose another output with -o"
+            )
+    if out.exists() and not out.is_dir():
+        raise UsageError(f"the output {out} is a file: choose another output with -o")
+    if (
+        out.is_dir()
+        and not (out / FILE_NAME).exists()
+        and any(path.name != lock.FILE_NAME for path in out.iterdir())
+    ):
+        raise UsageError(
+            f"{out} holds other files and no job: choose a new or an empty folder with -o"
+        )

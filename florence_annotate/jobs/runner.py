@@ -39,9 +39,9 @@ class RunReport:
     failed: int = 0
     interrupted: bool = False
     seconds: float = 0.0
-    """From the first picture asked for to the last one committed."""
+    """From the first image asked for to the last one committed."""
     seconds_waiting: float = 0.0
-    """Of these, how long the device waited for pictures to be read."""
+    """Of these, how long the device waited for images to be read."""
 
     @property
     def images_per_second(self) -> float:
@@ -51,7 +51,7 @@ class RunReport:
 def run(
     engine: Engine, refs: Iterable[ImageRef], journal: Journal, run_id: int, progress: Progress
 ) -> RunReport:
-    """Annotate the pictures; each batch is committed before it is reported.
+    """Annotate the images; each batch is committed before it is reported.
 
     The first SIGINT or SIGTERM lets the batch in flight finish; a second one stops at once.
     """

@@ -35,9 +35,11 @@ if hasattr(os, "register_at_fork"):
 def held(folder: Path) -> Iterator[None]:
     """Hold the folder; the system lets go of it when the process ends, however it ends.
 
-    Raises LockedError where another process holds it, OutputError where it can't be written.
+    Where nothing was written to a folder that was made for it, it is gone afterwards. Raises
+    LockedError where another process holds it, OutputError where it can't be written.
     """
     path = folder / FILE_NAME
+    made = [each for each in (folder, *folder.parents) if not each.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
@@ -55,6 +57,8 @@ def held(folder: Path) -> Iterator[None]:
         finally:
             with suppress(OSError):
                 path.unlink()
+                for each in made:
+                    each.rmdir()  # those that hold nothing
     finally:
         _descriptors.discard(descriptor)
         os.close(descriptor)

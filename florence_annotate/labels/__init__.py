@@ -1,1 +1,1 @@
-"""What people give for each image."""
+"""What people give for each image: texts by its name, and boxes that exist already."""

@@ -14,7 +14,7 @@ from florence_annotate.labels.by_name import ByName, paths_of
 from florence_annotate.types import Box, ImageRef
 
 _FARTHEST = 1e9
-"""Pixels from the corner at which no picture's edge lies."""
+"""No image has an edge so many pixels from its corner: beyond that, a number is a mistake."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,13 +24,16 @@ class Region:
     box: Box
     label: str | None = None
     is_relative: bool = False
-    """In parts of the picture's sides instead of pixels of the upright picture."""
+    """The box is normalised: in parts of the image's sides instead of pixels."""
 
     @classmethod
     def of(
         cls, box: Iterable[float], label: str | None = None, *, is_relative: bool = False
     ) -> "Region":
-        """Raises ValueError for what is no box: other than four numbers, or without an end."""
+        """A region from x1, y1, x2, y2; raises ValueError for what is no box.
+
+        That is other than four finite numbers, or an end before its beginning.
+        """
         edges = tuple(map(float, box))
         if len(edges) != 4 or not all(abs(edge) < _FARTHEST for edge in edges):  # nan is not
             raise ValueError(f"{list(edges)} is no box: four numbers are")
@@ -40,7 +43,7 @@ class Region:
         return cls((x1, y1, x2, y2), label, is_relative)
 
     def pixels(self, width: int, height: int) -> Box:
-        """The box in pixels."""
+        """The box in pixels of an image that is `width` by `height` pixels."""
         x1, y1, x2, y2 = self.box
         if not self.is_relative:
             return self.box
@@ -48,15 +51,18 @@ class Region:
 
 
 RegionsOf = Callable[[ImageRef], Sequence[Region]]
-"""The given regions of a picture."""
+"""Looks up the given regions of an image; none where it has none."""
 
 
 def read_regions(source: Path) -> ByName[Sequence[Region]]:
-    """The boxes of a COCO file, or of a folder of YOLO labels. Raises UsageError."""
+    """The boxes of a COCO file, or of a folder of YOLO labels with its data.yaml.
+
+    Raises UsageError for anything else, and where there is no box at all.
+    """
     try:
         if source.is_dir():
             return _read_yolo(source)
-        regions = _read_coco(json.loads(source.read_text("utf-8")))
+        regions = _parse_coco(json.loads(source.read_text("utf-8")))
         return ByName(regions, (), source, aliases=paths_of(regions, source))
     except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError) as error:
         raise UsageError(
@@ -66,7 +72,7 @@ def read_regions(source: Path) -> ByName[Sequence[Region]]:
         ) from error
 
 
-def _read_coco(coco: Mapping[str, Any]) -> dict[str, list[Region]]:
+def _parse_coco(coco: Mapping[str, Any]) -> dict[str, list[Region]]:
     names = {image["id"]: str(image["file_name"]) for image in coco["images"]}
     categories = {one["id"]: str(one["name"]) for one in coco.get("categories", ())}
     regions: dict[str, list[Region]] = {name: [] for name in names.values()}
@@ -96,15 +102,18 @@ def _refuse_none(regions: Mapping[str, Sequence[Region]]) -> None:
 
 
 def _read_yolo(folder: Path) -> ByName[Sequence[Region]]:
-    """Boxes of `labels/<split>/…/name.txt` under `<split>/…/name`; where a split alone is annotated
-    its keys are `…/name`, which is an alias if only one split has it."""
+    """The boxes of `labels/<split>/…/name.txt`, by the name `<split>/…/name`.
+
+    Where the images of one split alone are annotated, their keys are `…/name`: that is an alias of
+    the name if no other split has it.
+    """
     names = yaml.safe_load((folder / "data.yaml").read_text("utf-8"))["names"]
     label_of = dict(enumerate(names)) if isinstance(names, list) else dict(names)
     regions: dict[str, list[Region]] = {}
     in_split: dict[str, list[str]] = {}
     for file in sorted((folder / "labels").rglob("*.txt")):
         path = PurePosixPath(*file.relative_to(folder / "labels").with_suffix("").parts)
-        found = [_read_row(line, label_of, file) for line in _lines(file)]
+        found = [_parse_row(line, label_of, file) for line in _lines(file)]
         regions[str(path)] = found
         if len(path.parts) > 1:
             in_split.setdefault("/".join(path.parts[1:]), []).append(str(path))
@@ -123,12 +132,12 @@ def _lines(file: Path) -> list[str]:
     return [line for line in file.read_text("utf-8").splitlines() if line.strip()]
 
 
-def _read_row(line: str, label_of: Mapping[int, str], file: Path) -> Region:
-    number, *place = line.split()
-    if len(place) != 4:
+def _parse_row(line: str, label_of: Mapping[int, str], file: Path) -> Region:
+    number, *position = line.split()
+    if len(position) != 4:
         raise ValueError(f"{file}: {line!r} is no box, class cx cy width height")
-    x, y, width, height = map(float, place)
+    x, y, width, height = map(float, position)
     if not all(0 <= value <= 1 for value in (x, y, width, height)):
-        raise ValueError(f"{file}: {line!r}: places are parts of the picture's sides, 0 to 1")
+        raise ValueError(f"{file}: {line!r}: places are parts of the image's sides, 0 to 1")
     box = (x - width / 2, y - height / 2, x + width / 2, y + height / 2)
     return Region.of(box, _label(label_of, int(number)), is_relative=True)

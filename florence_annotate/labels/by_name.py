@@ -14,19 +14,26 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True, slots=True)
 class ByName(Generic[Value]):
-    """Values by the names of pictures: the whole key, or the longest end of it that is named."""
+    """Values by the names of images.
+
+    A name stands for the image whose key it is, or for one whose key ends in it after a `/`; where
+    several names fit one image, the longest counts.
+    """
 
     values: Mapping[str, Value]
     none: Value
+    """The value of images that are not named."""
     source: Path
+    """The file or folder that the values come from, for messages."""
     has_suffixes: bool = True
-    """The names have the endings of the pictures."""
+    """The names end as the image files do, in `.jpg` for example."""
     aliases: Mapping[str, str] = field(default_factory=dict)
-    """A whole key, or the absolute path of a picture → the name that it stands for."""
+    """Other ways to say a name: a whole key, or the absolute path of an image → the name."""
     doubtful: frozenset[str] = frozenset()
-    """Whole keys that would be an alias of several names."""
+    """Keys that would be an alias of several names, so that nobody can say which is meant."""
 
     def __call__(self, ref: ImageRef) -> Value:
+        """The value of an image; `none` where it is not named."""
         name = self._name(ref)
         return self.none if name is None else self.values[name]
 
@@ -42,9 +49,9 @@ class ByName(Generic[Value]):
         return str(path if self.has_suffixes else path.with_suffix(""))
 
     def fit(self, refs: Iterable[ImageRef]) -> tuple[str, ...]:
-        """The names that no picture has.
+        """Hold the names to all images of a job; returns the names that no image has.
 
-        Raises UsageError where one name stands for two pictures, or no picture is named.
+        Raises UsageError where one name stands for two images, or no image is named at all.
         """
         keys: dict[str, str] = {}
         for ref in refs:
@@ -61,13 +68,16 @@ class ByName(Generic[Value]):
                 )
         if not keys:
             raise UsageError(
-                f"none of the pictures is named in {self.source}: its names are such as "
-                f"{next(iter(self.values), '')!r}, and a picture's name is its path in the source, "
+                f"none of the images is named in {self.source}: its names are such as "
+                f"{next(iter(self.values), '')!r}, and an image's name is its path in the source, "
                 "or the end of it"
             )
         return tuple(name for name in self.values if name not in keys)
 
 
 def paths_of(names: Iterable[str], file: Path) -> dict[str, str]:
-    """Where names that are paths lead, from here or from the folder of the file that has them."""
+    """Aliases for names that are paths: absolute path → name.
+
+    A path counts from the working directory, or from the folder of the file that holds the names.
+    """
     return {os.path.abspath(path): name for name in names for path in (name, file.parent / name)}

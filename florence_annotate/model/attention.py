@@ -10,14 +10,17 @@ from torch import Tensor
 from torch.nn import functional
 
 Attend = Callable[[Tensor, Tensor, Tensor, Tensor | None], Tensor]
-"""Queries (N, H, Q, d), keys and values (N, H, K, d), a mask to add → mixtures (N, H, Q, d)."""
+"""Queries (N, H, Q, d), keys and values (N, H, K, d), a mask to add → values mixed (N, H, Q, d)."""
 
 Memory = tuple[Tensor, Tensor]
-"""Keys and values, in the form that `FewQueries` likes."""
+"""Keys and values, in the shape that `FewQueries.memory` gives them."""
 
 
 def attend_by(kind: str) -> Attend:
-    """`sdpa`, `eager` or `flash_attention_2`; flash-attn takes no mask, SDPA then stands in."""
+    """The kernel named `sdpa`, `eager` or `flash_attention_2`.
+
+    flash-attn takes no mask, so that SDPA is used where there is one. Raises KeyError for others.
+    """
     return {"sdpa": _sdpa, "eager": _eager, "flash_attention_2": _flash}[kind]
 
 
@@ -26,10 +29,10 @@ def _sdpa(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Ten
 
 
 class FewQueries:
-    """The same for a decoder's steps: few queries over many keys, again and again.
+    """Attention for the steps of a decoder: few queries over many keys, again and again.
 
-    On a CPU two plain products read keys and values faster than SDPA's kernel, which is made for
-    blocks of queries. What they read is brought into their form ahead of many steps.
+    On a CPU two plain matrix products are faster than SDPA's kernel, which is made for blocks of
+    queries. Keys, values and masks are reshaped for them once and used in many steps.
     """
 
     def __init__(self, attend: Attend, device: torch.device) -> None:
@@ -37,18 +40,18 @@ class FewQueries:
         self._is_flat = device.type == "cpu"
 
     def memory(self, keys: Tensor, values: Tensor) -> Memory:
-        """Views of keys and values (N, H, K, d), to be given back with the queries."""
+        """Views of keys and values (N, H, K, d), as a call takes them."""
         if self._is_flat:
             return keys.flatten(0, 1).transpose(1, 2), values.flatten(0, 1)
         return keys, values
 
     def mask(self, mask: Tensor, heads: int) -> Tensor:
-        """A mask (N, 1, Q, K), to be given back with the queries of every layer."""
+        """A mask (N, 1, Q, K) that is added to the scores, as a call takes it, in every layer."""
         whole = mask.expand(-1, heads, -1, -1).contiguous()
         return whole.flatten(0, 1) if self._is_flat else whole
 
     def __call__(self, query: Tensor, memory: Memory, mask: Tensor) -> Tensor:
-        """Queries (N, Q, H, d) → mixtures (N · Q, H · d)."""
+        """Queries (N, Q, H, d) → values mixed, (N · Q, H · d)."""
         count, queries, heads, width = query.shape
         query = query.transpose(1, 2)
         if self._is_flat:

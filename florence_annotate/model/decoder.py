@@ -1,9 +1,10 @@
-"""One token further: BART's decoder over caches that stay where they are.
+"""One step of BART's decoder: the next token of every sequence, over caches that are never moved.
 
-The library's modules hold the weights; the step is written out here. A row is a question, and has
-`beams` sequences. They attend to the row's encoder states as so many queries, so that those are
-kept once; and a beam that changes its past changes a small table instead of its cache: every
-sequence may look at all that the row's beams ever wrote, and a mask says which of it is its own.
+transformers' modules hold the weights; the step is written out here. A row answers one question and
+has B sequences, its beams. They attend to the row's encoder states as so many queries, so that
+these are kept once. When beam search lets a beam go on from another beam's past, only a small
+table changes (`ancestry`) and not the cache: it holds what all beams of the row ever wrote, and a
+mask shows each sequence its own part.
 
 Shapes: R rows, B beams, H heads, D d_model, P positions in the cache, S source positions.
 """
@@ -31,19 +32,19 @@ from florence_annotate.model.linear import (
 
 @dataclass(slots=True)
 class Caches:
-    """Keys and values of every row, a tensor a decoder layer."""
+    """Keys and values of every row; a list holds a tensor for each decoder layer."""
 
     past: list[Tensor]
-    """Keys and values (2, R, H, P · B, D / H); place p · B + b is what beam b wrote at p."""
+    """Keys and values (2, R, H, P · B, D / H); index p · B + b is what beam b wrote at p."""
     source: list[Tensor]
     """Keys and values (2, R, H, S, D / H)."""
     source_mask: Tensor
     """(R, 1, 1, S): 0 for a source position, -inf for padding."""
     view: "_View | None" = None
-    """What the last step looked at."""
+    """The parts that the last step looked at, kept for the next one."""
 
     def take_over(self, smaller: "Caches") -> None:
-        """Copy what smaller caches of as many rows hold."""
+        """Copy the content of smaller caches with the same rows."""
         pairs = [(self.source_mask, smaller.source_mask)]
         pairs += zip(self.past, smaller.past, strict=True)
         pairs += zip(self.source, smaller.source, strict=True)
@@ -54,7 +55,7 @@ class Caches:
 
 @dataclass(frozen=True, slots=True)
 class _Layer:
-    """The weights of a decoder layer; looking them up in the modules takes time at every step."""
+    """The weights of a decoder layer, since to look them up in the modules at each step is slow."""
 
     own: Affine
     """Queries, keys and values of the self-attention."""
@@ -84,7 +85,7 @@ class Decoder:
         self._positions: Tensor = decoder.embed_positions.weight[decoder.embed_positions.offset :]
         self._norm = norm(decoder.layernorm_embedding)
         self._output = pack(affine(network.lm_head))
-        self._layers = [_read_layer(layer) for layer in decoder.layers]
+        self._layers = [_layer_weights(layer) for layer in decoder.layers]
         weight = network.lm_head.weight
         self.vocabulary_size: int = weight.shape[0]
         self.device: torch.device = weight.device
@@ -92,7 +93,7 @@ class Decoder:
         self._dtype: torch.dtype = weight.dtype
 
     def allocate(self, rows: int, beams: int, positions: int, source: int) -> Caches:
-        """Empty caches."""
+        """Empty caches for `positions` tokens a sequence and `source` encoder states a row."""
 
         def each(length: int) -> list[Tensor]:
             shape = (2, rows, self._heads, length, self._head_size)
@@ -102,7 +103,7 @@ class Decoder:
         return Caches(each(positions * beams), each(source), mask)
 
     def place_source(self, caches: Caches, rows: Tensor, encoded: Tensor, mask: Tensor) -> None:
-        """Write encoder states (N, s ≤ S, D) with their mask (N, s) into N rows."""
+        """Write encoder states (N, s, D), s ≤ S, with their mask (N, s), to the rows (N,)."""
         length = encoded.shape[1]
         for layer, source in zip(self._layers, caches.source, strict=True):
             both = linear(encoded, layer.source_key_value)
@@ -116,16 +117,16 @@ class Decoder:
     def step(
         self, tokens: Tensor, positions: Tensor, caches: Caches, ancestry: Tensor, width: int
     ) -> Tensor:
-        """Logits (R, B, V) that follow the tokens (R, B), which stand at the positions (R,).
+        """The logits (R, B, V) of the next token, after tokens (R, B) at positions (R,).
 
-        `ancestry` (R, B, P) names the beam that wrote each position of a sequence; only the first
-        `width` positions of the caches are looked at. Rows are the first R of the caches'.
+        `ancestry` (R, B, P) names the beam that wrote each position of a sequence. Only the first
+        `width` positions and the first R rows of the caches are looked at.
         """
         rows, beams = tokens.shape
         view = self._view(caches, rows, beams, width)
-        places = positions[:, None]
+        slots = positions[:, None]
         if beams > 1:
-            places = places * beams + view.beams
+            slots = slots * beams + view.beams
         own_mask = self._own_past(view, positions, ancestry[:, :, :width])
         own_mask = self._mix.mask(own_mask, self._heads)
         source_mask = caches.source_mask[:rows].expand(-1, -1, beams, -1)
@@ -137,7 +138,7 @@ class Decoder:
             self._layers, caches.past, view.memories, strict=True
         ):
             own = linear(states, layer.own).view(rows, beams, 3, self._heads, -1)
-            past[:, view.rows, :, places] = own[:, :, 1:]
+            past[:, view.rows, :, slots] = own[:, :, 1:]
             mixed = self._mix(own[:, :, 0], own_past, own_mask)
             states = normalise(states + linear(mixed, layer.own_out), layer.own_norm)
             query = linear(states, layer.source_query).view(rows, beams, self._heads, -1)
@@ -148,7 +149,7 @@ class Decoder:
         return linear(states, self._output).view(rows, beams, -1)
 
     def _view(self, caches: Caches, rows: int, beams: int, width: int) -> "_View":
-        """What a step of so many rows and positions looks at; kept for the steps to come."""
+        """The parts of the caches that a step looks at, made anew where their size has changed."""
         view = caches.view
         if view is None or view.size != (rows, beams, width):
             memories = [
@@ -168,7 +169,7 @@ class Decoder:
         return view
 
     def _own_past(self, view: "_View", positions: Tensor, ancestry: Tensor) -> Tensor:
-        """The mask (R, 1, B, width · B) that shows each beam its own past."""
+        """The mask (R, 1, B, width · B) that shows each beam what it has written itself."""
         is_seen = view.positions <= positions[:, None, None, None]  # (R, 1, width, 1)
         if ancestry.shape[1] > 1:
             is_seen = is_seen & (ancestry[..., None] == view.beams)
@@ -177,7 +178,7 @@ class Decoder:
 
 @dataclass(frozen=True, slots=True)
 class _View:
-    """Views of the caches, and counters, that stay the same for many steps."""
+    """Views of the caches, and index tensors, that stay the same for many steps."""
 
     size: tuple[int, int, int]
     """Rows, beams, positions."""
@@ -188,10 +189,10 @@ class _View:
     positions: Tensor
     """(width, 1)"""
     memories: list[tuple[Memory, Memory]]
-    """Of each layer: its own past, and the source."""
+    """For each layer what was written so far, and the encoder states."""
 
 
-def _read_layer(layer: Any) -> _Layer:
+def _layer_weights(layer: Any) -> _Layer:
     own, source = layer.self_attn, layer.encoder_attn
     return _Layer(
         own=pack(join(own.q_proj, own.k_proj, own.v_proj)),

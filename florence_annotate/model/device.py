@@ -10,7 +10,10 @@ if TYPE_CHECKING:
 
 
 def resolve_device(asked: str) -> "torch.device":
-    """`auto` takes CUDA, then Apple's MPS, then the CPU. Raises DeviceError for an absent one."""
+    """The device to run on: for `auto` CUDA, else Apple's MPS, else the CPU.
+
+    Raises DeviceError for a device that this machine lacks.
+    """
     import torch
 
     has_mps = torch.backends.mps.is_available()
@@ -34,10 +37,11 @@ def resolve_device(asked: str) -> "torch.device":
 
 
 def resolve_dtype(asked: str, device: "torch.device", *, is_embedded: bool) -> "torch.dtype":
-    """`auto` is bfloat16 where the hardware multiplies it; otherwise float32.
+    """The number format of the model: for `auto` bfloat16 where the hardware multiplies it.
 
-    That is on most GPUs, and on CPUs with AVX-512 BF16 or AMX; docs/performance.md has what it
-    gives there. The embedded checkpoint is so small that it stays in float32.
+    That is on most GPUs, and on CPUs with AVX-512 BF16 or AMX (docs/performance.md has what it
+    gains there); elsewhere it is float32. The embedded checkpoint is so small that it stays in
+    float32. Raises KeyError for a name that is no number format.
     """
     import torch
 
@@ -53,7 +57,7 @@ def resolve_dtype(asked: str, device: "torch.device", *, is_embedded: bool) -> "
 
 
 def _multiplies_bfloat16(device: "torch.device") -> bool:
-    """Not whether PyTorch can emulate it, as it does on older GPUs, slowly."""
+    """Whether a GPU multiplies bfloat16 itself; on older ones PyTorch emulates that, slowly."""
     import torch
 
     with torch.cuda.device(device):
@@ -61,9 +65,10 @@ def _multiplies_bfloat16(device: "torch.device") -> bool:
 
 
 def resolve_attention(asked: str, device: "torch.device", dtype: "torch.dtype") -> str:
-    """`auto` takes flash-attn where it imports and the device and dtype fit, else PyTorch's SDPA.
+    """The attention kernel: for `auto` flash-attn where it is installed and fits, else SDPA.
 
-    Raises DeviceError where flash-attn is asked for and can't be had.
+    It fits CUDA devices in bfloat16 or float16. Raises DeviceError where it is asked for and is
+    not installed or does not fit.
     """
     import torch
 
@@ -85,7 +90,7 @@ def resolve_attention(asked: str, device: "torch.device", dtype: "torch.dtype") 
 
 
 def memory_in_use(device: "torch.device") -> str:
-    """The most memory that a CUDA device held so far, as text; nothing for other devices."""
+    """The most memory that a CUDA device has held, as text; empty for other devices."""
     import torch
 
     if device.type != "cuda":

@@ -1,4 +1,7 @@
-"""Image features and prompts → encoder states: BART's encoder over the library's modules."""
+"""Image features and prompts → encoder states: BART's encoder, with transformers' weights.
+
+Shapes: N examples, S source positions.
+"""
 
 from typing import Any
 
@@ -23,9 +26,9 @@ class Encoder:
         ]
 
     def __call__(self, embeddings: Tensor, mask: Tensor | None) -> Tensor:
-        """States (N, S, d_model) for embeddings of that shape.
+        """Encoder states (N, S, d_model) for embeddings (N, S, d_model).
 
-        `mask` (N, S) says which positions count; None where all do, which is faster.
+        `mask` (N, S), bool, is false for padding; None where there is none, which is faster.
         """
         positions = self._encoder.embed_positions
         states: Tensor = self._encoder.layernorm_embedding(

@@ -1,4 +1,4 @@
-"""A loaded Florence-2: pictures in, features out; questions about features in, answers out."""
+"""A loaded Florence-2: images in, features out; questions about features in, answers out."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,6 +11,7 @@ from florence_annotate import tasks
 from florence_annotate.checkpoints.checkpoint import Checkpoint
 from florence_annotate.errors import DeviceError, UsageError
 from florence_annotate.model.attention import attend_by
+from florence_annotate.model.by_kind import AnsweringByKind
 from florence_annotate.model.decoder import Decoder
 from florence_annotate.model.encoder import Encoder
 from florence_annotate.model.generation.constraint import Constraint, compile_constraint
@@ -21,23 +22,27 @@ from florence_annotate.model.vision import VisionTower, stage_sides
 from florence_annotate.model.vocabulary import Vocabulary, load_tokenizer
 from florence_annotate.model.weights import load_network
 from florence_annotate.tasks import Takes
-from florence_annotate.types import Answer, Generation, Question
+from florence_annotate.types import Answer, Answering, Generation, Question
 
 _SHOWN = 40
-"""Characters of a text in a message."""
+"""Characters of a text that are shown in a message."""
 
 
 class Florence:
     """Florence-2 on one device; an image is encoded once, however many questions follow.
 
-    Image features and prompt embeddings are joined directly, padded on the right and masked, so
-    that prompts of different length share a batch and no answer depends on its neighbours.
+    The embeddings of a prompt stand directly behind the image features; shorter prompts are padded
+    on the right and masked. So prompts of different length share a batch, and no answer depends on
+    the others of its batch.
     """
 
     def __init__(
         self, checkpoint: Checkpoint, device: torch.device, dtype: torch.dtype, attention: str
     ) -> None:
-        """Raises CheckpointError for weights or a tokenizer that do not fit."""
+        """`attention` is a kernel of `attend_by`.
+
+        Raises CheckpointError for weights or a tokenizer that do not fit.
+        """
         if device.type == "cpu":
             keep_freed_memory()
         self.image_size = checkpoint.image_size
@@ -68,8 +73,10 @@ class Florence:
                 )
 
     def problem(self, question: Question) -> str | None:
-        """Why a question can't be asked: the encoder has too few positions for it, or its text
-        holds a control token. None where it can."""
+        """Why a question can't be asked; None where it can.
+
+        The encoder may have too few positions for its prompt, or its text may hold a control token.
+        """
         said = question.text or ""
         shown = repr(said if len(said) <= _SHOWN else f"{said[:_SHOWN]}…")
         if tasks.of(question).takes is Takes.TEXT:
@@ -80,17 +87,17 @@ class Florence:
         if length > self._most_prompt_tokens:
             return (
                 f"the prompt {shown} is {length} tokens long, and the model reads "
-                f"{self._most_prompt_tokens} beside a picture"
+                f"{self._most_prompt_tokens} beside an image"
             )
         return None
 
     def _image_tokens(self) -> int:
-        """One pooled token and one a cell of the vision tower's last stage."""
+        """How many features an image has: a pooled one, and one for each cell of the last stage."""
         return 1 + stage_sides(self.network.config.vision_config, self.image_size)[-1] ** 2
 
     @torch.inference_mode()
     def compile_tower(self, batch_size: int) -> None:
-        """Compile the vision tower for batches of this size; others go the plain way.
+        """Compile the vision tower for batches of this size; other batches run uncompiled.
 
         Takes a minute or so. Raises DeviceError where PyTorch finds no compiler for this device.
         """
@@ -98,7 +105,8 @@ class Florence:
 
         shape = (batch_size, 3, self.image_size, self.image_size)
         blank = torch.zeros(shape, dtype=torch.uint8, device=self.device)
-        self._tower(blank[:1])  # einops notes torch at its first call; later, all would be redone
+        # einops notes torch at its first call, and later that would undo the compilation
+        self._tower(blank[:1])
         # frozen weights: on CPUs the compiler only then gives linear layers to oneDNN
         options: dict[str, Any] = {"freezing": self.device.type == "cpu"}
         compiled = torch.compile(self._tower.__call__, dynamic=False, options=options)
@@ -131,21 +139,29 @@ class Florence:
 
     @torch.inference_mode()
     def encode_pixels(self, pixels: torch.Tensor) -> torch.Tensor:
-        """Image features of uint8 pixels (pictures, 3, S, S) that are on the device."""
+        """Image features, shape (images, image tokens, d_model), of uint8 pixels (images, 3, S, S).
+
+        The pixels are on the model's device.
+        """
         features: torch.Tensor
         features = (self._compiled if len(pixels) == self._compiled_for else self._tower)(pixels)
         return features
 
-    def answering(self, generation: Generation, rows: int) -> "FlorenceAnswering":
-        """Answers a stream of questions, `rows` of them at a time."""
-        return FlorenceAnswering(self, generation, rows)
+    def answering(self, generation: Generation, rows: int) -> Answering:
+        """A queue that answers questions, `rows` of them at a time; of each kind, where the kinds
+        have settings of their own."""
+        queue = FlorenceAnswering(self, generation, rows)
+        if generation.for_text is None:
+            return queue
+        return AnsweringByKind(queue, FlorenceAnswering(self, generation.for_text, rows))
 
-    def read_prompts(
+    def encode_prompts(
         self, features: torch.Tensor, prompts: Sequence[Sequence[int]]
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Encoder states (prompts, positions, d_model) and their mask (prompts, positions).
 
-        `features` are those of the image that each prompt is about.
+        `prompts` are token ids; `features` (prompts, image tokens, d_model) are those of the view
+        that each prompt is about.
         """
         longest = max(len(prompt) for prompt in prompts)
         ids = torch.tensor(
@@ -169,7 +185,7 @@ class _Asked:
 
 
 class FlorenceAnswering:
-    """The questions that wait and those in flight. See `florence_annotate.types.Answering`."""
+    """See `florence_annotate.types.Answering`."""
 
     def __init__(self, model: Florence, generation: Generation, rows: int) -> None:
         self._model, self._generation = model, generation
@@ -179,11 +195,10 @@ class FlorenceAnswering:
             end=settings.eos_token_id,
             forced_first=settings.forced_bos_token_id,
             forced_last=settings.forced_eos_token_id,
-            beams=generation.num_beams,
-            no_repeat_ngram=generation.no_repeat_ngram,
+            generation=generation,
             constraint=self._compile_constraint() if generation.constrain != "off" else None,
         )
-        # asking a cut answer again with twice the limit is the same as going on
+        # an answer that goes on is the answer that twice the limit would have given at once
         limit = generation.max_new_tokens * (2 if generation.retry_truncated else 1)
         limit = max(generation.max_new_tokens, min(limit, model.max_new_tokens))
         self._constraint = rules.constraint
@@ -207,7 +222,7 @@ class FlorenceAnswering:
         vocabulary = self._model.vocabulary
         prompts = [vocabulary.prompt_ids(tasks.prompt(each.question)) for each in asked]
         features = torch.stack([each.features for each in asked])
-        states, mask = self._model.read_prompts(features, prompts)
+        states, mask = self._model.encode_prompts(features, prompts)
         starts = [0] * len(asked)
         if self._constraint:
             starts = [self._constraint.starts[self._form(each.question)] for each in asked]
@@ -220,7 +235,7 @@ class FlorenceAnswering:
         return compile_constraint(self._model.vocabulary, size, forms, labels, self._model.device)
 
     def _form(self, question: Question) -> tuple[str, bool]:
-        """The form of an answer, and whether its labels are given."""
+        """The form of an answer, and whether its labels are to be spelled from the given ones."""
         is_spelled = self._generation.constrain == "labels" and question.task == tasks.OD
         return tasks.form(question), is_spelled
 

@@ -1,8 +1,8 @@
-"""Linear layers, by the fastest product that this machine has for them.
+"""Linear layers, by the fastest matrix product that PyTorch has for them on this machine.
 
-On CPUs PyTorch hands float32 products to MKL, which leaves half of what AVX-512 can do unused on
-processors of another maker; oneDNN, which comes with PyTorch too, does not, and applies bias and
-GELU while a tile is at hand. PyTorch's own compiler calls it by the operator that is used here
+On CPUs PyTorch leaves float32 products to MKL, which uses half of AVX-512 on processors that are
+not Intel's. oneDNN, which comes with PyTorch too, has no such limit, and applies bias and GELU in
+the same pass. PyTorch's own compiler calls it by the operator that is used here
 (torch/_inductor/fx_passes/mkldnn_fusion.py). docs/performance.md has the measurements.
 """
 
@@ -20,20 +20,21 @@ _DTYPES = (torch.float32, torch.bfloat16)
 _SMALL = 1 << 21
 """Multiplications below which calling oneDNN costs more than it saves."""
 _SMALL_PACKED = 1 << 20
+"""The same for a weight that is packed."""
 _ROWS_PACKED_FOR = 16
-"""A hint for the layout; other numbers of rows are right too."""
+"""The number of rows that packing is tuned for; with others the result is right too."""
 
 
 @dataclass(frozen=True, slots=True)
 class Affine:
-    """A linear layer."""
+    """The weights of a linear layer."""
 
     weight: Tensor
     """(out, in)"""
     bias: Tensor | None
     """(out,)"""
     packed: Tensor | None = None
-    """The weight once more as oneDNN likes to read it, where the rows are too few to hide that."""
+    """The weight once more in the order in which oneDNN reads it; with few rows that is faster."""
 
 
 Norm = tuple[Tensor, Tensor, float]
@@ -41,11 +42,12 @@ Norm = tuple[Tensor, Tensor, float]
 
 
 def affine(layer: nn.Linear) -> Affine:
+    """The weights of a module."""
     return Affine(layer.weight, layer.bias)
 
 
 def pack(layer: Affine) -> Affine:
-    """The layer with its weight packed, on a CPU; it takes its memory twice then."""
+    """The layer with its weight packed, where oneDNN is used; its weight is then kept twice."""
     if _PACK is None or not _suits_onednn(layer.weight):
         return layer
     packed = _PACK(layer.weight.detach(), _ROWS_PACKED_FOR)
@@ -53,16 +55,18 @@ def pack(layer: Affine) -> Affine:
 
 
 def norm(layer: nn.LayerNorm) -> Norm:
+    """The weights of a module."""
     return layer.weight, layer.bias, layer.eps
 
 
 def normalise(states: Tensor, layer: Norm) -> Tensor:
+    """Layer normalisation of states (…, D) over their last dimension."""
     weight, bias, epsilon = layer
     return torch.layer_norm(states, weight.shape, weight, bias, epsilon)
 
 
 def join(*layers: nn.Linear) -> Affine:
-    """Layers that read the same as one; they keep their values as views of it."""
+    """Several layers with the same input as one; their own weights become views of it."""
     weight = torch.cat([layer.weight.data for layer in layers])
     bias = torch.cat([layer.bias.data for layer in layers])
     start = 0
@@ -74,7 +78,7 @@ def join(*layers: nn.Linear) -> Affine:
 
 
 def linear(states: Tensor, layer: Affine, *, gelu: bool = False) -> Tensor:
-    """States (…, in) through a linear layer, and through GELU (the exact one) where asked."""
+    """States (…, in) → (…, out) by a linear layer, then by the exact GELU if `gelu`."""
     work = states.numel() * layer.weight.shape[0]
     weight = None
     if layer.packed is not None:
@@ -95,8 +99,8 @@ def _suits_onednn(tensor: Tensor) -> bool:
 
 
 def feed_forward(states: Tensor, inner: Affine, outer: Affine, activation: nn.Module) -> Tensor:
-    """Two layers with an activation between them."""
-    # the exact GELU, which Florence-2 uses, and none of its approximations
+    """States (…, D) → (…, D) by two linear layers with an activation between them."""
+    # Florence-2 uses the exact GELU, as oneDNN does; an approximation would give other values
     if getattr(activation, "act", None) is functional.gelu:
         return linear(linear(states, inner, gelu=True), outer)
     return linear(activation(linear(states, inner)), outer)

@@ -1,4 +1,4 @@
-"""Memory that runs out, and what becomes of that of tensors that are gone."""
+"""What to do when memory runs out, and whether freed memory goes back to the system."""
 
 import ctypes
 import gc
@@ -14,29 +14,30 @@ _SMALL, _LARGE = 1 << 17, 1 << 30
 
 
 _SIGNS = ("can't allocate memory", "not enough memory", "could not create a primitive")
-"""How the CPU's allocator and oneDNN, which have no exception of their own, say it."""
+"""Words in the messages of PyTorch's allocator on CPUs and of oneDNN, which raise RuntimeError."""
 
 
 def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory ran out."""
     is_known = isinstance(error, torch.OutOfMemoryError | MemoryError)
     return is_known or any(sign in str(error) for sign in _SIGNS)
 
 
 def say_out_of_memory(error: BaseException) -> str:
-    """What the device said, where it ran out of memory; anything else is raised again."""
+    """The first line of an error that says that memory ran out; raises any other error again."""
     if not is_out_of_memory(error):
         raise error
     return (str(error) or "out of memory").strip().splitlines()[0]
 
 
 def keep_freed_memory() -> None:
-    """Have the process use freed memory again instead of giving it back to the system.
+    """Let the process keep memory that tensors have freed, and use it again.
 
-    glibc asks the system anew for every tensor of over 32 MB, and gets it in zeroed pages of 4 KB,
-    one fault each: on a CPU that took as long as the products that fill a vision tower's tensors
-    (docs/performance.md). The process then stays as large as it once was. Only glibc has the call;
-    elsewhere nothing happens. Nor does it where the process's addresses are limited (`ulimit -v`):
-    what is kept is in pieces, and addresses are not given back piece by piece.
+    Otherwise glibc asks the system for every tensor of over 32 MB, and gets zeroed pages of 4 KB
+    with a page fault each: on a CPU that took as long as the matrix products of the vision tower
+    (docs/performance.md). In return the process stays as large as it once was. Nothing is changed
+    without glibc, nor where the process's address space is limited (`ulimit -v`), since memory
+    that is kept is in pieces and its addresses would be missing for larger tensors.
     """
     if not _are_addresses_limited():
         _set_thresholds(mmap=_LARGE, trim=_NEVER)
@@ -51,8 +52,8 @@ def _are_addresses_limited() -> bool:
 
 
 def give_back_freed_memory() -> None:
-    """The opposite, for when memory ran out: also what is freed from now on is given back."""
-    gc.collect()  # tensors whose owners know each other
+    """Give freed memory back to the system, now and from now on: for when memory ran out."""
+    gc.collect()  # tensors whose owners refer to each other
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
     _set_thresholds(mmap=_SMALL, trim=_SMALL)

@@ -1,14 +1,13 @@
-"""The vision tower: pixels → image features, over the library's modules and weights.
+"""The vision tower: pixels → image features, with the modules and weights of transformers.
 
 The arithmetic is DaViT's (https://arxiv.org/abs/2204.03645) as transformers' `Florence2Model`
-does it; a test holds it to that. What differs is the way there:
+does it; a test holds it to that. It is faster by three things:
 
-- Positions stay rows of channels, (image, height, width, channel), from the first convolution to
-  the last; convolutions see the same memory as channels-last. The library turns every tensor
-  round twice a block.
-- Channel attention is a C/g by C/g matrix a group and image, small beside what it is made of. It
-  is multiplied into the output projection first, so that the values pass through one product.
-- A window's positions are brought together once; the way back is part of the residual sum.
+- Tensors keep the shape (image, height, width, channel) from the first convolution to the last;
+  convolutions see the same memory as channels-last. transformers permutes them twice in each block.
+- Channel attention is a matrix of C/g by C/g for each of g groups, small beside the values. It is
+  multiplied into the output projection first, so that the values pass through one product only.
+- The positions of a window are gathered once; they are put back as part of the residual sum.
 """
 
 from typing import Any
@@ -23,7 +22,7 @@ from florence_annotate.model.linear import affine, feed_forward, linear
 
 
 def stage_sides(config: Any, side: int) -> list[int]:
-    """Cells in a row after each stage of a `vision_config`, for pictures of `side` pixels."""
+    """Cells along a side after each stage of a `vision_config`, for images of `side` pixels."""
     sides = []
     for size, stride, padding in zip(
         config.patch_size, config.patch_stride, config.patch_padding, strict=True
@@ -34,7 +33,10 @@ def stage_sides(config: Any, side: int) -> list[int]:
 
 
 class VisionTower:
-    """Pixels (images, 3, S, S) in uint8 → features (images, 1 + cells, d_model)."""
+    """Pixels (images, 3, S, S), uint8 → features (images, 1 + cells, d_model).
+
+    The first feature is pooled from all cells of the last stage.
+    """
 
     def __init__(
         self, network: Any, attend: Attend, mean: tuple[float, ...], std: tuple[float, ...]
@@ -61,13 +63,13 @@ class VisionTower:
 
 
 def _convolve(convolution: Any, states: Tensor) -> Tensor:
-    """A convolution over (n, h, w, c); both views share their memory."""
+    """A convolution over states (n, h, w, c), whose memory it sees as (n, c, h, w)."""
     out: Tensor = convolution(states.permute(0, 3, 1, 2))
     return out.permute(0, 2, 3, 1)
 
 
 def _embed(embed: Any, states: Tensor) -> Tensor:
-    """The patches of a stage."""
+    """The convolution with which a stage begins: it joins cells, and adds channels."""
     if embed.pre_norm:
         states = embed.norm(states)
     states = _convolve(embed.conv, states)
@@ -102,7 +104,7 @@ def _add_window_attention(attention: Any, normed: Tensor, states: Tensor, attend
     _, height, width, _ = normed.shape
     size = attention.window_size
     right, bottom = -width % size, -height % size
-    if right or bottom:  # padded positions attend and are attended to, as in training
+    if right or bottom:  # padding is not masked: in training it was not either
         normed = functional.pad(normed, (0, 0, 0, right, 0, bottom))
     windows = rearrange(normed, "n (a h) (b w) c -> (n a b) (h w) c", h=size, w=size)
     query, key, value = rearrange(
@@ -122,7 +124,7 @@ def _add_window_attention(attention: Any, normed: Tensor, states: Tensor, attend
 
 
 def _channel_attention(attention: Any, normed: Tensor) -> Tensor:
-    """Each channel as a mixture of its group's channels, weighted by likeness over all positions.
+    """Each channel becomes a mixture of its group's channels, weighted by how alike they are.
 
     With q, k, v (positions, channels): softmax(qᵀk / √positions) vᵀ, then the projection. Here the
     weights are multiplied into the projection's matrix, and the values by the result.
@@ -133,7 +135,7 @@ def _channel_attention(attention: Any, normed: Tensor) -> Tensor:
     query, key, value = qkv.view(count, positions, 3, channels).unbind(2)
     likeness = torch.stack(
         [
-            # one image at a time: views that the product takes as they are
+            # one image at a time, since its views need no copy for the product
             torch.bmm(
                 rearrange(q, "p (g c) -> g c p", g=groups),
                 rearrange(k, "p (g d) -> g p d", g=groups),

@@ -1,14 +1,13 @@
-"""A checkpoint's files → transformers' network, held to its configuration.
+"""Loads a checkpoint's tensors into transformers' network, and refuses what does not fit.
 
-Tensors come from safetensors, or from PyTorch files that are read with `weights_only=True`: no code
-of a checkpoint is ever run. Both may be in one file, or in shards with an index.
+Tensors come from safetensors, or from PyTorch files that are loaded with `weights_only=True`, so
+that no code of a checkpoint is ever run. They may be in one file, or in shards with an index.
 """
 
-import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from florence_annotate.checkpoints import adapter, layout
+from florence_annotate.checkpoints import adapter
 from florence_annotate.checkpoints.files import weight_files
 from florence_annotate.errors import CheckpointError
 
@@ -32,11 +31,11 @@ _GENERATION_FIELDS = (
 
 
 def load_network(checkpoint: "Checkpoint", dtype: "torch.dtype") -> Any:
-    """transformers' `Florence2ForConditionalGeneration` on the CPU, in either layout, with the
-    checkpoint's adapter merged.
+    """transformers' `Florence2ForConditionalGeneration` on the CPU, with the checkpoint's adapter
+    merged.
 
     Raises CheckpointError where a tensor is missing, unexpected or of another shape: such a model
-    answers without a sign that anything is wrong.
+    would give wrong answers without an error.
     """
     from transformers import Florence2Config, Florence2ForConditionalGeneration
     from transformers.utils import logging
@@ -45,14 +44,10 @@ def load_network(checkpoint: "Checkpoint", dtype: "torch.dtype") -> Any:
 
     logging.disable_progress_bar()
     try:
-        described = json.loads((checkpoint.folder / "config.json").read_text("utf-8"))
-        tensors = dict(_read(checkpoint))
-        if layout.is_original(described):
-            described = layout.native_config(described)
-            tensors = layout.native_tensors(tensors)
+        tensors = checkpoint.layout.native_tensors(dict(_load_tensors(checkpoint)))
         network, report = Florence2ForConditionalGeneration.from_pretrained(
             None,
-            config=Florence2Config(**described),
+            config=Florence2Config(**checkpoint.config),
             state_dict=tensors,
             dtype=dtype,
             attn_implementation="sdpa",
@@ -82,7 +77,7 @@ def load_network(checkpoint: "Checkpoint", dtype: "torch.dtype") -> Any:
     return network.eval()
 
 
-def _read(checkpoint: "Checkpoint") -> "Iterator[tuple[str, Tensor]]":
+def _load_tensors(checkpoint: "Checkpoint") -> "Iterator[tuple[str, Tensor]]":
     import torch
     from safetensors.torch import load_file
 

@@ -4,10 +4,11 @@ A policy never needs the model: it can be changed, and the dataset written again
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from florence_annotate.classes import ClassList
 from florence_annotate.geometry.boxes import area, iou
+from florence_annotate.policy.thresholds import Thresholds
 from florence_annotate.tasks import by_token
 from florence_annotate.types import Box, Dropped, Instance, KeptInstance, Reason
 
@@ -29,11 +30,9 @@ class Policy:
 
     find: Callable[[str], int | None]
     """The class id of a label."""
+    thresholds: Thresholds = field(default_factory=Thresholds)
     prompted: frozenset[int] = frozenset()
     """Ids of the classes that have a prompt of their own."""
-    min_score: float = 0.0
-    nms: float | None = None
-    min_area: float = 0.0
     to_verify: ClassList | None = None
     """Those of the classes that were asked by name have to be verified; None: none has."""
     witnesses: frozenset[str] = frozenset()
@@ -88,16 +87,17 @@ class Policy:
 
     def _best_first(self, candidates: Sequence[KeptInstance], dropped: list[Dropped]) -> set[int]:
         """Identities of the instances that survive, the better score deciding; ties go by order."""
+        limits = self.thresholds
         kept: list[KeptInstance] = []
         seen: set[tuple[int, Box]] = set()
         for instance in sorted(candidates, key=lambda candidate: -candidate.score):
             if (instance.class_id, instance.box) in seen:
                 dropped.append(_drop(instance, Reason.DUPLICATE))
-            elif instance.score < self.min_score:
-                detail = f"{instance.score:.4f} < {self.min_score:g}"
+            elif instance.score < limits.min_score:
+                detail = f"{instance.score:.4f} < {limits.min_score:g}"
                 dropped.append(_drop(instance, Reason.MIN_SCORE, detail))
-            elif area(instance.box) < self.min_area:
-                detail = f"{area(instance.box):.1f} < {self.min_area:g} square pixels"
+            elif area(instance.box) < limits.min_area:
+                detail = f"{area(instance.box):.1f} < {limits.min_area:g} square pixels"
                 dropped.append(_drop(instance, Reason.MIN_AREA, detail))
             elif winner := self._overlapped(instance, kept):
                 dropped.append(_drop(instance, Reason.NMS, _name_winner(instance, winner)))
@@ -109,10 +109,13 @@ class Policy:
     def _overlapped(
         self, instance: KeptInstance, kept: Sequence[KeptInstance]
     ) -> KeptInstance | None:
-        if self.nms is None:
+        if self.thresholds.nms is None:
             return None
         for better in kept:
-            if better.class_id == instance.class_id and iou(better.box, instance.box) > self.nms:
+            if (
+                better.class_id == instance.class_id
+                and iou(better.box, instance.box) > self.thresholds.nms
+            ):
                 return better
         return None
 

@@ -1,23 +1,24 @@
-"""The part of a policy that is the user's to choose, and the policy that it makes of a job."""
+"""What the user chose of a policy, and the policy that it makes of a job."""
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from florence_annotate.classes import ClassList
 from florence_annotate.policy.policy import Policy
+from florence_annotate.policy.thresholds import Thresholds
 from florence_annotate.questions import coverage
 from florence_annotate.types import Question
 
 
 @dataclass(frozen=True, slots=True)
 class PolicySettings:
-    """The part of a policy that is the user's to choose; `classes` None: every label is one."""
+    """The part of a policy that is the user's to choose."""
 
     classes: ClassList | None
-    min_score: float
-    nms: float | None
-    min_area: float = 0.0
-    presence: bool = False
+    """None: every label is a class."""
+    thresholds: Thresholds
+    verifies: bool
+    """Classes that were asked by name stay only where another kind of question finds them."""
 
 
 def policy_of(
@@ -25,22 +26,21 @@ def policy_of(
     questions: Collection[Question],
     find: Callable[[str], int | None],
 ) -> Policy:
-    """The policy of a job that asked these questions; `find` knows the classes.
+    """The policy of a job that asked these questions; `find` gives the class id of a label.
 
-    Raises UsageError for a class that the job never asked for, and for confirmation that it lacks.
+    Raises UsageError for a class that the job never asked for, and where classes are to be verified
+    and no question can do it.
     """
     prompted: frozenset[int] = frozenset()
     if settings.classes is not None:
         coverage.refuse_unasked(questions, settings.classes)
         prompted = coverage.asked_by_prompt(questions, settings.classes)
-    if settings.presence:
+    if settings.verifies:
         coverage.refuse_unverified(questions)
     return Policy(
         find,
+        settings.thresholds,
         prompted,
-        settings.min_score,
-        settings.nms,
-        settings.min_area,
-        settings.classes if settings.presence else None,
+        settings.classes if settings.verifies else None,
         coverage.witnesses(questions),
     )

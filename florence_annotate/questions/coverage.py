@@ -1,27 +1,21 @@
-"""What the questions of a job can find, and what they can't."""
+"""Which classes the questions of a job can find, and which they can't."""
 
 from collections.abc import Collection
 
 from florence_annotate.classes import ClassList
 from florence_annotate.errors import UsageError
-from florence_annotate.tasks import (
-    DENSE_CAPTIONS,
-    GROUNDING,
-    TASKS,
-    Takes,
-    of,
-)
+from florence_annotate.tasks import DENSE_CAPTIONS, TASKS, Takes, of
 from florence_annotate.types import Question
 
 
 def asked_by_prompt(questions: Collection[Question], classes: ClassList) -> frozenset[int]:
-    """Ids of the classes that have a prompt of their own."""
+    """The ids of the classes that a prompt of their own asks for."""
     texts = {question.text for question in questions if of(question).takes_one_phrase}
     return frozenset(i for i, spec in enumerate(classes.classes) if spec.question in texts)
 
 
 def witnesses(questions: Collection[Question]) -> frozenset[str]:
-    """Tasks that a job asks only to confirm what it asks by name."""
+    """Tokens of the tasks that a job asks only to verify what it asks by name."""
     asked = frozenset(question.task for question in questions)
     return asked & {DENSE_CAPTIONS} if are_asked_by_name(questions) else frozenset()
 
@@ -32,7 +26,7 @@ def are_asked_by_name(questions: Collection[Question]) -> bool:
 
 
 def refuse_unverified(questions: Collection[Question]) -> None:
-    """Raise UsageError where no second kind of question is asked about classes asked by name."""
+    """Raise UsageError where a job lacks the questions that verify classes asked by name."""
     asked = {question.task for question in questions}
     verifying = {task.token for task in TASKS if task.verifies}
     if not are_asked_by_name(questions) or not asked >= verifying:
@@ -51,10 +45,10 @@ def refuse_unasked(questions: Collection[Question], classes: ClassList) -> None:
         if of(question).takes is not Takes.REGION and of(question).has_locations
     ]
     if not finding or any(question.text is None for question in finding):
-        return  # given regions have any label, and such questions may find anything
-    phrases = {q.text or "" for q in finding if q.task != GROUNDING}
+        return  # regions that are given, and questions without a text, may have any label
+    phrases = {q.text or "" for q in finding if of(q).takes_one_phrase}
     # a caption may name a class anywhere
-    texts = [(q.text or "").casefold() for q in finding if q.task == GROUNDING]
+    texts = [(q.text or "").casefold() for q in finding if not of(q).takes_one_phrase]
     missing = [
         spec.name
         for spec in classes.classes

@@ -1,79 +1,46 @@
-"""Which questions are asked about a picture, and which follow from the answers.
+"""Recipes: several questions about one image, some of which follow from earlier answers.
 
-A recipe is a class with two methods (`florence_annotate.types.Recipe`). A picture is encoded once,
-however many rounds of questions there are. What is asked never depends on the policy: a mask is
-asked for every box that was parsed, and the policy drops boxes later.
+`RecipeName` is the one table of them; `--recipe`, its help, its contradictions and the page about
+tasks are made from it. A new recipe is one member there, the function that makes its plan, and
+where no class asks as it needs, such a class.
+
+An image is encoded once, however many rounds of questions there are. What is asked never depends on
+the policy: a mask is asked for every box that was parsed, and the policy drops boxes later.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import Enum, StrEnum
+from typing import Self
 
 from florence_annotate.answers import reading
-from florence_annotate.geometry import boxes
-from florence_annotate.geometry.locations import to_locations
-from florence_annotate.labels.boxes import RegionsOf
-from florence_annotate.questions.texts import TextOf
-from florence_annotate.tasks import GROUNDING, Gives, of
-from florence_annotate.types import Box, Picture, Question, Recipe, Record
+from florence_annotate.errors import UsageError
+from florence_annotate.questions.asking import about_region
+from florence_annotate.questions.plan import Plan, ask_all
+from florence_annotate.tasks import (
+    CAPTION,
+    GROUNDING,
+    REGION_TO_DESCRIPTION,
+    REGION_TO_SEGMENTATION,
+    TASKS,
+    Gives,
+    Task,
+    by_token,
+)
+from florence_annotate.types import Picture, Question, Recipe, Record
 
 MOST_BOXES = 100
-"""The most boxes of a picture that follow-up questions are asked about."""
-
-
-@dataclass(frozen=True, slots=True)
-class AskAll:
-    """The same questions about every picture."""
-
-    questions: tuple[Question, ...]
-
-    def first(self, picture: Picture) -> Sequence[Question]:
-        return self.questions
-
-    def then(self, record: Record) -> Sequence[Question]:
-        return ()
-
-
-@dataclass(frozen=True, slots=True)
-class AskWithText:
-    """One question with a text of the picture's own; nothing where it has none."""
-
-    task: str
-    text_of: TextOf
-
-    def first(self, picture: Picture) -> Sequence[Question]:
-        text = self.text_of(picture.ref)
-        return (Question(self.task, text),) if text else ()
-
-    def then(self, record: Record) -> Sequence[Question]:
-        return ()
-
-
-@dataclass(frozen=True, slots=True)
-class AskAboutRegions:
-    """One question about each of the picture's given regions."""
-
-    task: str
-    regions_of: RegionsOf
-
-    def first(self, picture: Picture) -> Sequence[Question]:
-        size = picture.width, picture.height
-        return [
-            about_region(self.task, region.pixels(*size), *size, region.label)
-            for region in self.regions_of(picture.ref)
-        ]
-
-    def then(self, record: Record) -> Sequence[Question]:
-        return ()
+"""The most boxes of an image that follow-up questions are asked about."""
 
 
 @dataclass(frozen=True, slots=True)
 class AskAboutBoxes:
-    """Another recipe's questions, then one about each box that it found."""
+    """Another recipe's questions, then one about each box that their answers point at."""
 
     finding: Recipe
     task: str
     also: tuple[Question, ...] = ()
-    """Asked with the first questions."""
+    """Further questions, asked together with the first ones."""
 
     def first(self, picture: Picture) -> Sequence[Question]:
         return (*self.finding.first(picture), *self.also)
@@ -92,7 +59,7 @@ class AskAboutBoxes:
 
 @dataclass(frozen=True, slots=True)
 class GroundCaption:
-    """A caption of the picture, then the boxes of the phrases in it: labels without a list."""
+    """A caption of the image, then the boxes of the phrases in it: labels without a class list."""
 
     caption: str
     """The token of the task that gives the caption."""
@@ -107,57 +74,100 @@ class GroundCaption:
         return (Question(GROUNDING, captions[0].text),)
 
 
-@dataclass(frozen=True, slots=True)
-class AskTiles:
-    """Another recipe's questions, asked of the whole picture and of each of its tiles.
-
-    Texts about the picture are asked of the whole. A region is asked of the smallest view that
-    holds it: the tile, if one does.
-    """
-
-    recipe: Recipe
-
-    def first(self, picture: Picture) -> Sequence[Question]:
-        return [
-            each
-            for question in self.recipe.first(picture)
-            for each in _of_views(question, picture.tiles, picture.width, picture.height)
-        ]
-
-    def then(self, record: Record) -> Sequence[Question]:
-        views = dict.fromkeys(answer.question.view for answer in record.answers)
-        tiles = [view for view in views if view is not None]
-        return [
-            each
-            for question in self.recipe.then(record)
-            for each in _of_views(question, tiles, record.width, record.height)
-        ]
-
-
-def _of_views(
-    question: Question, tiles: Sequence[Box], width: int, height: int
-) -> Sequence[Question]:
-    task = of(question)
-    region = question.region
-    if region is not None:
-        holding = [tile for tile in tiles if boxes.holds(tile, region)]
-        if not holding:
-            return [question]
-        # nearest to its middle, so that most is seen around the region
-        tile = min(holding, key=lambda tile: boxes.distance(tile, region))
-        text = to_locations(boxes.within(region, tile), *boxes.size(tile))
-        return [replace(question, text=text, view=tile)]
-    if task.gives is Gives.TEXT:
-        return [question]
-    return [question, *(replace(question, view=tile) for tile in tiles)]
-
-
-def about_region(
-    task: str, box: Box, width: int, height: int, label: str | None = None
-) -> Question:
-    """A question about a box of a picture that is so many pixels wide and high."""
-    return Question(task, to_locations(box, width, height), box, label)
-
-
 def _has_asked(record: Record, task: str) -> bool:
     return any(answer.question.task == task for answer in record.answers)
+
+
+def _ask_about_boxes(finding: Plan, task: str, *also: Question) -> Plan:
+    recipe = AskAboutBoxes(finding.recipe, task, also)
+    return Plan(recipe, (*finding.questions, *also, Question(task)), finding.routes)
+
+
+def _segment_instances(task: Task, plan_finding: Callable[[], Plan]) -> Plan:
+    return _ask_about_boxes(plan_finding(), REGION_TO_SEGMENTATION)
+
+
+def _describe(task: Task, plan_finding: Callable[[], Plan]) -> Plan:
+    return _ask_about_boxes(plan_finding(), REGION_TO_DESCRIPTION, Question(CAPTION))
+
+
+def _ground_caption(task: Task, plan_finding: Callable[[], Plan]) -> Plan:
+    caption = task.token if task.gives is Gives.TEXT else CAPTION
+    return Plan(GroundCaption(caption), (Question(caption), Question(GROUNDING)))
+
+
+def _verify(task: Task, plan_finding: Callable[[], Plan]) -> Plan:
+    """Other questions about the classes that are asked by name; see `policy.verification`."""
+    finding = plan_finding()
+    if not any(by_token(token).takes_one_phrase for _, token in finding.routes):
+        raise UsageError(
+            "--recipe verify is for classes that are asked by name, one prompt each, and this job "
+            "asks for none so: name classes with --strategy open-vocabulary or segmentation"
+        )
+    others = (Question(task.token) for task in TASKS if task.verifies)
+    return ask_all(dict.fromkeys((*finding.questions, *others)), finding.routes)
+
+
+class Begins(Enum):
+    """What the first questions of a recipe give."""
+
+    BOXES = "boxes"
+    CAPTION = "a caption"
+
+
+class RecipeName(StrEnum):
+    """The recipes by the names that `--recipe` takes, in the order of its help."""
+
+    asks: str
+    """What is asked, for people."""
+    gives: str
+    """What the dataset gets from it, for people."""
+    begins_with: Begins
+    """Boxes are found by the job's task and strategy; a caption is about the whole image."""
+    plan: Callable[[Task, Callable[[], Plan]], Plan]
+    """The plan, from the job's task and from a function that plans how its classes are found.
+
+    Raises UsageError for a job that the recipe makes no sense for.
+    """
+
+    def __new__(
+        cls,
+        name: str,
+        asks: str,
+        gives: str,
+        begins_with: Begins,
+        plan: Callable[[Task, Callable[[], Plan]], Plan],
+    ) -> Self:
+        recipe = str.__new__(cls, name)
+        recipe._value_, recipe.asks, recipe.gives = name, asks, gives
+        recipe.begins_with, recipe.plan = begins_with, plan
+        return recipe
+
+    INSTANCE_SEGMENTATION = (
+        "instance-segmentation",
+        "boxes, then a mask of each",
+        "boxes with masks",
+        Begins.BOXES,
+        _segment_instances,
+    )
+    DESCRIBE = (
+        "describe",
+        "boxes, then a caption of each and of the image",
+        "captions, boxes with text",
+        Begins.BOXES,
+        _describe,
+    )
+    CAPTION_GROUNDING = (
+        "caption-grounding",
+        "a caption, then the boxes of its phrases",
+        "boxes, no list",
+        Begins.CAPTION,
+        _ground_caption,
+    )
+    VERIFY = (
+        "verify",
+        "classes by name, and second questions that confirm them",
+        "classes that others know too",
+        Begins.BOXES,
+        _verify,
+    )

@@ -1,4 +1,4 @@
-"""What users give for each picture beside the pictures: texts to ground, regions to ask about."""
+"""The texts that users give for each image: in a CSV, or in a `.txt` beside each."""
 
 import csv
 import os
@@ -11,15 +11,15 @@ from florence_annotate.labels.by_name import ByName, paths_of
 from florence_annotate.types import ImageRef
 
 SIDECAR = "sidecar"
-"""In the place of a file: a text beside each picture, with its name and the ending `.txt`."""
+"""Given instead of a file: each image's text is in a `.txt` of the same name beside it."""
 
 
 TextOf = Callable[[ImageRef], str | None]
-"""The text of a picture; None where it has none."""
+"""Looks up the text of an image; None where it has none."""
 
 
 def sidecar_text(ref: ImageRef) -> str | None:
-    """The text in the `.txt` beside a picture; None where there is none."""
+    """The text in the `.txt` beside an image, on one line; None where there is none to read."""
     path = os.path.splitext(ref.path)[0] + b".txt"
     try:
         with open(path, encoding="utf-8-sig") as file:
@@ -29,8 +29,11 @@ def sidecar_text(ref: ImageRef) -> str | None:
 
 
 def read_texts(file: Path) -> ByName[str | None]:
-    """A CSV with the columns `image` and `text`. Raises UsageError for anything else."""
-    csv.field_size_limit(sys.maxsize)  # long texts are failures of their pictures
+    """The texts of a CSV in UTF-8 with the columns `image` and `text`, by the image's name.
+
+    Raises UsageError for anything else, and for two texts for one name.
+    """
+    csv.field_size_limit(sys.maxsize)  # too long a text is the failure of its image alone
     try:
         with file.open(encoding="utf-8-sig", newline="") as opened:
             rows = list(csv.DictReader(opened, strict=True))
@@ -42,8 +45,8 @@ def read_texts(file: Path) -> ByName[str | None]:
     if not rows or not {"image", "text"} <= rows[0].keys():
         said = f", and it has {', '.join(map(repr, rows[0]))}" if rows else ""
         raise UsageError(
-            f"{file} needs the columns image and text, a header line and a row a picture{said}; or "
-            f"give --texts {SIDECAR} for a .txt beside each picture"
+            f"{file} needs the columns image and text, a header line and a row an image{said}; or "
+            f"give --texts {SIDECAR} for a .txt beside each image"
         )
     for number, row in enumerate(rows, start=1):
         if None in row:

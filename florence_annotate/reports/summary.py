@@ -3,11 +3,11 @@
 import importlib.metadata
 import json
 import platform
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from florence_annotate.config import job_spec
 from florence_annotate.config.job_spec import JobSpec
 from florence_annotate.errors import OutputError
 from florence_annotate.formats.outcome import Outcome
@@ -21,11 +21,16 @@ _PACKAGES = ("numpy", "pillow", "supervision", "tokenizers", "torch", "transform
 
 
 def summarise(
-    journal: Journal, out: Path, spec: JobSpec, exported: Outcome | None
+    journal: Journal,
+    out: Path,
+    spec: JobSpec,
+    bound: Mapping[str, Any] | None,
+    exported: Outcome | None,
 ) -> dict[str, Any]:
     """Everything that a CI pipeline may want to know of a job, as JSON values.
 
-    `exported` is None for a run that was interrupted before its dataset was written.
+    `bound` is what binds the job, by name. `exported` is None for a run that was interrupted before
+    its dataset was written.
     """
     counts = journal.counts()
     return {
@@ -44,8 +49,8 @@ def summarise(
             for failure in journal.failures()
         ],
         "run": journal.last_report(),
-        "fingerprint": journal.value("fingerprint"),
-        "settings": json.loads(job_spec.dump(spec)),
+        "fingerprint": bound,
+        "settings": spec.model_dump(),
         "versions": versions(),
         "files": {} if exported is None else exported.files,
     }

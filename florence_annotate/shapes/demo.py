@@ -1,22 +1,22 @@
 """A folder of painted scenes with an exact ground truth, to try the program on.
 
-The pictures lie flat in the folder as ``scene-SEED.jpg``, and ``ground-truth.json`` beside them is
-a COCO file that pycocotools loads. The same seed writes the same pictures.
+The images lie flat in the folder as `scene-SEED.jpg`, and `ground-truth.json` beside them is a COCO
+file that pycocotools loads. The same seed writes the same files.
 """
-
-from __future__ import annotations
 
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from florence_annotate.errors import UsageError
 from florence_annotate.shapes import SHAPES
 from florence_annotate.shapes.scenes import Polygon, Scene, paint
 
-FIRST_SEED: Final[int] = 2_000_000
-GROUND_TRUTH: Final[str] = "ground-truth.json"
+FIRST_SEED = 2_000_000
+"""Of demos, unless another is given: from one million on, the checkpoint has seen no scene."""
+
+GROUND_TRUTH = "ground-truth.json"
 _JPEG_QUALITY = 92
 
 
@@ -27,23 +27,16 @@ class Demo:
     directory: Path
     ground_truth: Path
     images: int
+    """How many."""
     objects: int
+    """How many, on all images together."""
 
 
 def write_demo(directory: Path, count: int = 24, seed: int = FIRST_SEED) -> Demo:
-    """Paint scenes into a folder, with their ground truth.
+    """Paint scenes with seeds from `seed` on into a folder, and write their ground truth.
 
-    Args:
-        directory: The folder, created where it doesn't exist.
-        count: Number of scenes.
-        seed: Seed of the first scene; the others follow. From one million on, the checkpoint of
-            this package has never seen them.
-
-    Returns:
-        What was written.
-
-    Raises:
-        UsageError: If the count or the seed makes no sense.
+    The folder is created where it does not exist. Raises UsageError for a folder that holds other
+    files, for no scenes at all and for a seed below 0.
     """
     if count < 1 or seed < 0:
         raise UsageError(f"can't paint {count} scenes from seed {seed}: use 1 or more, from 0 on")
@@ -51,7 +44,7 @@ def write_demo(directory: Path, count: int = 24, seed: int = FIRST_SEED) -> Demo
     if directory.is_dir() and not {path.name for path in directory.iterdir()} <= names:
         raise UsageError(
             f"{directory} holds other files: choose a new or an empty folder, so that its ground "
-            "truth is about all of its pictures"
+            "truth is about all of its images"
         )
     directory.mkdir(parents=True, exist_ok=True)
     images: list[dict[str, Any]] = []
@@ -59,7 +52,7 @@ def write_demo(directory: Path, count: int = 24, seed: int = FIRST_SEED) -> Demo
     for number in range(1, count + 1):
         scene = paint(seed + number - 1)
         name = _name(scene.seed)
-        # Without chroma subsampling: it would smear the colour of small objects.
+        # without chroma subsampling, which would smear the colour of small objects
         scene.image.save(directory / name, quality=_JPEG_QUALITY, subsampling=0)
         width, height = scene.image.size
         images.append({"id": number, "width": width, "height": height, "file_name": name})
@@ -107,7 +100,7 @@ def _annotations(scene: Scene, image_id: int, first_id: int) -> list[dict[str, A
 
 
 def polygon_area(polygon: Polygon) -> float:
-    """Area within a polygon of flat ``x, y`` pairs, in square pixels."""
+    """Shoelace formula; in square pixels."""
     xs, ys = polygon[0::2], polygon[1::2]
     following = zip(xs[1:] + xs[:1], ys[1:] + ys[:1], strict=True)
     corners = zip(xs, ys, following, strict=True)

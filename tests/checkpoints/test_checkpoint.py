@@ -19,7 +19,7 @@ from written_answers import answer
 
 from florence_annotate import tasks
 from florence_annotate.checkpoints import checkpoint as checkpoints
-from florence_annotate.checkpoints import layout
+from florence_annotate.checkpoints.layouts import ORIGINAL as ORIGINAL_LAYOUT
 from florence_annotate.engines import canary
 from florence_annotate.errors import CheckpointError
 from florence_annotate.model.attention import attend_by
@@ -290,7 +290,7 @@ def with_original_name(key: str) -> str:
     module, part, rest = re.split(r"\.(lora_|base_layer)", key.removeprefix("base_model.model."))
     name = original_name(f"{module}.weight").removesuffix(".weight")
     name = "language_model.lm_head" if name == "lm_head" else name
-    assert layout.native_name(f"{name}.weight") == f"{module}.weight"
+    assert ORIGINAL_LAYOUT.native_name(f"{name}.weight") == f"{module}.weight"
     return f"base_model.model.{name}.{part}{rest}"
 
 
@@ -352,7 +352,7 @@ class TestCanary:
 
         monkeypatch.setattr(model, "encode", leak)
         if dtype is torch.float32:
-            with pytest.raises(CheckpointError, match="beside another picture"):
+            with pytest.raises(CheckpointError, match="beside another image"):
                 canary.check(model, self.QUESTIONS, self.GENERATION)
         else:
             told = canary.check(model, self.QUESTIONS, self.GENERATION)

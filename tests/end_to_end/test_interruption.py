@@ -149,7 +149,7 @@ def wait_for_progress(out: Path, child: "subprocess.Popen[str]") -> None:
         assert child.poll() is None, child.communicate()
         if annotated_in(out):
             return
-    raise AssertionError("no picture was annotated in a minute")
+    raise AssertionError("no image was annotated in a minute")
 
 
 def command_in_child(source: Path, out: Path) -> "subprocess.Popen[str]":

@@ -130,3 +130,43 @@ def test_an_older_job_goes_on_with_another_image(name: str, tmp_path: Path) -> N
     labels = {name for name in laid.expected if name.startswith("labels/")}
     found = exported(laid, result.json)
     assert {name: found[name] for name in labels} == {name: laid.expected[name] for name in labels}
+
+
+def test_what_nobody_gives_an_older_job_goes_on_with(tmp_path: Path) -> None:
+    laid = lay("continued-boxes", tmp_path)
+    shutil.copy(JOURNALS / "added.png", laid.source)
+    arguments = ("run", laid.source, "-o", laid.out, "--max-failures", 1, "--workers", 0)
+    before = command("status", laid.out, "--json").json["fingerprint"]
+    dry = command(*arguments, "--dry-run", "--json")
+    assert (dry.code, dry.json["pending"]) == (0, 1)
+    result = command(*arguments, "--no-canary", "--json")
+    assert result.code == 0, result.err
+    assert result.json["run"]["annotated"] == 1
+    assert result.json["fingerprint"] == before
+    assert result.json["settings"]["model"] == str(tmp_path / "tiny-checkpoint")
+
+
+def test_a_given_value_is_refused_by_name_and_so_is_other_content(tmp_path: Path) -> None:
+    laid = lay("continued-boxes", tmp_path)
+    arguments = ("run", laid.source, "-o", laid.out, "--max-failures", 1)
+    result = command(*arguments, "--num-beams", 3)
+    assert result.code == 1
+    assert "num_beams = 1, and now it is 3" in result.err
+    settings = tmp_path / "tiny-checkpoint" / "generation_config.json"
+    settings.write_text(settings.read_text() + "\n")
+    result = command(*arguments)
+    assert result.code == 1
+    assert "weights = " in result.err
+    assert len(result.err.splitlines()) == 1
+
+
+def test_a_job_with_a_value_that_new_jobs_do_not_have_says_so_in_one_line(tmp_path: Path) -> None:
+    laid = lay("continued-boxes", tmp_path)
+    shutil.copy(JOURNALS / "added.png", laid.source)
+    with Journal.open_existing(laid.out) as journal:
+        bound = journal.value("fingerprint")
+        journal.set_value("fingerprint", bound | {"no_repeat_ngram": 3})
+    result = command("resume", laid.out)
+    assert result.code == 0, result.err
+    line = "going on with --no-repeat-ngram 3, as the job was begun; a new one would take 0"
+    assert result.err.splitlines().count(line) == 1

@@ -48,7 +48,7 @@ def test_the_last_screen_says_what_was_written_and_the_summary_holds_it(
     result = annotate(some(scenes, tmp_path / "in", 5), out)
     assert result.code == 0
     summary = json.loads((out / "summary.json").read_text())
-    assert "5 of 5 pictures annotated" in result.out
+    assert "5 of 5 images annotated" in result.out
     for name, count in summary["classes"].items():
         assert name in result.out
         assert str(count) in result.out
@@ -245,7 +245,7 @@ def test_a_resume_takes_its_settings_from_the_journal(scenes: Path, tmp_path: Pa
 
 def test_status_tells_how_far_a_job_is(dataset: Path) -> None:
     result = command("status", dataset)
-    assert "20 of 20 pictures done" in result.out
+    assert "20 of 20 images done" in result.out
     assert command("status", dataset, "--json").json["annotated"] == 20
 
 
@@ -265,7 +265,7 @@ def test_failures_are_listed_retried_and_in_the_exit_code(scenes: Path, tmp_path
     out = tmp_path / "out"
     result = annotate(source, out)
     assert result.code == 3
-    assert "1 picture failed: florence-annotate failures" in result.out
+    assert "1 image failed: florence-annotate failures" in result.out
     assert "broken.jpg: not-an-image (decode)" in command("failures", out).out
     assert command("failures", out, "--json").json[0]["key"] == "broken.jpg"
     assert not list((out / "labels").rglob("broken.txt"))
@@ -290,7 +290,7 @@ def test_failed_pictures_are_tried_again_only_when_asked(scenes: Path, tmp_path:
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (("empty",), 1, "no picture found"),
+        (("empty",), 1, "no image found"),
         (("nowhere",), 1, "is not there"),
         (("in", "--output", "in/out"), 2, "lies in the source"),
         (("in/deep", "--output", "in"), 2, "lies in the output"),
@@ -347,8 +347,6 @@ def test_an_output_that_cannot_be_made_is_refused_in_one_line(tmp_path: Path) ->
 
 
 def test_two_runs_into_one_output_are_refused(scenes: Path, tmp_path: Path) -> None:
-    from florence_annotate.journal import lock
-
     code = (
         "import sys, pathlib; from florence_annotate.journal import lock\n"
         f"with lock.held(pathlib.Path({str(tmp_path / 'out')!r})):\n"
@@ -362,8 +360,9 @@ def test_two_runs_into_one_output_are_refused(scenes: Path, tmp_path: Path) -> N
     result = annotate(scenes, tmp_path / "out")
     assert result.code == 1
     assert f"process {holder.pid} on " in result.err
+    assert "loading" not in result.err  # not even the model
     holder.communicate()
-    assert lock.FILE_NAME not in os.listdir(tmp_path / "out")
+    assert not (tmp_path / "out").exists()  # nothing was written to it
 
 
 def test_a_broken_checkpoint_costs_neither_the_job_nor_its_place(

@@ -21,7 +21,7 @@ from florence_annotate.images import codec
 from florence_annotate.images.loading import LoadingOptions, load_batches
 from florence_annotate.images.sources import Sources
 from florence_annotate.model.florence import Florence
-from florence_annotate.questions.request import RecipeName
+from florence_annotate.questions.recipes import RecipeName
 from florence_annotate.tasks import Gives, Takes
 from florence_annotate.types import Generation, Record
 
@@ -187,12 +187,12 @@ class TestRecipes:
         (["--recipe", "guess"], "instance-segmentation"),
         (["--task", "grounding", "--text", " "], "--text is empty"),
         (["--task", "caption", "--strategy", "grounding"], "leave it out here"),
-        (["--recipe", "caption-grounding", "--tiles", "2x2"], "about the whole picture"),
+        (["--recipe", "caption-grounding", "--tiles", "2x2"], "about the whole image"),
         (
             ["--recipe", "instance-segmentation", "--task", "region-proposals", "--classes", "a"],
             "names no classes",
         ),
-        (["--task", "grounding", "--texts", "sidecar"], "no picture has a .txt"),
+        (["--task", "grounding", "--texts", "sidecar"], "no image has a .txt"),
         (["--revision", "main"], "--revision is that of a checkpoint on the hub"),
         (
             [
@@ -264,7 +264,7 @@ def test_the_page_about_tasks_is_the_one_that_the_table_gives() -> None:
     described.loader.exec_module(maker)
     assert (docs / "tasks.md").read_text(encoding="utf-8") == maker.text()
     named = [*(task.name for task in tasks.TASKS), *RecipeName]
-    assert {path.stem for path in (docs / "pictures").iterdir()} == set(named)
+    assert {path.stem for path in (docs / "images").iterdir()} == set(named)
 
 
 def test_the_recipe_of_the_page_works(scenes: Path) -> None:

@@ -11,7 +11,7 @@ import torch
 from florence_annotate.checkpoints import checkpoint as checkpoints
 from florence_annotate.engines.annotator import Annotator
 from florence_annotate.model.florence import Florence
-from florence_annotate.questions.recipes import AskAll
+from florence_annotate.questions.asking import AskAll
 from florence_annotate.types import Failure, Generation, ImageRef, Picture, Question
 
 CHILD = """
@@ -20,7 +20,7 @@ import numpy as np, torch
 from florence_annotate.engines.annotator import Annotator
 from florence_annotate.checkpoints import checkpoint
 from florence_annotate.model.florence import Florence
-from florence_annotate.questions.recipes import AskAll
+from florence_annotate.questions.asking import AskAll
 from florence_annotate.types import Failure, Generation, ImageRef, Picture, Question
 
 torch.set_num_threads(1)

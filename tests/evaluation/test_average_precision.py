@@ -1,6 +1,4 @@
-"""The score command on answers whose quality is known."""
-
-from __future__ import annotations
+"""Average precision of answers whose quality is known."""
 
 import copy
 import json
@@ -58,7 +56,7 @@ def test_a_perfect_answer(demo: Demo, perfect: dict[str, Any], tmp_path: Path) -
 def test_splits_are_read_together(demo: Demo, perfect: dict[str, Any], tmp_path: Path) -> None:
     train, val = copy.deepcopy(perfect), copy.deepcopy(perfect)
     train["images"], val["images"] = perfect["images"][:5], perfect["images"][5:]
-    # Ids start again in each split, so the images of the two share them.
+    # ids start again in each split, so the images of the two share them.
     shift = val["images"][0]["id"] - train["images"][0]["id"]
     val["images"] = [image | {"id": image["id"] - shift} for image in val["images"]]
     ids = {image["id"] for image in train["images"]}
@@ -107,7 +105,7 @@ def test_by_colour_and_shape(demo: Demo, tmp_path: Path) -> None:
     truth = json.loads(demo.ground_truth.read_text())
     shapes = {category["id"]: category["name"] for category in truth["categories"]}
     phrases = [f"{a['colour']} {shapes[a['category_id']]}" for a in truth["annotations"]]
-    # The pair that is never there must not count: it has no true box.
+    # the pair that is never there must not count: it has no true box.
     names = [*sorted(set(phrases)), "purple blob"]
     truth["categories"] = [{"id": n, "name": name} for n, name in enumerate(names, 1)]
     for annotation, phrase in zip(truth["annotations"], phrases, strict=True):

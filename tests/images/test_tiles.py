@@ -251,4 +251,4 @@ def test_tiles_belong_to_the_job(large: tuple[Path, list[Scene]], tmp_path: Path
     other = annotate(large[0], out, "--tiles", "3x3")
     assert other.code == 1 and "tiles" in other.err
     captions = annotate(large[0], tmp_path / "other", "--tiles", "2x2", "--task", "caption")
-    assert captions.code == 2 and "whole picture" in captions.err
+    assert captions.code == 2 and "whole image" in captions.err

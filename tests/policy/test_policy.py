@@ -3,6 +3,7 @@ import json
 import pytest
 
 from florence_annotate.policy.policy import Policy, iou
+from florence_annotate.policy.thresholds import Thresholds
 from florence_annotate.tasks import OD, OPEN_VOCABULARY
 from florence_annotate.types import Box, Instance, KeptInstance, Reason
 
@@ -45,7 +46,7 @@ def test_of_exact_duplicates_the_better_score_stays() -> None:
 
 
 def test_low_scores_are_dropped_with_the_figure() -> None:
-    policy = Policy(IDS.get, min_score=0.5)
+    policy = Policy(IDS.get, Thresholds(min_score=0.5))
     kept, dropped = policy.apply([instance("car", (1.0, 1.0, 5.0, 9.0), 0.49)], 10, 10)
     assert kept == []
     assert (dropped[0].reason, dropped[0].detail) == ("min-score", "0.4900 < 0.5")
@@ -57,7 +58,7 @@ def test_nms_is_by_class_and_names_the_winner() -> None:
         instance("car", (0.0, 0.0, 10.0, 9.0), 0.9),
         instance("hat", (0.0, 0.0, 10.0, 9.5), 0.5),
     ]
-    kept, dropped = Policy(IDS.get, nms=0.7).apply(boxes, 10, 10)
+    kept, dropped = Policy(IDS.get, Thresholds(nms=0.7)).apply(boxes, 10, 10)
     assert [(k.label, k.score) for k in kept] == [("car", 0.9), ("hat", 0.5)]
     assert dropped[0].reason == "nms"
     assert dropped[0].detail == "IoU 0.90 with car at 0.0, 0.0, 10.0, 9.0 (score 0.9000)"

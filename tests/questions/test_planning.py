@@ -6,7 +6,8 @@ from florence_annotate import classes, tasks
 from florence_annotate.classes import ClassList, ClassSpec
 from florence_annotate.errors import UsageError
 from florence_annotate.questions import coverage, planning
-from florence_annotate.questions.request import RecipeName, Request, Strategy
+from florence_annotate.questions.recipes import RecipeName
+from florence_annotate.questions.request import Request, Strategy
 from florence_annotate.tasks import (
     CAPTION,
     DENSE_CAPTIONS,

@@ -217,7 +217,7 @@ class TestTexts:
             (tmp_path / folder / "1.jpg").write_bytes(picture.read_bytes())
         texts = tmp_path / "texts.csv"
         options = ["--task", "grounding", "--texts", texts, "--format", "jsonl"]
-        for name, message in (("1.jpg", "a/1.jpg and b/1.jpg"), ("2.jpg", "none of the pictures")):
+        for name, message in (("1.jpg", "a/1.jpg and b/1.jpg"), ("2.jpg", "none of the images")):
             texts.write_text(f"image,text\n{name},a star\n")
             result = annotate(tmp_path / "in", tmp_path / "out", *options)
             assert result.code == 2 and message in " ".join(result.err.split())

@@ -1,7 +1,5 @@
 """The demo folder and its ground truth."""
 
-from __future__ import annotations
-
 import contextlib
 import io
 import json
@@ -40,15 +38,15 @@ def test_pycocotools_loads_the_ground_truth(demo: Demo) -> None:
         assert polygon_area(tuple(polygon)) == pytest.approx(annotation["area"], abs=2)
 
 
-def test_pictures_are_as_the_ground_truth_says(demo: Demo) -> None:
+def test_images_are_as_the_ground_truth_says(demo: Demo) -> None:
     truth = json.loads(demo.ground_truth.read_text())
     names = [image["file_name"] for image in truth["images"]]
     assert names == [f"scene-{seed}.jpg" for seed in range(2_000_000, 2_000_006)]
     assert sorted(p.name for p in demo.directory.iterdir()) == ["ground-truth.json", *names]
     for image in truth["images"]:
-        with Image.open(demo.directory / image["file_name"]) as picture:
-            assert picture.size == (image["width"], image["height"])
-            assert picture.format == "JPEG"
+        with Image.open(demo.directory / image["file_name"]) as opened:
+            assert opened.size == (image["width"], image["height"])
+            assert opened.format == "JPEG"
 
 
 def test_the_same_seed_writes_the_same_files(demo: Demo, tmp_path: Path) -> None:
@@ -57,9 +55,9 @@ def test_the_same_seed_writes_the_same_files(demo: Demo, tmp_path: Path) -> None
         assert (tmp_path / file.name).read_bytes() == file.read_bytes()
 
 
-def test_a_folder_with_other_pictures_is_refused(demo: Demo, tmp_path: Path) -> None:
+def test_a_folder_with_other_images_is_refused(demo: Demo, tmp_path: Path) -> None:
     write_demo(tmp_path, count=2)
-    write_demo(tmp_path, count=3)  # the first two are the same pictures
+    write_demo(tmp_path, count=3)  # the first two are the same images
     before = sorted(tmp_path.iterdir())
     with pytest.raises(FlorenceAnnotateError, match="choose a new or an empty folder"):
         write_demo(tmp_path, count=2)

@@ -1,7 +1,5 @@
 """The painter: deterministic, and within the limits that it promises."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 
@@ -9,7 +7,7 @@ import numpy as np
 import pytest
 
 from florence_annotate.shapes import COLOURS, INPUT_SIZE, MAX_OBJECTS, SHAPES
-from florence_annotate.shapes.scenes import PALETTE, Scene, outline, paint
+from florence_annotate.shapes.scenes import PALETTE, Scene, paint
 
 SEEDS = range(1_200_000, 1_200_120)
 
@@ -27,7 +25,7 @@ def test_the_same_seed_paints_the_same_scene(scenes: list[Scene]) -> None:
     assert scenes[0].image.tobytes() != scenes[1].image.tobytes()
 
 
-def test_pictures_vary_in_size(scenes: list[Scene]) -> None:
+def test_images_vary_in_size(scenes: list[Scene]) -> None:
     sizes = {scene.image.size for scene in scenes}
     assert len(sizes) > len(scenes) / 2
     assert all(240 <= width <= 640 and 200 <= height <= 640 for width, height in sizes)
@@ -53,7 +51,7 @@ def test_objects_lie_inside_and_keep_their_size(scenes: list[Scene]) -> None:
             x1, y1, x2, y2 = item.box
             assert 0 <= x1 < x2 <= width
             assert 0 <= y1 < y2 <= height
-            # As the model sees it, up to the pixel that painting rounds away.
+            # as the model sees it, up to the pixel that painting rounds away.
             assert (x2 - x1) * INPUT_SIZE / width >= 7.5
             assert (y2 - y1) * INPUT_SIZE / height >= 7.5
             assert max(x2 - x1, y2 - y1) <= 0.45 * min(width, height)
@@ -79,7 +77,7 @@ def test_polygons_fill_their_boxes(scenes: list[Scene]) -> None:
 
 
 def test_a_box_holds_the_pixels_of_its_colour() -> None:
-    # One object, no blur or noise to speak of in its middle: the centre has the colour.
+    # one object, no blur or noise to speak of in its middle: the centre has the colour.
     for seed in range(1_300_000, 1_300_030):
         scene = paint(seed, max_objects=1)
         (item,) = scene.objects
@@ -90,7 +88,7 @@ def test_a_box_holds_the_pixels_of_its_colour() -> None:
         assert nearest == item.colour
 
 
-def test_words_are_printed_inside_the_picture(scenes: list[Scene]) -> None:
+def test_words_are_printed_inside_the_image(scenes: list[Scene]) -> None:
     words = [(scene, word) for scene in scenes for word in scene.words]
     assert words
     for scene, word in words:
@@ -109,18 +107,6 @@ def test_limits_can_be_set() -> None:
     assert empty.objects == ()
     with pytest.raises(ValueError, match="max_objects"):
         paint(0, min_objects=3, max_objects=2)
-
-
-@pytest.mark.parametrize("shape", SHAPES)
-def test_outlines_fill_the_unit_square(shape: str) -> None:
-    corners = np.array(outline(shape))
-    assert np.allclose(corners.min(0), 0, atol=1e-9)
-    assert np.allclose(corners.max(0), 1, atol=1e-9)
-
-
-def test_an_unknown_shape_is_refused() -> None:
-    with pytest.raises(ValueError, match="blob"):
-        outline("blob")
 
 
 def test_importing_the_room_loads_no_heavy_library() -> None:

@@ -1,1 +1,1 @@
-"""From encoder states to tokens."""
+"""From encoder states to the tokens of an answer."""

@@ -1,9 +1,11 @@
-"""Answers held to their form: which tokens may come next, as a mask a step.
+"""Holds answers to their form: in every step, a mask says which tokens may come next.
 
-The grammars of the questions' tasks become one table of states and letters, on the device. A
-letter is a class of tokens that all lead to the same states: text, locations, the end, … With a
-list of labels, text is spelled by a trie: every token of a label is a letter of its own, and the
-place in the trie is part of the state.
+The grammars of the tasks become one table of states and letters, on the device. A letter is a class
+of tokens that all lead to the same states: text, locations, the end, … With a list of labels, text
+is spelled by a trie: every token of a label is a letter of its own, and what has been spelled so
+far is part of the state.
+
+Shapes: N sequences, V tokens of the vocabulary.
 """
 
 from collections.abc import Iterable, Sequence
@@ -24,22 +26,22 @@ Letter = str | int
 
 @dataclass(frozen=True, slots=True)
 class Constraint:
-    """The compiled table. State 0 is the end, and stays there; so does a state that is forced."""
+    """The compiled table. State 0 is the end, after which nothing but the end may come."""
 
     letter_of: Tensor
-    """(V,): the letter of each token, by number."""
+    """(V,): the number of each token's letter."""
     following: Tensor
-    """(states, letters): the state after a letter; -1 where it may not come."""
+    """(states, letters): the state that a letter leads to; -1 where the letter may not come."""
     starts: dict[tuple[str, bool], int]
-    """The first state of a form, and whether its text is spelled by the labels."""
+    """(form, whether its text is spelled by the labels) → the state in which answers begin."""
 
     def forbid(self, scores: Tensor, states: Tensor) -> Tensor:
-        """Scores (N, V) with -inf where a token may not come in the states (N,)."""
+        """Scores (N, V), with -inf for the tokens that may not come in the states (N,)."""
         allowed = self.following[states] >= 0
         return scores.masked_fill(~allowed[:, self.letter_of], -torch.inf)
 
     def advance(self, states: Tensor, tokens: Tensor) -> Tensor:
-        """The states after tokens, both (N,); a token that was forced leaves the state alone."""
+        """The states after the tokens, all (N,); a forced token leaves the state as it is."""
         after = self.following[states, self.letter_of[tokens]]
         return torch.where(after >= 0, after, states)
 
@@ -51,14 +53,10 @@ def compile_constraint(
     labels: Sequence[str],
     device: torch.device,
 ) -> Constraint:
-    """The table for forms of answers (see `florence_annotate.tasks.FORMS`).
+    """The table for forms of answers, which are expressions as in `florence_annotate.tasks.FORMS`.
 
-    Args:
-        vocabulary: Of the checkpoint.
-        size: V, the width of the scores.
-        forms: Each with whether its text must be one of the labels.
-        labels: Spelled as they are.
-        device: Where the table goes.
+    `size` is V, the width of the scores. Each form comes with whether its text must be one of the
+    `labels`, which are spelled exactly as they are given. The table is put on the device.
     """
     spelled = [tuple(vocabulary.text_ids(label)) for label in labels]
     letters: dict[Letter, int] = {}
@@ -89,15 +87,15 @@ def _kind(vocabulary: Vocabulary, token: int) -> str:
 
 
 State = tuple[int, tuple[int, ...]]
-"""A state of the grammar, and what of a label has been spelled there."""
+"""A state of the grammar, and the tokens of a label that have been spelled in it."""
 Steps = dict[State, dict[Letter, State | None]]
-"""From a state, where each letter leads; None is the end."""
+"""For each state, the state that each letter leads to; None is the end."""
 
 _FIRST: State = (START, ())
 
 
 def _free(grammar: Grammar, own_letters: Iterable[int]) -> Steps:
-    """The grammar itself; tokens that spell labels are text like any other."""
+    """The steps of a grammar with any text; tokens that spell labels are text like others."""
     steps: Steps = {}
     for state, following in grammar.following.items():
         after: dict[Letter, State | None] = {k: (s, ()) for k, s in following.items()}
@@ -110,14 +108,14 @@ def _free(grammar: Grammar, own_letters: Iterable[int]) -> Steps:
 
 
 def _spelled(grammar: Grammar, labels: Sequence[tuple[int, ...]]) -> Steps:
-    """The grammar with its text spelled by labels, one a run of text."""
+    """The steps of a grammar in which every text is one of the labels."""
     steps: Steps = {}
     prefixes = {label[:end] for label in labels for end in range(1, len(label) + 1)}
     for state, following in grammar.following.items():
         is_text = state != START and grammar.letters[state] == _TEXT
         for spelled in prefixes if is_text else {()}:
             after: dict[Letter, State | None] = {}
-            if not is_text or spelled in labels:  # what follows text needs a whole label
+            if not is_text or spelled in labels:  # a text goes on until a label is complete
                 after |= {k: (s, ()) for k, s in following.items() if k != _TEXT}
                 if state in grammar.final:
                     after[_END] = None
@@ -132,15 +130,15 @@ def _spelled(grammar: Grammar, labels: Sequence[tuple[int, ...]]) -> Steps:
 
 
 class _Table:
-    """The rows of the table, of all forms, one after the other."""
+    """The rows of the table: those of one form after those of another."""
 
     def __init__(self, width: int) -> None:
         self._width = width
         self.rows: list[list[int]] = [[-1] * width]
 
     def add(self, steps: Steps, letters: dict[Letter, int]) -> int:
-        """Append the states of a form; returns the number of the first one."""
-        numbers = {state: len(self.rows) + place for place, state in enumerate(steps)}
+        """Append the states of a form; returns the number of the one in which answers begin."""
+        numbers = {state: len(self.rows) + index for index, state in enumerate(steps)}
         for after in steps.values():
             row = [-1] * self._width
             for letter, state in after.items():

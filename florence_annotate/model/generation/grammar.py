@@ -1,8 +1,8 @@
-"""Regular expressions over kinds of tokens, as automata: which kind may follow which.
+"""Regular expressions over kinds of tokens, compiled to automata: which kind may follow which.
 
-A letter is a kind; `*`, `+`, `?`, `|` and brackets mean what they always do. The automaton is
-Glushkov's (https://en.wikipedia.org/wiki/Glushkov%27s_construction_algorithm): its states are the
-letters of the expression, by their place, so that a state says what was read last.
+A letter is a kind of token; `*`, `+`, `?`, `|` and brackets mean what they always do. The automaton
+is Glushkov's (https://en.wikipedia.org/wiki/Glushkov%27s_construction_algorithm): its states are
+the letters of the expression, by their index in it, so that a state tells which letter came last.
 """
 
 from dataclasses import dataclass
@@ -13,6 +13,8 @@ START = -1
 
 @dataclass(frozen=True, slots=True)
 class Grammar:
+    """An automaton; its states are numbered from 0, beside START."""
+
     letters: str
     """The letter of each state."""
     following: dict[int, dict[str, int]]
@@ -23,7 +25,7 @@ class Grammar:
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """A part of an expression: where it may begin and end, and whether it may be empty."""
+    """A part of an expression: which states may be its first and last, and if it may be empty."""
 
     first: frozenset[int]
     last: frozenset[int]
@@ -33,13 +35,13 @@ class _Part:
 def compile_form(form: str) -> Grammar:
     """The automaton of an expression such as `(t+(llll)+)*`.
 
-    Raises ValueError where a letter could be read in two ways, or the expression is no expression.
+    Raises ValueError where a letter could lead to two states, or the syntax is wrong.
     """
     return _Compiler(form).compile()
 
 
 class _Compiler:
-    """A recursive descent over the expression, which notes which letter may follow which."""
+    """Parses an expression by recursive descent, and collects which state may follow which."""
 
     def __init__(self, form: str) -> None:
         self._form = form
@@ -104,5 +106,5 @@ class _Compiler:
         if not letter.isalpha():
             raise ValueError(f"{self._form!r}: unexpected {letter!r} at {self._at - 1}")
         self._letters.append(letter)
-        place = frozenset({len(self._letters) - 1})
-        return _Part(place, place, False)
+        state = frozenset({len(self._letters) - 1})
+        return _Part(state, state, False)

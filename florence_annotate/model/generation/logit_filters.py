@@ -1,4 +1,7 @@
-"""What may be written next, whatever the model would like: scores with -inf where it may not."""
+"""Rules for the next token: forbidden ones get a score of -inf, forced ones leave no choice.
+
+Shapes: R rows, B beams, N sequences, V tokens of the vocabulary, L tokens of a sequence.
+"""
 
 from dataclasses import dataclass
 
@@ -7,37 +10,38 @@ from torch import Tensor
 
 from florence_annotate.model.generation.constraint import Constraint
 from florence_annotate.model.generation.rows import Rows
+from florence_annotate.types import Generation
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What a checkpoint and a job ask of every answer."""
+    """The rules of a checkpoint and a job for every answer; tokens are ids."""
 
     start: int
     """The decoder's first token; the model does not choose it."""
     end: int
+    """The token that ends an answer."""
     forced_first: int | None
-    """The token after the first one."""
+    """The token that must follow the start token; None where there is none."""
     forced_last: int | None
-    """The token at the length limit."""
-    beams: int
-    no_repeat_ngram: int
-    """No so many tokens in a row may come twice; 0 turns it off."""
+    """The token that must stand at the length limit; None where there is none."""
+    generation: Generation
     constraint: Constraint | None = None
-    """The form of the answers; None leaves it to the model."""
+    """Holds answers to their form; None: the model alone decides."""
 
 
 def forbid(rules: Rules, scores: Tensor, rows: Rows) -> Tensor:
-    """Scores (R · B, V) with -inf where a rule forbids a token."""
+    """Scores (R · B, V), with -inf for the tokens that a rule forbids."""
     free = scores
-    if 0 < rules.no_repeat_ngram <= rows.tokens.shape[2]:
+    ngram = rules.generation.no_repeat_ngram
+    if 0 < ngram <= rows.tokens.shape[2]:
         lengths = rows.lengths.repeat_interleave(rows.tokens.shape[1])
-        scores = _forbid_repeats(scores, rows.tokens.flatten(0, 1), lengths, rules.no_repeat_ngram)
+        scores = _forbid_repeats(scores, rows.tokens.flatten(0, 1), lengths, ngram)
     if rules.constraint:
         states = rows.states.flatten()
         held = rules.constraint.forbid(scores, states)
         if free is not scores:
-            # the form goes before the ban, where the two together leave nothing
+            # where no token is left, the form counts and the ban on repeats does not
             is_stuck = held.amax(1, keepdim=True) == -torch.inf
             held = torch.where(is_stuck, rules.constraint.forbid(free, states), held)
         scores = held
@@ -45,7 +49,7 @@ def forbid(rules: Rules, scores: Tensor, rows: Rows) -> Tensor:
 
 
 def forced_tokens(rules: Rules, rows: Rows) -> Tensor:
-    """The token that each row has to write next (R,); -1 where it may choose."""
+    """The token (R,) that each row must write next; -1 where none is forced."""
     forced = torch.full_like(rows.lengths, -1)
     if rules.forced_first is not None:
         forced = torch.where(rows.lengths == 1, rules.forced_first, forced)
@@ -55,14 +59,14 @@ def forced_tokens(rules: Rules, rows: Rows) -> Tensor:
 
 
 def force(scores: Tensor, tokens: Tensor) -> Tensor:
-    """Scores (N, V) that leave nothing but the token (N,) where there is one, at a score of 0."""
+    """Scores (N, V) in which a forced token (N,) has 0 and all others -inf; -1 forces none."""
     is_it = torch.arange(scores.shape[1], device=scores.device) == tokens[:, None]
     only = torch.zeros_like(scores).masked_fill(~is_it, -torch.inf)
     return torch.where(tokens[:, None] < 0, scores, only)
 
 
 def _forbid_repeats(scores: Tensor, tokens: Tensor, lengths: Tensor, size: int) -> Tensor:
-    """Forbid each token that would complete `size` tokens in a row that are there already."""
+    """Scores (N, V), with -inf for tokens that would repeat the same `size` tokens in a row."""
     windows = tokens.unfold(1, size, 1)  # (N, L - size + 1, size)
     suffix = lengths[:, None] + torch.arange(1 - size, 0, device=tokens.device)
     prefix = tokens.gather(1, suffix.clamp(min=0))

@@ -1,9 +1,9 @@
-"""The decode loop: questions wait, take a free row, are answered, and leave it to the next.
+"""The decode loop: a question waits, takes a free row, is answered, and frees the row for the next.
 
-Rows stand at their own lengths, so that one long answer holds nobody up: as soon as enough rows
-are free, waiting questions are encoded together and begin. All that a step needs is on the device;
-the host looks for finished rows every few steps. On CUDA a step is captured as a graph, one for
-each number of rows and width; elsewhere the same code runs plainly.
+Every row has its own length, so that a long answer does not hold up the others: as soon as enough
+rows are free, waiting questions are encoded together and begin. All that a step needs is on the
+device; the host looks for finished rows every few steps. On CUDA a step is captured as a graph, one
+for each number of rows and width; elsewhere the same code runs without one.
 """
 
 from collections import deque
@@ -20,21 +20,21 @@ from florence_annotate.model.generation.rows import Rows
 from florence_annotate.model.generation.search import BeamSearch, Greedy, Search
 
 Ticket = TypeVar("Ticket")
-"""What the caller knows a question by."""
+"""What the caller identifies a question by."""
 
 _FIRST_POSITIONS = 64
-"""Positions of the caches at the start; they double where an answer grows past them."""
+"""How many positions the caches begin with; doubled when an answer needs more."""
 _SOURCE_STEP = 8
-"""Source positions are rounded up to this, so that few prompts are too long for the caches."""
+"""Source positions are rounded up to a multiple of this, to enlarge the caches seldom."""
 _WIDTH_STEP, _CUDA_WIDTH_STEP = 8, 64
-"""The width of the attention is rounded up to this, to have few views, or few graphs."""
+"""The width of the attention is rounded up to a multiple of this: few views, or few graphs."""
 _CUDA_LOOK = 8
-"""Steps between two looks at the finished flags, which wait for the device."""
+"""Steps between two looks at which rows are done, since each look waits for the device."""
 
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """One answer, without the start token and the first token where that is forced."""
+    """The tokens of one answer, without the start token and a forced first one."""
 
     tokens: Sequence[int]
     logprobs: Sequence[float]
@@ -46,15 +46,15 @@ class Encoded:
     """What the decoder starts from, for N questions."""
 
     states: Tensor
-    """(N, S, d_model), of the encoder."""
+    """(N, S, d_model): the encoder's."""
     mask: Tensor
-    """(N, S): which of the states count."""
+    """(N, S), bool: false for padding."""
     constraint_states: Sequence[int]
-    """Where the constraint of each question begins."""
+    """The state in which the constraint of each question begins."""
 
 
 class Decoding(Generic[Ticket]):
-    """Answers to a stream of questions, `rows` of them at a time."""
+    """Answers a stream of questions, `rows` of them at a time."""
 
     def __init__(
         self,
@@ -69,32 +69,33 @@ class Decoding(Generic[Ticket]):
         self._rules = rules
         self._encode = encode
         self._limit = 1 + max_new_tokens
-        state = Rows.allocate(rows, rules.beams, self._limit + 1, decoder.device)
+        self._beams = rules.generation.num_beams
+        state = Rows.allocate(rows, self._beams, self._limit + 1, decoder.device)
         self._search: Search = (
-            Greedy(rules, state) if rules.beams == 1 else BeamSearch(rules, state)
+            Greedy(rules, state) if self._beams == 1 else BeamSearch(rules, state)
         )
         self._caches: Caches | None = None
         self._waiting: deque[Ticket] = deque()
-        self._places: list[Ticket | None] = [None] * rows
+        self._tickets: list[Ticket | None] = [None] * rows
         self._steps = [0] * rows
-        """How many steps each row has made at most: a bound on its length without a look."""
+        """The most steps that each row can have made: a bound on its length, known to the host."""
         self._first: tuple[tuple[int, int], Rows] | None = None
-        """How many rows and places the last step saw, and the views of them."""
+        """How many rows and positions the last step looked at, and the views of them."""
         self._graphs: dict[tuple[int, int], torch.cuda.CUDAGraph] = {}
 
     @property
     def free(self) -> int:
-        """Rows that neither an answer nor a waiting question will take."""
-        return self._places.count(None) - len(self._waiting)
+        """How many rows are free beyond those that waiting questions will take."""
+        return self._tickets.count(None) - len(self._waiting)
 
     def ask(self, ticket: Ticket) -> None:
         """Put a question in the queue."""
         self._waiting.append(ticket)
 
     def answers(self) -> list[tuple[Ticket, Decoded]]:
-        """Go on until an answer or more are whole; nothing where nothing is asked."""
+        """Go on until at least one answer is complete; empty where no question is left."""
         self._seat_waiting()
-        while any(ticket is not None for ticket in self._places):
+        while any(ticket is not None for ticket in self._tickets):
             for _ in range(_CUDA_LOOK if self._decoder.device.type == "cuda" else 1):
                 self._step()
             if found := self._collect():
@@ -103,25 +104,25 @@ class Decoding(Generic[Ticket]):
 
     def _seat_waiting(self) -> None:
         """Give the free rows to waiting questions, once enough are free to encode together."""
-        free = [place for place, ticket in enumerate(self._places) if ticket is None]
+        free = [row for row, ticket in enumerate(self._tickets) if ticket is None]
         count = min(len(free), len(self._waiting))
-        if not count or (count < len(self._waiting) and 4 * len(free) < len(self._places)):
+        if not count or (count < len(self._waiting) and 4 * len(free) < len(self._tickets)):
             return
         tickets = [self._waiting[i] for i in range(count)]
         encoded = self._encode(tickets)
         caches = self._room_for(encoded.states.shape[1], _FIRST_POSITIONS)
-        for place, ticket in zip(free, tickets, strict=False):
-            self._places[place], self._steps[place] = ticket, 0
+        for row, ticket in zip(free, tickets, strict=False):
+            self._tickets[row], self._steps[row] = ticket, 0
             self._waiting.popleft()
-        places = torch.tensor(free[:count], device=self._decoder.device)
-        self._decoder.place_source(caches, places, encoded.states, encoded.mask)
+        rows = torch.tensor(free[:count], device=self._decoder.device)
+        self._decoder.place_source(caches, rows, encoded.states, encoded.mask)
         constraint_states = torch.tensor(encoded.constraint_states, device=self._decoder.device)
-        self._search.start(places, torch.full_like(places, self._limit), constraint_states)
+        self._search.start(rows, torch.full_like(rows, self._limit), constraint_states)
 
     def _room_for(self, source: int, positions: int) -> Caches:
         """The caches, moved to larger ones where they are too small."""
         held = self._caches
-        beams = self._rules.beams
+        beams = self._beams
         if held is not None:
             has_source, has_positions = held.source_mask.shape[3], held.past[0].shape[3] // beams
             if source <= has_source and positions <= has_positions:
@@ -130,7 +131,7 @@ class Decoding(Generic[Ticket]):
             positions = max(positions, has_positions)
         positions = min(positions, self._limit)
         source = -(-source // _SOURCE_STEP) * _SOURCE_STEP
-        self._caches = self._decoder.allocate(len(self._places), beams, positions, source)
+        self._caches = self._decoder.allocate(len(self._tickets), beams, positions, source)
         self._graphs.clear()  # they point at the old ones
         if held is not None:
             self._caches.take_over(held)
@@ -138,38 +139,38 @@ class Decoding(Generic[Ticket]):
 
     def _step(self) -> None:
         """One token further in every row up to the last one that is taken."""
-        count = max(place for place, ticket in enumerate(self._places) if ticket is not None) + 1
-        for place in range(count):
-            if self._places[place] is not None:
-                self._steps[place] = min(self._steps[place] + 1, self._limit - 1)
+        count = max(row for row, ticket in enumerate(self._tickets) if ticket is not None) + 1
+        for row in range(count):
+            if self._tickets[row] is not None:
+                self._steps[row] = min(self._steps[row] + 1, self._limit - 1)
         longest = max(self._steps[:count])
         caches = self._caches
         assert caches is not None
-        held = caches.past[0].shape[3] // self._rules.beams
+        held = caches.past[0].shape[3] // self._beams
         if longest > held:
             caches = self._room_for(0, 2 * held)
         is_cuda = self._decoder.device.type == "cuda"
         step = _CUDA_WIDTH_STEP if is_cuda else _WIDTH_STEP
-        width = min(-(-longest // step) * step, caches.past[0].shape[3] // self._rules.beams)
+        width = min(-(-longest // step) * step, caches.past[0].shape[3] // self._beams)
         if not is_cuda:
             self._advance(caches, count, width)
             return
-        count = min(len(self._places), 1 << (count - 1).bit_length())
+        count = min(len(self._tickets), 1 << (count - 1).bit_length())
         self._graph(caches, count, width).replay()
 
     def _advance(self, caches: Caches, count: int, width: int) -> None:
         """A step of the first `count` rows, which have `width` tokens at most."""
         if self._first is None or self._first[0] != (count, width):
-            # the next token, and a place to spare
+            # one more for the next token, and one to spare
             self._first = (count, width), self._search.rows.first(count, width + 2)
         rows = self._first[1]
-        # a row that is done, and full, may stand behind the caches until the next look
+        # a row that is done and full may be longer than the caches, until the next look
         positions = (rows.lengths - 1).clamp(max=width - 1)
         logits = self._decoder.step(rows.last_tokens(), positions, caches, rows.ancestry, width)
         self._search.choose(rows, logits)
 
     def _graph(self, caches: Caches, count: int, width: int) -> torch.cuda.CUDAGraph:
-        """The captured step; capturing makes no step itself."""
+        """The captured step; capturing it does not change any row."""
         graph = self._graphs.get((count, width))
         if graph is None:
             graph = self._graphs[count, width] = torch.cuda.CUDAGraph()
@@ -180,9 +181,9 @@ class Decoding(Generic[Ticket]):
         return graph
 
     def _try_step(self, caches: Caches, count: int, width: int) -> None:
-        """A step that is taken back, in which libraries allocate what a capture may not.
+        """Make a step and take it back, so that libraries allocate now what a capture forbids.
 
-        What it writes to the caches is what the step itself will write there.
+        The caches need no restoring: the step itself will write the same to them.
         """
         state = self._search.state()
         held = [tensor.clone() for tensor in state]
@@ -191,18 +192,18 @@ class Decoding(Generic[Ticket]):
             tensor.copy_(before)
 
     def _collect(self) -> list[tuple[Ticket, Decoded]]:
-        """The answers of the rows that are done, which are free from now on."""
+        """The answers of the rows that are done; the rows are free from now on."""
         found, rows = [], self._search.rows
-        for place, is_done in enumerate(rows.done.tolist()):
-            ticket = self._places[place]
+        for row, is_done in enumerate(rows.done.tolist()):
+            ticket = self._tickets[row]
             if is_done and ticket is not None:
-                found.append((ticket, self._read(*self._search.result(place))))
-                self._places[place], self._steps[place] = None, 1
-                rows.lengths[place] = 1  # within the width, however short the others are
+                found.append((ticket, self._as_decoded(*self._search.result(row))))
+                self._tickets[row], self._steps[row] = None, 1
+                rows.lengths[row] = 1  # within any width that the others need
         return found
 
-    def _read(self, tokens: list[int], logprobs: list[float]) -> Decoded:
-        # the end token at the limit was forced, so that the answer may have been going on
+    def _as_decoded(self, tokens: list[int], logprobs: list[float]) -> Decoded:
+        # where the end token at the limit is forced, the answer may have had more to say
         is_end_forced = self._rules.forced_last is not None
         has_ended = tokens[-1] == self._rules.end
         truncated = len(tokens) >= self._limit and (is_end_forced or not has_ended)

@@ -1,6 +1,6 @@
-"""The sequences in flight, as tensors that stay where they are.
+"""The sequences that are being written, as tensors that are never reallocated.
 
-Shapes: R rows, one a question; B beams, the sequences of a row; L places of a sequence.
+Shapes: R rows, one for each question; B beams, the sequences of a row; L positions of a sequence.
 """
 
 from dataclasses import dataclass
@@ -11,27 +11,31 @@ from torch import Tensor
 
 @dataclass(slots=True)
 class Rows:
+    """All rows, or views of the first of them; see `first`."""
+
     tokens: Tensor
-    """(R, B, L), the start token first; the last place is to spare."""
+    """(R, B, L), the start token first; nothing that counts is written to the last position."""
     logprobs: Tensor
-    """(R, B, L), float32: of each token under the model, whatever the rules then did."""
+    """(R, B, L), float32: the model's own log-probability of each token, before any rule."""
     ancestry: Tensor
     """(R, B, L): the beam that wrote each position of a sequence."""
     lengths: Tensor
-    """(R,): tokens of each sequence."""
+    """(R,): how many tokens each sequence of a row has; they are equally long."""
     limits: Tensor
-    """(R,): the most tokens of a sequence."""
+    """(R,): how many tokens a sequence of a row may have."""
     done: Tensor
-    """(R,): nothing more can change the row's answer."""
+    """(R,), bool: whether a row's answer is final."""
     states: Tensor
-    """(R, B): where each sequence stands in the constraint."""
+    """(R, B): the state of each sequence in the constraint."""
 
     @classmethod
-    def allocate(cls, rows: int, beams: int, places: int, device: torch.device) -> "Rows":
+    def allocate(cls, rows: int, beams: int, positions: int, device: torch.device) -> "Rows":
+        """Rows without a question: all of them are done."""
+
         def filled(*shape: int, dtype: torch.dtype = torch.long) -> Tensor:
             return torch.zeros(shape, dtype=dtype, device=device)
 
-        shape = (rows, beams, places)
+        shape = (rows, beams, positions)
         return cls(
             filled(*shape),
             filled(*shape, dtype=torch.float32),
@@ -43,7 +47,7 @@ class Rows:
         )
 
     def first(self, count: int, width: int) -> "Rows":
-        """Views of the first `count` rows and `width` places."""
+        """Views of the first `count` rows and `width` positions."""
         return Rows(
             self.tokens[:count, :, :width],
             self.logprobs[:count, :, :width],
@@ -55,37 +59,37 @@ class Rows:
         )
 
     def state(self) -> list[Tensor]:
-        """All that a step changes; not the limits."""
+        """The tensors that a step changes: all but the limits."""
         return [
             self.tokens, self.logprobs, self.ancestry, self.lengths, self.done, self.states,
         ]  # fmt: skip
 
-    def start(self, places: Tensor, limits: Tensor, states: Tensor, token: int) -> None:
-        """Begin new sequences; see `Search.start`."""
-        self.tokens[places, :, 0] = token
-        self.lengths[places] = 1
-        self.limits[places] = limits
-        self.done[places] = False
-        self.states[places] = states[:, None]
-        self.ancestry[places, :, 0] = torch.arange(self.tokens.shape[1], device=places.device)
+    def start(self, rows: Tensor, limits: Tensor, states: Tensor, token: int) -> None:
+        """Begin new sequences with the start token `token`; see `Search.start`."""
+        self.tokens[rows, :, 0] = token
+        self.lengths[rows] = 1
+        self.limits[rows] = limits
+        self.done[rows] = False
+        self.states[rows] = states[:, None]
+        self.ancestry[rows, :, 0] = torch.arange(self.tokens.shape[1], device=rows.device)
 
     def last_tokens(self) -> Tensor:
-        """(R, B)"""
-        places = (self.lengths - 1)[:, None, None].expand(-1, self.tokens.shape[1], 1)
-        return self.tokens.gather(2, places)[..., 0]
+        """The last token of each sequence, (R, B)."""
+        positions = (self.lengths - 1)[:, None, None].expand(-1, self.tokens.shape[1], 1)
+        return self.tokens.gather(2, positions)[..., 0]
 
     def next_position(self) -> Tensor:
-        """(R, 1, 1): behind the last token, where also a row that is done has a place to spare."""
+        """The position behind the last token, (R, 1, 1); rows that are done have one to spare."""
         return self.lengths[:, None, None]
 
     def append(self, tokens: Tensor, logprobs: Tensor) -> None:
-        """Put a token (R, B) behind each sequence; it counts once `lengths` says so."""
+        """Write a token (R, B) behind each sequence; the caller then adds 1 to `lengths`."""
         position = self.next_position().expand(-1, tokens.shape[1], -1)
         self.tokens.scatter_(2, position, tokens[..., None])
         self.logprobs.scatter_(2, position, logprobs[..., None])
 
     def replace(self, tokens: Tensor, logprobs: Tensor) -> None:
-        """Take new sequences in all rows that are not done."""
+        """Replace the sequences, by tensors (R, B, L), in all rows that are not done."""
         is_done = self.done[:, None, None]
         self.tokens.copy_(torch.where(is_done, self.tokens, tokens))
         self.logprobs.copy_(torch.where(is_done, self.logprobs, logprobs))

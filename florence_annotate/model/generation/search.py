@@ -1,10 +1,10 @@
-"""Choosing the next token of every row: greedy and beam search, as tensor operations.
+"""Chooses the next token of every row: greedy and beam search, as tensor operations.
 
-Both give the tokens that transformers' `generate` gives (`_sample` without sampling,
+Both choose the tokens that transformers' `generate` chooses (`_sample` without sampling, and
 `_beam_search` with `early_stopping=False` and a length penalty of 1); a test holds them to it.
-Unlike there, every row stands at its own length, since rows come and go.
+Unlike there, every row has its own length, since questions begin and end at different times.
 
-Shapes: R rows, B beams, V tokens of the vocabulary, L places of a sequence.
+Shapes: R rows, B beams, V tokens of the vocabulary, L positions of a sequence.
 """
 
 from typing import Protocol
@@ -16,31 +16,31 @@ from florence_annotate.model.generation.logit_filters import Rules, forbid, forc
 from florence_annotate.model.generation.rows import Rows
 
 _NEVER = -1.0e9
-"""The score of what is not to be chosen; the number that `generate` uses."""
+"""A score that is never chosen; the number that `generate` uses."""
 
 
 class Search(Protocol):
-    """A way of choosing."""
+    """A way of choosing tokens."""
 
     rows: Rows
 
-    def start(self, places: Tensor, limits: Tensor, states: Tensor) -> None:
-        """Begin new sequences in the rows `places`, of at most `limits` tokens each.
+    def start(self, rows: Tensor, limits: Tensor, states: Tensor) -> None:
+        """Begin new sequences in the rows with these indices, of at most `limits` tokens each.
 
-        All three are (N,); `states` are where the constraint begins.
+        All three are (N,); `states` are those in which the constraint begins.
         """
 
     def choose(self, rows: Rows, logits: Tensor) -> None:
-        """Append a token to each of the first R rows that is not done.
+        """Append a token to each row that is not done, of the first R rows.
 
-        `rows` are views of them, with a place to spare; `logits` is (R, B, V).
+        `rows` are views of them, with a position to spare; `logits` (R, B, V) are the model's.
         """
 
-    def result(self, place: int) -> tuple[list[int], list[float]]:
-        """The best sequence of a row that is done, with its log-probabilities."""
+    def result(self, row: int) -> tuple[list[int], list[float]]:
+        """The best sequence of a row that is done, by its index, and its log-probabilities."""
 
     def state(self) -> list[Tensor]:
-        """All that a step changes."""
+        """The tensors that a step changes."""
 
 
 class Greedy:
@@ -50,8 +50,8 @@ class Greedy:
         self.rows = rows
         self._rules = rules
 
-    def start(self, places: Tensor, limits: Tensor, states: Tensor) -> None:
-        self.rows.start(places, limits, states, self._rules.start)
+    def start(self, rows: Tensor, limits: Tensor, states: Tensor) -> None:
+        self.rows.start(rows, limits, states, self._rules.start)
 
     def choose(self, rows: Rows, logits: Tensor) -> None:
         scores = logits[:, 0].float()
@@ -64,11 +64,11 @@ class Greedy:
         rows.lengths += ~rows.done
         rows.done |= (tokens[:, 0] == self._rules.end) | (rows.lengths >= rows.limits)
 
-    def result(self, place: int) -> tuple[list[int], list[float]]:
-        length = int(self.rows.lengths[place])
+    def result(self, row: int) -> tuple[list[int], list[float]]:
+        length = int(self.rows.lengths[row])
         return (
-            self.rows.tokens[place, 0, :length].tolist(),
-            self.rows.logprobs[place, 0, :length].tolist(),
+            self.rows.tokens[row, 0, :length].tolist(),
+            self.rows.logprobs[row, 0, :length].tolist(),
         )
 
     def state(self) -> list[Tensor]:
@@ -76,7 +76,7 @@ class Greedy:
 
 
 class BeamSearch:
-    """The best of several sequences, by the mean of their tokens' log-probabilities."""
+    """The best of several sequences, by the mean log-probability of their tokens."""
 
     def __init__(self, rules: Rules, rows: Rows) -> None:
         self.rows = rows
@@ -91,13 +91,13 @@ class BeamSearch:
         """(R, B): means of the log-probabilities of the sequences that ended, best first."""
         self._is_ended = torch.zeros(shape, dtype=torch.bool, device=device)
 
-    def start(self, places: Tensor, limits: Tensor, states: Tensor) -> None:
-        self.rows.start(places, limits, states, self._rules.start)
-        # the beams are equal at first, so that only the first one may propose
-        self._scores[places] = _NEVER
-        self._scores[places, 0] = 0.0
-        self._ended_scores[places] = _NEVER
-        self._is_ended[places] = False
+    def start(self, rows: Tensor, limits: Tensor, states: Tensor) -> None:
+        self.rows.start(rows, limits, states, self._rules.start)
+        # the beams are equal at first, so that only the first one may propose tokens
+        self._scores[rows] = _NEVER
+        self._scores[rows, 0] = 0.0
+        self._ended_scores[rows] = _NEVER
+        self._is_ended[rows] = False
 
     def choose(self, rows: Rows, logits: Tensor) -> None:
         count, beams, vocabulary = logits.shape
@@ -106,14 +106,14 @@ class BeamSearch:
         ruled = force(ruled, forced_tokens(self._rules, rows).repeat_interleave(beams))
         sums = (ruled.view(logs.shape) + self._scores[:count, :, None]).flatten(1)
         # twice as many as beams: a beam has one way to end, so that enough are left to go on
-        best, places = sums.topk(2 * beams)
-        parents, tokens = places // vocabulary, places % vocabulary
+        best, indices = sums.topk(2 * beams)
+        parents, tokens = indices // vocabulary, indices % vocabulary
         position = rows.next_position()
         past = _take(rows.tokens, parents).scatter(
             2, position.expand(-1, 2 * beams, 1), tokens[..., None]
         )
         past_logs = _take(rows.logprobs, parents).scatter(
-            2, position.expand(-1, 2 * beams, 1), logs.flatten(1).gather(1, places)[..., None]
+            2, position.expand(-1, 2 * beams, 1), logs.flatten(1).gather(1, indices)[..., None]
         )
         ends = (tokens == self._rules.end) | (rows.lengths[:, None] + 1 >= rows.limits[:, None])
         self._keep_ended(rows, past, past_logs, best, ends)
@@ -127,7 +127,7 @@ class BeamSearch:
         heirs = _take(rows.ancestry, parents)
         rows.ancestry.copy_(heirs.scatter(2, position.expand(-1, beams, 1), written_by))
         rows.lengths += ~rows.done
-        # what runs only gets worse: compared as if the best of it ended here
+        # a running sequence can only get worse: the best one is compared as if it ended here
         possible = self._scores[:count, :1] / (rows.lengths[:, None] - 1)
         worst = self._ended_scores[:count].amin(1, keepdim=True)
         is_hopeless = (self._is_ended[:count] & (possible <= worst)).all(1)
@@ -138,7 +138,7 @@ class BeamSearch:
     ) -> None:
         """Keep the best B of the sequences that ended before and of those that end now.
 
-        Only the B most probable candidates may end; those after them are there to run on.
+        Only the B most probable candidates may end; the others are there to go on.
         """
         count, beams = rows.tokens.shape[:2]
         width = rows.tokens.shape[2]
@@ -157,11 +157,11 @@ class BeamSearch:
         ):
             held.copy_(_take(torch.cat([held, new], dim=1), kept))
 
-    def result(self, place: int) -> tuple[list[int], list[float]]:
-        length = int(self._ended_lengths[place, 0])
+    def result(self, row: int) -> tuple[list[int], list[float]]:
+        length = int(self._ended_lengths[row, 0])
         return (
-            self._ended_tokens[place, 0, :length].tolist(),
-            self._ended_logprobs[place, 0, :length].tolist(),
+            self._ended_tokens[row, 0, :length].tolist(),
+            self._ended_logprobs[row, 0, :length].tolist(),
         )
 
     def state(self) -> list[Tensor]:
@@ -176,8 +176,8 @@ class BeamSearch:
         ]
 
 
-def _take(values: Tensor, places: Tensor) -> Tensor:
-    """Beams (R, N) of values (R, B) or (R, B, L)."""
+def _take(values: Tensor, indices: Tensor) -> Tensor:
+    """Of values (R, B) or (R, B, L) those of the beams with the indices (R, N)."""
     if values.dim() == 3:
-        places = places[..., None].expand(-1, -1, values.shape[2])
-    return values.gather(1, places)
+        indices = indices[..., None].expand(-1, -1, values.shape[2])
+    return values.gather(1, indices)

@@ -68,7 +68,7 @@ def decode(
     end: int = 2,
 ) -> list[list[int]]:
     """The answer to each of some encoder states, in the form of `generate`, without padding."""
-    rules = Rules(2, end, 0, 2, beams, ngram)
+    rules = Rules(2, end, 0, 2, Generation(24, beams, ngram, retry_truncated=False))
 
     def encode(tickets: Any) -> Encoded:
         chosen = states[list(tickets)]
@@ -197,7 +197,7 @@ def test_tokens_are_those_of_generate_on_200_scenes(
     """All of them in float64; in float32 all but two at most, where two tokens or beams tie."""
     features = model.encode(views(paint_pictures(200, model.image_size)))
     prompt = model.vocabulary.prompt_ids(tasks.prompt(question))
-    states, _ = model.read_prompts(features, [prompt] * 200)
+    states, _ = model.encode_prompts(features, [prompt] * 200)
     wanted = generate(model.network, states, beams, 0, tokens=64)
     found = decode(model.network, states, beams, 0, tokens=64, rows=50)
     others = [place for place in range(200) if found[place] != wanted[place]]

@@ -1,0 +1,157 @@
+"""Which checkpoint, where it runs, and how it writes. See `florence_annotate.config.settings`."""
+
+import os
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator
+
+from florence_annotate.config.settings import Group, refuse_empty
+from florence_annotate.options import Binds, Option, Panel
+
+LONGEST_ANSWER = 512
+"""Tokens, where nobody asks for more or fewer; the decoder may have positions for fewer."""
+
+
+class ModelSettings(Group):
+    """Which checkpoint, where it runs, and how it writes."""
+
+    model: Annotated[
+        str,
+        Option(
+            "base, large, base-ft, large-ft, a hub id, a folder, or shapes: the small checkpoint "
+            "in this package ('florence-annotate models' lists them).",
+            Panel.MODEL,
+            binds=Binds.AS_ONE,
+        ),
+    ] = "base-ft"
+    revision: Annotated[
+        str | None,
+        Option("Branch, tag or commit on the hub.", Panel.MODEL, binds=Binds.AS_ONE),
+    ] = None
+    adapter: Annotated[
+        str | None,
+        Option(
+            "A LoRA adapter made with peft, merged into the model: a folder or a hub id.",
+            Panel.MODEL,
+        ),
+    ] = None
+    """Its content binds a job, not its name."""
+    canary: Annotated[
+        bool,
+        Option(
+            "Ask about a test image first, alone and in a batch, and refuse a model whose answers "
+            "differ or make no sense.",
+            Panel.MODEL,
+            default="canary",
+        ),
+    ] = True
+    device: Annotated[
+        str,
+        Option(
+            "Where the model runs.",
+            Panel.MODEL,
+            "auto|cpu|cuda[:N]|mps",
+            help_of_resume="Run on another device than the last run.",
+        ),
+    ] = Field(default="auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")
+    dtype: Annotated[
+        Literal["auto", "float32", "bfloat16", "float16"],
+        Option(
+            "Number format of the model.",
+            Panel.MODEL,
+            default="auto: bfloat16 where the device has it, float32 elsewhere and for shapes",
+            binds=Binds.AS_ONE,
+        ),
+    ] = "auto"
+    attention: Annotated[
+        Literal["auto", "sdpa", "eager", "flash_attention_2"],
+        Option("Attention kernel.", Panel.MODEL),
+    ] = "auto"
+    compile: Annotated[
+        bool,
+        Option(
+            "Compile the vision tower first: a minute or more, for long jobs on a GPU; on a CPU "
+            "nothing is gained. Needs a C++ compiler.",
+            Panel.MODEL,
+            default="",
+            flag="--compile",
+        ),
+    ] = False
+    batch_size: Annotated[
+        Annotated[int, Field(ge=1, le=1024)] | Literal["auto"],
+        Option(
+            "Images, and questions, at once; halved when memory runs out.",
+            Panel.MODEL,
+            "N|auto",
+            "auto, what fits a CUDA device's memory, elsewhere 8",
+            help_of_resume="Another batch size than the last run's.",
+        ),
+    ] = "auto"
+    workers: Annotated[
+        int | None,
+        Option(
+            "Processes that read images; 0 reads them in this one.", Panel.MODEL, "N", "by cores"
+        ),
+    ] = Field(default=None, ge=0)
+    max_new_tokens: Annotated[
+        int | None,
+        Option(
+            "Longest answer, in tokens; an object takes five or more.",
+            Panel.MODEL,
+            "N",
+            str(LONGEST_ANSWER),
+            binds=Binds.BY_KIND,
+        ),
+    ] = Field(default=None, ge=2)
+    num_beams: Annotated[
+        int | None,
+        Option(
+            "Beams of the search; 1 is greedy.",
+            Panel.MODEL,
+            "N",
+            "the checkpoint's own",
+            binds=Binds.BY_KIND,
+        ),
+    ] = Field(default=None, ge=1, le=64)
+    no_repeat_ngram: Annotated[
+        int | None,
+        Option(
+            "Forbid N tokens in a row from coming twice; 0 allows it, which suits crowded images.",
+            Panel.MODEL,
+            "N",
+            "the checkpoint's own",
+            binds=Binds.BY_KIND,
+        ),
+    ] = Field(default=None, ge=0)
+    constrain: Annotated[
+        Literal["off", "form", "labels"],
+        Option(
+            "Hold every answer to the form of its task, so that no box is torn; labels also lets "
+            "`<OD>` say nothing but your classes.",
+            Panel.MODEL,
+            binds=Binds.BY_KIND,
+        ),
+    ] = "off"
+    retry_truncated: Annotated[
+        bool,
+        Option(
+            "Let an answer that reaches the limit go on to twice of it.",
+            Panel.MODEL,
+            default="retry",
+            binds=Binds.AS_ONE,
+        ),
+    ] = True
+
+    @field_validator("model", "adapter")
+    @classmethod
+    def _folder_is_absolute(cls, value: str | None) -> str | None:
+        refuse_empty(value)
+        folder = os.path.expanduser(value or "")
+        is_name = value in (None, "shapes")  # the embedded checkpoint, also beside such a folder
+        return value if is_name or not os.path.isdir(folder) else os.path.abspath(folder)
+
+    @field_validator("revision")
+    @classmethod
+    def _revision_is_not_empty(cls, value: str | None) -> str | None:
+        refuse_empty(value)
+        return value

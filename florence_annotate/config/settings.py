@@ -1,0 +1,289 @@
+"""The settings of a job, each declared once: type, bounds, default, help, and whether it binds.
+
+They come in groups, as the help shows them; `florence_annotate.config.job_spec.JobSpec` has all.
+Those of the model are in `model_settings`, and those that leave something out of a dataset in
+`florence_annotate.policy.thresholds`.
+"""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+
+from florence_annotate import tasks
+from florence_annotate.classes import ClassSpec
+from florence_annotate.images.codec import DEFAULT_MAX_PIXELS
+from florence_annotate.images.tiles import DEFAULT_OVERLAP
+from florence_annotate.options import Option, Panel
+from florence_annotate.questions.recipes import RecipeName
+from florence_annotate.questions.request import Strategy
+from florence_annotate.questions.texts import SIDECAR
+
+SPLITS = ("train", "val", "test")
+
+
+def _as_list(value: Any) -> Any:
+    """`a,b` → [a, b], so that flags and YAML lists mean the same."""
+    if isinstance(value, str):
+        return [part.strip() for part in value.split(",") if part.strip()]
+    return value
+
+
+def _as_shares(value: Any) -> Any:
+    """`train=0.8,val=0.2` → {train: 0.8, val: 0.2}."""
+    if isinstance(value, str):
+        pairs = [part.partition("=") for part in value.split(",")]
+        try:
+            value = {name.strip(): float(share) for name, _, share in pairs}
+        except ValueError as error:
+            raise ValueError("write it as train=0.8,val=0.2") from error
+        if len(value) < len(pairs):
+            raise ValueError("a split is named twice")
+    return value
+
+
+def _as_text(value: Any) -> Any:
+    """A number that YAML made of `768`."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(_as_list)]
+Shares = Annotated[dict[str, float], BeforeValidator(_as_shares)]
+
+
+class MaxFailures(BaseModel):
+    """`3` images, or `2%` of them."""
+
+    model_config = ConfigDict(frozen=True)
+
+    count: int | None = Field(default=None, ge=0)
+    percent: float | None = Field(default=None, ge=0, le=100)
+
+    def allows(self, failures: int, images: int) -> bool:
+        if self.percent is not None:
+            return failures * 100 <= self.percent * images
+        return failures <= (self.count or 0)
+
+
+def _as_max_failures(value: Any) -> Any:
+    if isinstance(value, int):
+        return {"count": value}
+    if isinstance(value, str):
+        try:
+            if value.strip().endswith("%"):
+                return {"percent": float(value.strip().removesuffix("%"))}
+            return {"count": int(value)}
+        except ValueError as error:
+            raise ValueError("write a number of images, as in 10, or a share, as in 2%") from error
+    return value
+
+
+class Group(BaseModel):
+    """Settings that belong together."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DatasetSettings(Group):
+    """What is written."""
+
+    classes: Annotated[
+        tuple[ClassSpec, ...] | None,
+        Option(
+            "Classes to annotate, in the order of their ids. Without, every label is a class.",
+            Panel.DATASET,
+            "A,B,…",
+        ),
+    ] = None
+    classes_file: Annotated[
+        Path | None,
+        Option(
+            "Classes from a file: one name a line, a data.yaml, or YAML such as "
+            'car: {synonyms: [sedan, suv], prompt: "a parked car"}.',
+            Panel.DATASET,
+            "FILE",
+        ),
+    ] = Field(default=None, exclude=True)
+    """Read into `classes` before a job has settings."""
+    formats: Annotated[
+        Names | None,
+        Option(
+            "Formats to write: {formats}.",
+            Panel.DATASET,
+            "A,B,…",
+            "what fits the task; for boxes yolo,coco",
+            flag="--format",
+        ),
+    ] = None
+    visuals: Annotated[
+        bool,
+        Option("Also write images with what was found drawn in.", Panel.DATASET, default=""),
+    ] = False
+    visuals_limit: Annotated[
+        int | None, Option("Draw only the first N images.", Panel.DATASET, "N")
+    ] = Field(default=None, ge=1)
+    images: Annotated[
+        Literal["hardlink", "symlink", "copy", "none"],
+        Option(
+            "How the dataset holds the images; originals are never changed.",
+            Panel.DATASET,
+            default="hardlink, or copy where there are no links",
+        ),
+    ] = "hardlink"
+    split: Annotated[
+        Shares,
+        Option(
+            "Shares of train, val and test.",
+            Panel.DATASET,
+            "NAME=SHARE,…",
+            "train=0.8,val=0.2",
+        ),
+    ] = {"train": 0.8, "val": 0.2}
+    seed: Annotated[int, Option("Seed of the split.", Panel.DATASET)] = 0
+
+    @field_validator("split")
+    @classmethod
+    def _split_is_whole(cls, value: dict[str, float]) -> dict[str, float]:
+        if "train" not in value or not set(value) <= set(SPLITS):
+            raise ValueError(f"it needs train, and may have {', '.join(SPLITS[1:])}")
+        if not all(share > 0 for share in value.values()):  # in these words, nan is refused too
+            raise ValueError("every share must be above 0")
+        if abs(sum(value.values()) - 1) > 1e-6:
+            raise ValueError(f"the shares add up to {sum(value.values()):g}, not to 1")
+        return {name: value[name] for name in SPLITS if name in value}
+
+
+class TaskSettings(Group):
+    """What is asked of the model."""
+
+    task: Annotated[
+        str,
+        Option(
+            f"What to ask: any of the {len(tasks.TASKS)} tasks that 'florence-annotate tasks' "
+            "lists, by name or token.",
+            Panel.TASK,
+        ),
+    ] = "detection"
+    recipe: Annotated[
+        RecipeName | None,
+        Option(
+            f"Several questions an image: {'; '.join(each.asks for each in RecipeName)}.",
+            Panel.TASK,
+        ),
+    ] = None
+    text: Annotated[
+        str | None,
+        Option(
+            "What to look for, for tasks that take a text: a phrase, or a caption to ground.",
+            Panel.TASK,
+        ),
+    ] = None
+    texts: Annotated[
+        str | None,
+        Option(
+            "A text for each image: a CSV with the columns image and text, or the .txt beside each "
+            "image.",
+            Panel.TASK,
+            f"FILE.csv|{SIDECAR}",
+        ),
+    ] = None
+    regions: Annotated[
+        str | None,
+        Option(
+            "Boxes that exist already, for the tasks that take a region.",
+            Panel.TASK,
+            "COCO.json|YOLO_FOLDER",
+        ),
+    ] = None
+    strategy: Annotated[
+        Strategy,
+        Option(
+            "How classes are found: by the labels of `<OD>`, by one prompt a class, by one prompt "
+            "for all, or by the mask of each. auto takes `<OD>` for classes that it is known to "
+            "say, a prompt for others.",
+            Panel.TASK,
+        ),
+    ] = Strategy.AUTO
+
+    @field_validator("task")
+    @classmethod
+    def _task_exists(cls, value: str) -> str:
+        return tasks.find(value).name
+
+    @field_validator("texts", "regions")
+    @classmethod
+    def _input_is_absolute(cls, value: str | None) -> str | None:
+        refuse_empty(value)
+        return value if value in (None, SIDECAR) else os.path.abspath(value)
+
+
+class ImageSettings(Group):
+    """Which images, and how they are read."""
+
+    include: Annotated[
+        Names,
+        Option(
+            "Only images whose name or path matches, as in `day/*,*.jpg`.",
+            Panel.IMAGES,
+            "PATTERN,…",
+            default="",
+        ),
+    ] = ()
+    exclude: Annotated[
+        Names, Option("Not those that match.", Panel.IMAGES, "PATTERN,…", default="")
+    ] = ()
+    limit: Annotated[
+        int | None,
+        Option(
+            "Only the first N images; a later run without it goes on with the rest.",
+            Panel.IMAGES,
+            "N",
+        ),
+    ] = Field(default=None, ge=1, le=sys.maxsize)
+    tiles: Annotated[
+        Annotated[str | None, BeforeValidator(_as_text)],
+        Option(
+            "Also ask of overlapping tiles, so that small things in large images are seen: columns "
+            "and rows, as in 2x2, or a tile's side in pixels, as in 768.",
+            Panel.IMAGES,
+            "CxR|PIXELS",
+        ),
+    ] = None
+    overlap: Annotated[
+        float | None,
+        Option(
+            "Part of a tile's side that it shares with the next; things larger than that may be "
+            "cut in every tile.",
+            Panel.IMAGES,
+            "0..0.5",
+            str(DEFAULT_OVERLAP),
+        ),
+    ] = Field(default=None, ge=0, le=0.5)
+    max_pixels: Annotated[
+        int, Option("Refuse larger images (decompression bombs).", Panel.IMAGES, "N")
+    ] = Field(default=DEFAULT_MAX_PIXELS, ge=1)
+
+    @field_validator("tiles")
+    @classmethod
+    def _tiles_are_not_empty(cls, value: str | None) -> str | None:
+        refuse_empty(value)
+        return value
+
+
+class ContractSettings(Group):
+    """What a pipeline relies on."""
+
+    max_failures: Annotated[
+        Annotated[MaxFailures, BeforeValidator(_as_max_failures)],
+        Option(
+            "Images that may fail before the exit code is 3.", Panel.BEHAVIOUR, "N|P%", default="0"
+        ),
+    ] = MaxFailures(count=0)
+
+
+def refuse_empty(value: str | None) -> None:
+    """For a validator. Raises ValueError."""
+    if value is not None and not value.strip():
+        raise ValueError("it is empty")

@@ -1,0 +1,216 @@
+"""One way from a request to a model that is ready to answer.
+
+request → plan → checkpoint → generation → device, number format, attention → network → canary →
+batch size. What is wrong with a request is found before a checkpoint is fetched, and what is wrong
+with a checkpoint before its weights are read.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from florence_annotate import tasks
+from florence_annotate.checkpoints import checkpoint as checkpoints
+from florence_annotate.checkpoints.checkpoint import Checkpoint
+from florence_annotate.config.job_spec import JobSpec, flag_of
+from florence_annotate.config.model_settings import LONGEST_ANSWER
+from florence_annotate.errors import UsageError
+from florence_annotate.jobs.fingerprint import BOUND, BY_KIND, Begun, Fingerprint, Setting
+from florence_annotate.questions import coverage, planning
+from florence_annotate.questions.plan import Plan
+from florence_annotate.questions.recipes import RecipeName
+from florence_annotate.questions.request import Request
+from florence_annotate.tasks import Kind
+from florence_annotate.types import Generation, Question
+
+if TYPE_CHECKING:
+    import torch
+
+    from florence_annotate.engines.start import Ready, Started
+
+
+def check(spec: JobSpec, request: Request) -> tuple[Question, ...]:
+    """The questions that a request comes to with any checkpoint.
+
+    Raises UsageError for what contradicts itself.
+    """
+    questions = planning.plan(request, ()).questions
+    if spec.presence:
+        coverage.refuse_unverified(questions)
+    if spec.constrain == "labels" and spec.recipe is RecipeName.VERIFY:
+        raise UsageError(
+            "--constrain labels lets <OD> say nothing but the classes, and --recipe verify "
+            "has it confirm them: leave one of them out"
+        )
+    return questions
+
+
+@dataclass(frozen=True)
+class Setup:
+    """All that a model needs to answer a request; nothing heavy has been read yet."""
+
+    spec: JobSpec
+    checkpoint: Checkpoint
+    plan: Plan
+    bound: Fingerprint | None
+    """Of the job that goes on."""
+
+    @classmethod
+    def of(cls, spec: JobSpec, request: Request, bound: Fingerprint | None = None) -> "Setup":
+        """Raises UsageError for what contradicts itself, and CheckpointError."""
+        check(spec, request)
+        checkpoint = checkpoints.find(spec.model, spec.revision, adapter=spec.adapter)
+        return cls(spec, checkpoint, planning.plan(request, checkpoint.known_labels), bound)
+
+    @cached_property
+    def device(self) -> "torch.device":
+        """Raises DeviceError for one that this machine lacks."""
+        from florence_annotate.model.device import resolve_device
+
+        return resolve_device(self.spec.device)
+
+    @cached_property
+    def dtype(self) -> str:
+        """`auto` is settled once: a job that goes on keeps what it began with."""
+        if self.spec.dtype != "auto":
+            return self.spec.dtype
+        if self.bound is not None:
+            return str(self.bound.settings["dtype"].resolved)
+        from florence_annotate.model.device import resolve_dtype
+
+        dtype = resolve_dtype("auto", self.device, is_embedded=self.checkpoint.is_embedded)
+        return str(dtype).removeprefix("torch.")
+
+    @cached_property
+    def labels(self) -> tuple[str, ...]:
+        """What `<OD>` may say: names and synonyms of the classes that are found by it.
+
+        Raises UsageError where it is held to them and finds none.
+        """
+        if "labels" not in self.resolve("constrain").values():
+            return ()
+        by_od = {name for name, token in self.plan.routes if token == tasks.OD}
+        if not by_od:
+            raise UsageError(
+                "--constrain labels holds the labels of <OD> to the classes, and this job asks "
+                "<OD> for no class: name classes and choose --strategy od, or --constrain form"
+            )
+        return tuple(
+            label
+            for each in self.spec.classes or ()
+            if each.name in by_od
+            for label in (each.name, *each.synonyms)
+        )
+
+    @cached_property
+    def generation(self) -> Generation:
+        """How answers are written. Raises UsageError for more tokens than there are positions."""
+        by_kind = {
+            kind: Generation(
+                **{name: self.resolve(name)[kind] for name in BY_KIND},
+                retry_truncated=self.spec.retry_truncated,
+                labels=self.labels,
+            )
+            for kind in Kind
+        }
+        return Generation.of_kinds(by_kind[Kind.LOCATIONS], by_kind[Kind.TEXT])
+
+    def resolve(self, name: str) -> dict[Kind, Any]:
+        """What a setting of generation comes to for each kind of task."""
+        if self.bound is not None and name not in self.spec.given:
+            resolved = self.bound.settings[name].resolved
+            return {kind: resolved[kind] for kind in Kind}
+        return dict.fromkeys(Kind, self._resolve_anew(name))
+
+    def _resolve_anew(self, name: str) -> Any:
+        """What a setting of generation comes to in a new job, for every kind of task."""
+        given, checkpoint = getattr(self.spec, name), self.checkpoint
+        if name == "max_new_tokens":
+            if given and given > checkpoint.max_new_tokens:
+                raise UsageError(
+                    f"--max-new-tokens {given}: the decoder of {checkpoint.name} has positions for "
+                    f"{checkpoint.max_new_tokens}"
+                )
+            return given or min(LONGEST_ANSWER, checkpoint.max_new_tokens)
+        return getattr(checkpoint, name) if given is None else given
+
+    def fingerprint(self) -> Fingerprint:
+        """What binds the job from now on, or did so already."""
+        is_folder = self.checkpoint.name == str(self.checkpoint.folder)
+        resolved = {
+            # in a folder it is bound by its content alone, so that it can be moved
+            "model": "a folder" if is_folder else self.checkpoint.name,
+            "revision": self.checkpoint.revision,
+            "dtype": self.dtype,
+            "retry_truncated": self.spec.retry_truncated,
+            **{name: self.resolve(name) for name in BY_KIND},
+        }
+        return Fingerprint(
+            {
+                name: Setting(
+                    getattr(self.spec, name) if name in self.spec.given else None, resolved[name]
+                )
+                for name in BOUND
+            },
+            self.checkpoint.weights_hash(),
+            self.checkpoint.adapter_hash(),
+            self.checkpoint.image_size,
+            self.labels,
+        )
+
+    def departures(self) -> list[str]:
+        """A line for each setting that nobody gave and that a new job would have otherwise."""
+        lines = []
+        for name in BY_KIND if self.bound else ():
+            before, now = self.resolve(name), self._resolve_anew(name)
+            kinds = [kind for kind in self._kinds() if before[kind] != now]
+            is_given = self.bound and self.bound.settings[name].given is not None
+            if kinds and not is_given and name not in self.spec.given:
+                lines.append(
+                    f"going on with {flag_of(name)} {before[kinds[0]]}, as the job was begun; a "
+                    f"new one would take {now}"
+                )
+        return lines
+
+    def _kinds(self) -> list[Kind]:
+        """The kinds of tasks that are asked."""
+        return list(dict.fromkeys(tasks.of(question).kind for question in self.plan.questions))
+
+    def start(self, note: Callable[[str], None]) -> "Started":
+        """The engine of a job, ready to run. See `make_ready`."""
+        from florence_annotate.engines.start import start
+
+        return start(self.make_ready(note), self.device)
+
+    def make_ready(self, note: Callable[[str], None]) -> "Ready":
+        """Load the network, try it, and settle the batch size; `note` tells the user.
+
+        Raises CheckpointError, UsageError for a prompt that is too long, and DeviceError, also
+        where the memory does not suffice.
+        """
+        from florence_annotate.engines.start import make_ready
+
+        return make_ready(
+            self.spec, self.checkpoint, self.plan, self.generation, self.device, self.dtype, note
+        )
+
+
+def take_over(spec: JobSpec, begun: Begun) -> JobSpec:
+    """The settings of a run that goes on: where nobody gave one, the journal's.
+
+    Those that are bound for each kind of task stay as they are; see `Setup.resolve`.
+    """
+    last = begun.last or spec
+    settings = begun.fingerprint.settings
+    journals: dict[str, Any] = {
+        **begun.defaults,
+        "model": last.model,
+        "adapter": last.adapter,
+        "dtype": settings["dtype"].resolved,
+        "retry_truncated": settings["retry_truncated"].resolved,
+    }
+    if spec.model == last.model or "model" not in spec.given:
+        journals["revision"] = settings["revision"].resolved
+    values = {name: value for name, value in journals.items() if name not in spec.given}
+    return spec.model_copy(update=values)

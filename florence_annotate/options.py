@@ -1,0 +1,46 @@
+"""How a setting is declared: once, in the annotation of the field that holds it.
+
+`florence_annotate.config.job_spec.JobSpec` has all such fields. From them are made the flags of the
+commands with their help, `docs/options.md`, and what binds a job.
+"""
+
+from dataclasses import dataclass
+from enum import Enum, StrEnum
+
+
+class Panel(StrEnum):
+    """The headings under which `--help` lists the flags."""
+
+    DATASET = "The dataset"
+    """Also the settings that `export` takes."""
+    TASK = "The task"
+    MODEL = "The model"
+    IMAGES = "The images"
+    BEHAVIOUR = "Behaviour"
+
+
+class Binds(Enum):
+    """Whether a job must go on with the value that it was begun with, since another one would
+    change what the model says."""
+
+    NOT = "no"
+    AS_ONE = "yes"
+    BY_KIND = "for each kind of task"
+    """Tasks with locations and tasks with text may have values of their own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """A setting as a user meets it; its type, its bounds and its default are the field's."""
+
+    help: str
+    panel: Panel
+    metavar: str | None = None
+    """None: the field's values where they can be listed, else its type."""
+    default: str | None = None
+    """What the help says of the default; None: the value of the field, nothing if that is None."""
+    flag: str | None = None
+    """None: made from the field's name."""
+    help_of_resume: str | None = None
+    """What it does in `resume`, which takes it where this is given."""
+    binds: Binds = Binds.NOT
