@@ -1,4 +1,4 @@
-"""What several tests share: painted pictures, the command, and its results."""
+"""What several tests share: painted images, the command, and its results."""
 
 import contextlib
 import io
@@ -94,7 +94,7 @@ def scores(folder: Path) -> list[float]:
 
 @pytest.fixture(scope="session")
 def scenes(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Twenty painted pictures with their ground truth. Not to be written to."""
+    """Twenty painted images with their ground truth. Not to be written to."""
     folder = tmp_path_factory.mktemp("scenes") / "scenes"
     write_demo(folder, count=20, seed=3_000_000)
     return folder
@@ -111,7 +111,7 @@ def dataset(scenes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def no_test_hangs() -> Iterator[None]:
-    """A picture that hangs the job fails its test instead of the whole suite."""
+    """An image that hangs the job fails its test instead of the whole suite."""
 
     def give_up(number: int, frame: object) -> None:
         raise TimeoutError("the test took more than ten minutes")

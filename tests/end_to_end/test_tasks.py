@@ -29,7 +29,7 @@ FEW = ("--limit", 4, "--images", "none", "--format", "jsonl")
 
 
 def options_of(task: tasks.Task, scenes: Path) -> list[object]:
-    """What a task needs besides the pictures."""
+    """What a task needs besides the images."""
     needs: dict[Takes, list[object]] = {
         Takes.NOTHING: [],
         Takes.TEXT: ["--text", "star"],
@@ -94,7 +94,7 @@ class TestRecipes:
         ]
         assert lines and all(len(line.split()) >= 7 and len(line.split()) % 2 for line in lines)
 
-    def test_a_picture_is_encoded_once(
+    def test_an_image_is_encoded_once(
         self, scenes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         views: list[Any] = []
@@ -247,7 +247,7 @@ def test_small_text_is_kept_unless_asked_otherwise(scenes: Path, tmp_path: Path)
     assert "min-area" in reasons
 
 
-def test_visuals_of_tiny_pictures_are_legible(tmp_path: Path) -> None:
+def test_visuals_of_tiny_images_are_legible(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     Image.new("RGB", (40, 30), "red").save(tmp_path / "in" / "tiny.png")
     assert annotate(tmp_path / "in", tmp_path / "out", "--task", "caption", "--visuals").code == 0
