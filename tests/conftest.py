@@ -8,13 +8,16 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import hypothesis
 import pytest
 
 from florence_annotate.cli import main
 from florence_annotate.shapes.demo import write_demo
+
+if TYPE_CHECKING:
+    from florence_annotate.model.florence import Florence
 
 # machines are shared: what takes long is no failure
 hypothesis.settings.register_profile("patient", deadline=None)
@@ -98,6 +101,17 @@ def scenes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("scenes") / "scenes"
     write_demo(folder, count=20, seed=3_000_000)
     return folder
+
+
+@pytest.fixture(scope="session")
+def model() -> "Florence":
+    """The embedded checkpoint, loaded, in float32 on the CPU. Not to be changed."""
+    import torch
+
+    from florence_annotate.checkpoints import checkpoint as checkpoints
+    from florence_annotate.model.florence import Florence
+
+    return Florence(checkpoints.find("shapes"), torch.device("cpu"), torch.float32, "sdpa")
 
 
 @pytest.fixture(scope="session")
