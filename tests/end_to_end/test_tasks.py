@@ -133,36 +133,38 @@ class TestRecipes:
             kept = [instance["box"] for instance in other["instances"]]
             assert all(instance["box"] in kept for instance in one["instances"])
 
-    def test_classes_that_nothing_else_confirms_are_left_out(
+    def test_classes_that_nothing_else_verifies_are_left_out(
         self, scenes: Path, tmp_path: Path
     ) -> None:
         out = tmp_path / "out"
         classes = ["--classes", "star,cross,ellipse", "--strategy", "open-vocabulary"]
         assert annotate(scenes, out, "--recipe", "verify", *classes, *FEW).code == 0
-        confirmed = sum(len(row["instances"]) for row in rows(out))
+        verified = sum(len(row["instances"]) for row in rows(out))
         with sqlite3.connect(out / "job.db") as connection:
             connection.execute("DELETE FROM answers WHERE task != '<OPEN_VOCABULARY_DETECTION>'")
         connection.close()
         assert command("export", out).code == 0
         assert [row["instances"] for row in rows(out)] == [[]] * 4
         reasons = [one["reason"] for row in rows(out) for one in row["dropped"]]
-        assert reasons.count("absent") >= confirmed > 0
+        assert reasons.count("absent") >= verified > 0
         assert command("export", out, "--no-presence").code == 0
-        assert sum(len(row["instances"]) for row in rows(out)) >= confirmed
+        assert sum(len(row["instances"]) for row in rows(out)) >= verified
 
-    def test_witnesses_are_no_part_of_the_dataset(self, scenes: Path, tmp_path: Path) -> None:
+    def test_what_only_verifies_is_no_part_of_the_dataset(
+        self, scenes: Path, tmp_path: Path
+    ) -> None:
         out = tmp_path / "out"
-        # stars are found by <OD>, red crosses by a prompt, and dense captions confirm the latter
+        # stars are found by <OD>, red crosses by a prompt, and dense captions verify the latter
         classes = ["--classes", "star,red cross"]
         assert annotate(scenes, out, "--recipe", "verify", *classes, *FEW).code == 0
-        witnesses = [
+        verifying = [
             one for row in rows(out) for one in row["dropped"] if one["reason"] == "witness"
         ]
-        assert witnesses
+        assert verifying
         tasks_kept = {one["task"] for row in rows(out) for one in row["instances"]}
         assert tasks_kept <= {"detection", "open-vocabulary"}
         summary = json.loads((out / "summary.json").read_text())
-        assert summary["dropped"]["witness"] == len(witnesses)
+        assert summary["dropped"]["witness"] == len(verifying)
         assert not any(" " in label for label in summary["unmapped_labels"])
 
     def test_presence_needs_second_questions(self, dataset: Path) -> None:
