@@ -1,4 +1,4 @@
-"""What several tests share: painted pictures, the command, and its results."""
+"""What several tests share: painted images, the command, and its results."""
 
 import contextlib
 import io
@@ -8,13 +8,16 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import hypothesis
 import pytest
 
 from florence_annotate.cli import main
 from florence_annotate.shapes.demo import write_demo
+
+if TYPE_CHECKING:
+    from florence_annotate.model.florence import Florence
 
 # machines are shared: what takes long is no failure
 hypothesis.settings.register_profile("patient", deadline=None)
@@ -94,10 +97,21 @@ def scores(folder: Path) -> list[float]:
 
 @pytest.fixture(scope="session")
 def scenes(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Twenty painted pictures with their ground truth. Not to be written to."""
+    """Twenty painted images with their ground truth. Not to be written to."""
     folder = tmp_path_factory.mktemp("scenes") / "scenes"
     write_demo(folder, count=20, seed=3_000_000)
     return folder
+
+
+@pytest.fixture(scope="session")
+def model() -> "Florence":
+    """The embedded checkpoint, loaded, in float32 on the CPU. Not to be changed."""
+    import torch
+
+    from florence_annotate.checkpoints import checkpoint as checkpoints
+    from florence_annotate.model.florence import Florence
+
+    return Florence(checkpoints.find("shapes"), torch.device("cpu"), torch.float32, "sdpa")
 
 
 @pytest.fixture(scope="session")
@@ -111,7 +125,7 @@ def dataset(scenes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def no_test_hangs() -> Iterator[None]:
-    """A picture that hangs the job fails its test instead of the whole suite."""
+    """An image that hangs the job fails its test instead of the whole suite."""
 
     def give_up(number: int, frame: object) -> None:
         raise TimeoutError("the test took more than ten minutes")

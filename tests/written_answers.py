@@ -31,14 +31,14 @@ def answer(*tokens: str | int, task: str = OD, logprobs: list[float] | None = No
 
 
 def say(out: Path, *answers: Answer) -> None:
-    """Put these answers in the place of what the model said about every picture of a job."""
+    """Put these answers in the place of what the model said about every image of a job."""
     with Journal.open_existing(out) as journal:
         records = [replace(record, answers=answers) for record in journal.records()]
         journal.append(1, records)
 
 
 def picture(path: Path, size: tuple[int, int] = (100, 80), **options: Any) -> None:
-    """A picture of one colour to say it about."""
+    """An image of one colour to say it about."""
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.new("RGB", size, "red").save(path, **options)
 

@@ -30,20 +30,20 @@ model = Florence(found, torch.device("cpu"), torch.float32, "sdpa")
 recipe = AskAll((Question("<OD>"),))
 annotator = Annotator(model, recipe, Generation(16, 1, 0, False), batch)
 pixels = np.zeros((1, 3, found.image_size, found.image_size), np.uint8)
-pictures = [
+images = [
     Picture(ImageRef(str(i), b"", 0, 0), "", pixels, 96, 96) for i in range(batch)
 ]
-list(annotator.annotate([pictures[:1]]))  # whatever is allocated once
+list(annotator.annotate([images[:1]]))  # whatever is allocated once
 annotator.generation = Generation(16, beams, 0, False)
 used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (used + (spare << 20),) * 2)
-outcomes = [o for some in annotator.annotate([pictures]) for o in some]
+outcomes = [o for some in annotator.annotate([images]) for o in some]
 print(json.dumps([annotator.batch_size, [getattr(o, "kind", "ok") for o in outcomes]]))
 """
 
 
 def run_out(batch: int, spare_mib: int, beams: int = 1) -> tuple[int, list[str]]:
-    """Annotate `batch` pictures with so much memory left; final batch size and outcomes."""
+    """Annotate `batch` images with so much memory left; final batch size and outcomes."""
     done = subprocess.run(
         [sys.executable, "-c", CHILD, str(batch), str(spare_mib), str(beams)],
         capture_output=True, text=True, timeout=200, cwd=Path(__file__).parents[1],
@@ -59,12 +59,12 @@ def test_out_of_memory_halves_the_batch_and_goes_on() -> None:
     assert size < 256
 
 
-def test_a_picture_that_does_not_fit_alone_is_a_failure() -> None:
+def test_an_image_that_does_not_fit_alone_is_a_failure() -> None:
     _, kinds = run_out(batch=2, spare_mib=8, beams=2000)
     assert kinds == ["out-of-memory"] * 2
 
 
-def test_pictures_that_cannot_be_read_are_handed_on_without_waiting_for_the_end() -> None:
+def test_images_that_cannot_be_read_are_handed_on_without_waiting_for_the_end() -> None:
     found = checkpoints.find("shapes")
     model = Florence(found, torch.device("cpu"), torch.float32, "sdpa")
     recipe = AskAll((Question("<OD>"),))

@@ -8,6 +8,7 @@ from PIL import Image
 
 from florence_annotate.images import codec
 from florence_annotate.images.codec import UnreadableImageError
+from florence_annotate.shapes.scenes import paint_large
 
 
 def pixel(data: bytes, x: int = 0, y: int = 0) -> tuple[int, ...]:
@@ -46,7 +47,7 @@ def test_the_first_frame_of_an_animation_counts() -> None:
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_orientation_is_applied(orientation: int) -> None:
-    # what a viewer shows: red in the upper left corner of a 2 x 1 picture
+    # what a viewer shows: red in the upper left corner of a 2 x 1 image
     shown = Image.new("RGB", (2, 1), "blue")
     shown.putpixel((0, 0), (255, 0, 0))
     transpose = Image.Transpose
@@ -77,7 +78,7 @@ def test_a_wrong_ending_does_not_matter(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("data", "kind"),
     [
-        (b"not a picture", "not-an-image"),
+        (b"not an image", "not-an-image"),
         (encoded(Image.effect_noise((256, 256), 80), "JPEG")[:-999], "truncated"),
         (encoded(Image.new("F", (2, 2)), "TIFF"), "depth"),
         (encoded(Image.fromarray(np.array([[70_000]], np.int32)), "TIFF"), "depth"),
@@ -129,7 +130,7 @@ def test_a_jpeg_without_its_end_marker_is_not_for_links(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".JPEG", ".png", ".bmp", ".tif", ".webp"])
-def test_an_encoded_picture_has_the_endings_format_and_no_metadata(suffix: str) -> None:
+def test_an_encoded_image_has_the_endings_format_and_no_metadata(suffix: str) -> None:
     image = Image.new("RGB", (16, 16), (200, 100, 50))
     image.info["exif"] = b"Exif\0\0"
     with Image.open(io.BytesIO(codec.encode(image, suffix))) as again:
@@ -139,3 +140,11 @@ def test_an_encoded_picture_has_the_endings_format_and_no_metadata(suffix: str) 
         assert 0x0112 not in again.getexif()
         value = again.convert("RGB").getpixel((8, 8))
         assert np.allclose(value, (200, 100, 50), atol=2)
+
+
+def test_a_tile_is_resized_as_an_image_of_its_own() -> None:
+    scene = paint_large(5, side=600, count=4)
+    tile = (100.0, 50.0, 400.0, 250.0)
+    whole, part = codec.model_pixels(scene.image, 96, [tile])
+    assert (whole == codec.model_pixels(scene.image, 96)[0]).all()
+    assert (part == codec.model_pixels(scene.image.crop(tile), 96)[0]).all()

@@ -45,8 +45,8 @@ def broken_decoders() -> Iterator[None]:
 
 def refs(folder: Path, contents: list[bytes]) -> list[ImageRef]:
     found = []
-    for place, content in enumerate(contents):
-        path = folder / f"{place}.jpg"
+    for index, content in enumerate(contents):
+        path = folder / f"{index}.jpg"
         path.write_bytes(content)
         found.append(ImageRef(path.name, bytes(path), len(content), 0))
     return found
@@ -64,7 +64,7 @@ def outcome(loaded: Loaded) -> tuple[str, str]:
 
 @pytest.mark.parametrize("workers", [0, 1, 2])
 def test_every_ref_comes_back_once_and_in_order(tmp_path: Path, workers: int) -> None:
-    listed = refs(tmp_path, [good(), b"no picture", b"", good(), good()])
+    listed = refs(tmp_path, [good(), b"no image", b"", good(), good()])
     batches = list(load_batches(iter(listed), LoadingOptions(96, 2, workers)))
     assert [len(batch) for batch in batches] == [2, 2, 1]
     assert [outcome(loaded) for batch in batches for loaded in batch] == [
@@ -73,7 +73,7 @@ def test_every_ref_comes_back_once_and_in_order(tmp_path: Path, workers: int) ->
     ]  # fmt: skip
 
 
-def test_a_picture_carries_its_pixels_hash_and_true_size(tmp_path: Path) -> None:
+def test_an_image_carries_its_pixels_hash_and_true_size(tmp_path: Path) -> None:
     (batch,) = load_batches(refs(tmp_path, [good()]), LoadingOptions(96, 1, 0))
     (picture,) = batch
     assert isinstance(picture, Picture)
@@ -82,7 +82,7 @@ def test_a_picture_carries_its_pixels_hash_and_true_size(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_a_decoder_that_dies_costs_only_its_picture(tmp_path: Path, workers: int) -> None:
+def test_a_decoder_that_dies_costs_only_its_image(tmp_path: Path, workers: int) -> None:
     listed = refs(tmp_path, [good(), good(), DEADLY, good(), DEADLY, good(), good()])
     loaded = [x for b in load_batches(listed, LoadingOptions(96, 2, workers)) for x in b]
     assert [outcome(one) for one in loaded] == [
@@ -105,7 +105,7 @@ def test_a_reader_that_dies_while_the_job_looks_elsewhere_is_noticed(tmp_path: P
     assert all(one.pixels.any() for one in loaded if isinstance(one, Picture))
 
 
-def test_a_decoder_that_hangs_costs_only_its_picture(tmp_path: Path) -> None:
+def test_a_decoder_that_hangs_costs_only_its_image(tmp_path: Path) -> None:
     listed = refs(tmp_path, [good(), HANGING, good()])
     options = LoadingOptions(96, 2, 1, time_limit=1.0)
     loaded = [x for batch in load_batches(listed, options) for x in batch]

@@ -53,7 +53,7 @@ def test_a_pattern_is_expanded_under_its_fixed_part(tmp_path: Path) -> None:
     assert keys(f"{tmp_path}/**/*.png") == ["b/2.png"]
 
 
-def test_a_pattern_takes_pictures_before_other_files(tmp_path: Path) -> None:
+def test_a_pattern_takes_images_before_other_files(tmp_path: Path) -> None:
     make(tmp_path, "1.jpg", "notes.txt", "2.dat")
     assert keys(f"{tmp_path}/*") == ["1.jpg"]
     assert keys(f"{tmp_path}/*.dat") == ["2.dat"]
@@ -128,7 +128,7 @@ def test_include_and_exclude_match_names_and_paths(tmp_path: Path) -> None:
     assert keys(tmp_path, include=["day/*"], exclude=["2.*"]) == ["day/1.jpg"]
 
 
-def test_links_are_pictures_of_their_own_and_loops_end(tmp_path: Path) -> None:
+def test_links_are_images_of_their_own_and_loops_end(tmp_path: Path) -> None:
     make(tmp_path, "real/1.jpg")
     (tmp_path / "link.jpg").symlink_to("real/1.jpg")
     (tmp_path / "a-loop").symlink_to(".")
@@ -145,7 +145,7 @@ def test_a_linked_folder_outside_is_followed(tmp_path: Path) -> None:
     assert keys(tmp_path / "in") == ["0.jpg", "more/1.jpg"]
 
 
-def test_what_only_looks_like_a_picture_is_skipped_with_a_reason(tmp_path: Path) -> None:
+def test_what_only_looks_like_an_image_is_skipped_with_a_reason(tmp_path: Path) -> None:
     make(tmp_path, "1.jpg", ".hidden.jpg", "folder.jpg/2.jpg")
     (tmp_path / "broken.jpg").symlink_to("nowhere.jpg")
     os.mkfifo(tmp_path / "fifo.jpg")

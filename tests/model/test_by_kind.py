@@ -6,7 +6,6 @@ import pytest
 import torch
 from small_models import ask
 
-from florence_annotate.checkpoints import checkpoint as checkpoints
 from florence_annotate.model.florence import Florence
 from florence_annotate.shapes.scenes import paint
 from florence_annotate.tasks import CAPTION, MORE_DETAILED_CAPTION, OD
@@ -15,11 +14,6 @@ from florence_annotate.types import Generation, Question
 BOXES = Generation(64, num_beams=1, no_repeat_ngram=0, retry_truncated=False)
 TEXTS = Generation(12, num_beams=2, no_repeat_ngram=2, retry_truncated=False)
 QUESTIONS = [Question(OD), Question(CAPTION), Question(MORE_DETAILED_CAPTION)]
-
-
-@pytest.fixture(scope="module")
-def model() -> Florence:
-    return Florence(checkpoints.find("shapes"), torch.device("cpu"), torch.float32, "sdpa")
 
 
 def features(model: Florence) -> torch.Tensor:

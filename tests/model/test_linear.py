@@ -1,4 +1,4 @@
-"""The written-out layers against the library's modules, and kernels against each other."""
+"""Linear layers by every kernel, held to plain PyTorch."""
 
 from collections.abc import Iterator
 
@@ -7,14 +7,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from florence_annotate.checkpoints import checkpoint as checkpoints
 from florence_annotate.model import linear
-from florence_annotate.model.attention import FewQueries, attend_by
-from florence_annotate.model.encoder import Encoder
-from florence_annotate.model.florence import Florence
-from florence_annotate.model.vision import VisionTower
-
-MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 @pytest.fixture(autouse=True)
@@ -22,11 +15,6 @@ def no_gradients() -> Iterator[None]:
     torch.manual_seed(0)
     with torch.inference_mode():
         yield
-
-
-@pytest.fixture(scope="module")
-def model() -> Florence:
-    return Florence(checkpoints.find("shapes"), torch.device("cpu"), torch.float32, "sdpa")
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
@@ -66,41 +54,3 @@ def test_joined_layers_keep_their_values() -> None:
     joined = linear.join(*layers)
     assert torch.allclose(linear.linear(states, joined), expected)
     assert torch.allclose(torch.cat([layer(states) for layer in layers], dim=1), expected)
-
-
-@pytest.mark.parametrize("has_mask", [False, True])
-def test_attention_is_the_same_by_every_kernel(has_mask: bool) -> None:
-    query, key, value = torch.randn(3, 2, 4, 5, 8)
-    mask = None
-    if has_mask:
-        mask = torch.zeros(2, 1, 5, 5).masked_fill(torch.ones(5, 5).triu(1).bool(), -torch.inf)
-    expected = attend_by("eager")(query, key, value, mask)
-    assert torch.allclose(attend_by("sdpa")(query, key, value, mask), expected, atol=1e-6)
-    if mask is None:
-        return
-    few = FewQueries(attend_by("sdpa"), query.device)
-    mixed = few(query.transpose(1, 2), few.memory(key, value), few.mask(mask, 4))
-    assert torch.allclose(mixed, expected.transpose(1, 2).reshape(10, 32), atol=1e-6)
-
-
-def test_the_encoder_is_the_librarys_with_and_without_padding(model: Florence) -> None:
-    network = model.network
-    embeddings = torch.randn(3, 70, network.config.text_config.d_model)
-    mask = torch.ones(3, 70, dtype=torch.bool)
-    encode = Encoder(network, attend_by("sdpa"))
-    expected = network.get_encoder()(inputs_embeds=embeddings).last_hidden_state
-    assert torch.allclose(encode(embeddings, None), expected, atol=1e-5)
-    mask[1, 66:] = mask[2, 68:] = False
-    expected = network.get_encoder()(inputs_embeds=embeddings, attention_mask=mask.long())[0]
-    assert torch.allclose(encode(embeddings, mask)[mask], expected[mask], atol=1e-5)
-
-
-@pytest.mark.parametrize("side", [96, 104])
-def test_the_vision_tower_is_the_librarys(model: Florence, side: int) -> None:
-    """At 104 pixels no stage is a whole number of windows."""
-    pixels = torch.randint(0, 256, (2, 3, side, side), dtype=torch.uint8)
-    scale, shift = torch.tensor(STD).view(3, 1, 1), torch.tensor(MEAN).view(3, 1, 1)
-    expected = model.network.get_image_features((pixels / 255 - shift) / scale).pooler_output
-    for kind in ("sdpa", "eager"):
-        features = VisionTower(model.network, attend_by(kind), MEAN, STD)(pixels)
-        assert torch.allclose(features, expected, atol=1e-4)

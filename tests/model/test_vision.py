@@ -1,12 +1,18 @@
-"""timm's DaViT as an independent witness of the vision tower that transformers gives us."""
+"""The vision tower against that of transformers, and that one against timm's DaViT."""
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import torch
 
+from florence_annotate.model.attention import attend_by
+from florence_annotate.model.florence import Florence
+from florence_annotate.model.vision import VisionTower
+
 WIDTHS, HEADS, DEPTHS, WINDOW = (16, 32, 64, 64), (2, 4, 8, 8), (1, 1, 2, 1), 6
+
 
 TO_TIMM = (
     (r"^convs\.0\.", "stem."),
@@ -58,3 +64,24 @@ def test_the_vision_tower_computes_what_timms_davit_computes() -> None:
         found = ours(pixels).last_hidden_state
         expected = witness.forward_features(pixels)
     assert torch.allclose(found, expected, rtol=1e-4, atol=1e-4)
+
+
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+@pytest.fixture(autouse=True)
+def no_gradients() -> Iterator[None]:
+    torch.manual_seed(0)
+    with torch.inference_mode():
+        yield
+
+
+@pytest.mark.parametrize("side", [96, 104])
+def test_the_vision_tower_is_the_librarys(model: Florence, side: int) -> None:
+    """At 104 pixels no stage is a whole number of windows."""
+    pixels = torch.randint(0, 256, (2, 3, side, side), dtype=torch.uint8)
+    scale, shift = torch.tensor(STD).view(3, 1, 1), torch.tensor(MEAN).view(3, 1, 1)
+    expected = model.network.get_image_features((pixels / 255 - shift) / scale).pooler_output
+    for kind in ("sdpa", "eager"):
+        features = VisionTower(model.network, attend_by(kind), MEAN, STD)(pixels)
+        assert torch.allclose(features, expected, atol=1e-4)

@@ -14,7 +14,6 @@ from transformers.modeling_outputs import BaseModelOutput
 from transformers.models.florence2.configuration_florence2 import Florence2VisionConfig
 
 from florence_annotate import tasks
-from florence_annotate.checkpoints import checkpoint as checkpoints
 from florence_annotate.images.codec import model_pixels
 from florence_annotate.model.attention import attend_by
 from florence_annotate.model.decoder import Caches, Decoder
@@ -37,11 +36,6 @@ GREEDY = Generation(max_new_tokens=64, num_beams=1, no_repeat_ngram=0, retry_tru
 def no_gradients() -> Iterator[None]:
     with torch.inference_mode():
         yield
-
-
-@pytest.fixture(scope="module")
-def model() -> Florence:
-    return Florence(checkpoints.find("shapes"), CPU, torch.float32, "sdpa")
 
 
 def paint_pictures(count: int, side: int) -> list[Picture]:
@@ -200,7 +194,7 @@ def test_tokens_are_those_of_generate_on_200_scenes(
     states, _ = model.encode_prompts(features, [prompt] * 200)
     wanted = generate(model.network, states, beams, 0, tokens=64)
     found = decode(model.network, states, beams, 0, tokens=64, rows=50)
-    others = [place for place in range(200) if found[place] != wanted[place]]
+    others = [index for index in range(200) if found[index] != wanted[index]]
     assert len(others) <= 2
     if others:
         # a mistake would still be one with more digits, a tie is none
@@ -262,7 +256,7 @@ def test_tokens_are_those_of_generate_at_the_base_models_size() -> None:
         assert decode(network, states, beams, 3, tokens=24, rows=3) == wanted
 
 
-def test_a_question_takes_the_place_of_one_that_is_answered(
+def test_a_question_takes_the_row_of_one_that_is_answered(
     model: Florence, features: torch.Tensor
 ) -> None:
     """Answers come as they end, not in the order of asking, and are the same with any rows."""

@@ -1,0 +1,100 @@
+"""A checkpoint's tensors, loaded whole or refused by name."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from small_models import copy_of_shapes
+
+from florence_annotate.checkpoints import checkpoint as checkpoints
+from florence_annotate.errors import CheckpointError
+from florence_annotate.model.florence import Florence
+from florence_annotate.model.weights import load_network
+
+CPU = torch.device("cpu")
+
+
+def refused(folder: Path, match: str) -> None:
+    with pytest.raises(CheckpointError, match=match):
+        Florence(checkpoints.find(str(folder)), CPU, torch.float32, "sdpa")
+
+
+def test_a_missing_tensor_is_refused_by_name(tmp_path: Path) -> None:
+    folder = copy_of_shapes(tmp_path)
+    tensors = load_file(folder / "model.safetensors")
+    gone = next(name for name in tensors if name.endswith("fc1.weight"))
+    del tensors[gone]
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    refused(folder, gone)
+
+
+def test_an_unexpected_tensor_is_refused_by_name(tmp_path: Path) -> None:
+    folder = copy_of_shapes(tmp_path)
+    tensors = load_file(folder / "model.safetensors")
+    tensors["adapter.weight"] = torch.zeros(1)
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    refused(folder, "adapter.weight")
+
+
+def test_a_tensor_of_another_shape_is_refused_by_name(tmp_path: Path) -> None:
+    folder = copy_of_shapes(tmp_path)
+    tensors = load_file(folder / "model.safetensors")
+    name = next(name for name in tensors if name.endswith("fc1.weight"))
+    tensors[name] = torch.zeros(2, 2)
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    refused(folder, name)
+
+
+def test_truncated_weights_are_refused(tmp_path: Path) -> None:
+    folder = copy_of_shapes(tmp_path)
+    data = (folder / "model.safetensors").read_bytes()
+    (folder / "model.safetensors").write_bytes(data[: len(data) // 2])
+    refused(folder, "is the download complete")
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".bin"])
+@pytest.mark.parametrize("shards", [1, 3])
+def test_every_kind_of_file_is_read(tmp_path: Path, suffix: str, shards: int) -> None:
+    folder = copy_of_shapes(tmp_path)
+    tensors = load_file(folder / "model.safetensors")
+    (folder / "model.safetensors").unlink()
+    stem = "model" if suffix == ".safetensors" else "pytorch_model"
+    names = sorted(tensors)
+    weight_map = {}
+    for shard in range(shards):
+        file = f"{stem}-{shard}{suffix}" if shards > 1 else f"{stem}{suffix}"
+        part = {name: tensors[name] for name in names[shard::shards]}
+        weight_map |= dict.fromkeys(part, file)
+        if suffix == ".safetensors":
+            save_file(part, folder / file, {"format": "pt"})
+        else:
+            torch.save(part, folder / file)
+    if shards > 1:
+        index = folder / f"{stem}{suffix}.index.json"
+        index.write_text(json.dumps({"metadata": {}, "weight_map": weight_map}))
+    network = load_network(checkpoints.find(str(folder)), torch.float16)
+    for name, tensor in tensors.items():
+        assert torch.equal(network.state_dict()[name], tensor)
+
+
+class Harmful:
+    """Touches a file when it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> Any:
+        return Path.touch, (self.path,)
+
+
+def test_code_in_a_pytorch_file_is_not_run(tmp_path: Path) -> None:
+    folder = copy_of_shapes(tmp_path)
+    (folder / "model.safetensors").unlink()
+    mark = tmp_path / "mark"
+    torch.save({"weight": Harmful(mark)}, folder / "pytorch_model.bin")
+    with pytest.raises(CheckpointError, match="can't load"):
+        Florence(checkpoints.find(str(folder)), CPU, torch.float32, "sdpa")
+    assert not mark.exists()
