@@ -163,8 +163,8 @@ def read_file(path: Path) -> ClassList:
     try:
         content = yaml.safe_load(text)
     except yaml.YAMLError as error:
-        said = " ".join(str(error).split())
-        raise UsageError(f"the class file {path} is not valid YAML: {said}") from error
+        problem = " ".join(str(error).split())
+        raise UsageError(f"the class file {path} is not valid YAML: {problem}") from error
     return from_data(content, str(path))
 
 

@@ -21,7 +21,7 @@ from florence_annotate.config.settings import (
     ImageSettings,
     TaskSettings,
 )
-from florence_annotate.errors import UsageError
+from florence_annotate.errors import JobError, UsageError
 from florence_annotate.images.tiles import Tiling
 from florence_annotate.labels.boxes import read_regions
 from florence_annotate.options import Option
@@ -189,10 +189,15 @@ def dump(spec: JobSpec) -> str:
 def load(text: str) -> JobSpec:
     """The specification of `dump`, also of an older version, whose text may lack settings.
 
-    There, what differs from the defaults was given.
+    There, what differs from the defaults was given. Raises JobError for settings of a newer one.
     """
     before = {name: value for name, value in BEFORE_IT_EXISTED.items() if name in OPTIONS}
     settings = before | json.loads(text)
+    if unknown := sorted(settings.keys() - JobSpec.model_fields.keys()):
+        raise JobError(
+            f"the job has settings of a newer florence-annotate ({', '.join(unknown)}): go on with "
+            "that version, or choose another output with -o"
+        )
     spec = _validate(settings)
     if "given" in settings:
         return spec

@@ -1,7 +1,8 @@
 """What a job has whose journal was begun before a setting, or a part of what binds it, existed.
 
-A line for each setting that binds, and for each whose default shapes an export and is another one
-for new jobs. So no new default changes an older job.
+A setting that is not named here has its default, as new jobs have. So there is a line for each
+whose default is another one for new jobs, and for what has no default: no new default ever changes
+an older job, neither what is asked nor what an export holds.
 """
 
 from collections.abc import Mapping

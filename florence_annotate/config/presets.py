@@ -26,8 +26,8 @@ def read(name_or_file: str) -> dict[str, Any]:
             f"there is no preset or file {name_or_file!r}: give a YAML file, or one of {known}"
         ) from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        said = " ".join(str(error).split())
-        raise UsageError(f"the configuration {path} is not valid YAML: {said}") from error
+        problem = " ".join(str(error).split())
+        raise UsageError(f"the configuration {path} is not valid YAML: {problem}") from error
     if content is None:
         return {}
     if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):

@@ -1,7 +1,6 @@
 """Journal → every file of the output folder, in one pass over the images."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from florence_annotate.config.job_spec import JobSpec
@@ -9,44 +8,41 @@ from florence_annotate.dataset.dataset import Dataset
 from florence_annotate.dataset.opening import open_dataset, questions_of
 from florence_annotate.dataset.statistics import Statistics
 from florence_annotate.formats import registry
-from florence_annotate.formats.entries import Entry, Export, Notes, Writer
+from florence_annotate.formats import staging as staging_folder
+from florence_annotate.formats.entries import Entry, Export, Writer
 from florence_annotate.formats.names import export_names
 from florence_annotate.formats.originals import Originals
+from florence_annotate.formats.outcome import Outcome
 from florence_annotate.formats.placing import Placing
 from florence_annotate.formats.replacing import Replacing
 from florence_annotate.formats.staging import Staging
+from florence_annotate.formats.unchanged import Unchanged
 from florence_annotate.journal import Journal
 
 
-@dataclass(frozen=True, slots=True)
-class Exported:
-    """What an export wrote, and of what."""
-
-    formats: tuple[str, ...]
-    class_names: tuple[str, ...]
-    statistics: Statistics
-    notes: Notes
-    files: dict[str, str]
-    """Path in the output folder → SHA-256, or the goal of a link."""
-
-
-def export(journal: Journal, out: Path, spec: JobSpec, *, overwrite: bool) -> Exported:
+def export(journal: Journal, out: Path, spec: JobSpec, *, overwrite: bool) -> Outcome:
     """Write all formats of a specification, and remove what an earlier export wrote beyond them.
 
-    Raises ExportError for files that were corrected by hand, OutputError for a full disk.
+    Nothing is built where that would change nothing. Raises ExportError for files that were
+    corrected by hand, OutputError for a full disk.
     """
-    formats = registry.settle(spec.formats, questions_of(journal), spec.images)
+    questions = questions_of(journal)
+    formats = registry.settle(spec.formats, questions, spec.images)
     dataset = open_dataset(journal, spec)
+    needs = _need_originals(spec, formats)
+    unchanged = Unchanged(journal, out, spec, formats, questions, are_originals_needed=needs)
+    if (outcome := unchanged.outcome()) is not None:
+        staging_folder.remove(out)  # of an export that was killed before it moved anything
+        return outcome
     replacing = Replacing(out, journal)
     statistics = Statistics()
     with Staging(out) as staging:
         job = Export(spec, staging)
-        originals = Originals(replacing, job.notes, are_needed=_need_originals(spec, formats))
+        originals = Originals(replacing, job.notes, are_needed=needs)
         writers = _writers(job, formats)
         for writer in writers:
             writer.begin(dataset)
-        entries = _entries(dataset, journal, originals, statistics)
-        for entry in entries:
+        for entry in _entries(dataset, journal, originals, statistics):
             for writer in writers:
                 writer.add(entry)
                 if entry.image.ref.key in job.notes.left_out:
@@ -54,8 +50,9 @@ def export(journal: Journal, out: Path, spec: JobSpec, *, overwrite: bool) -> Ex
         originals.refuse_none()
         for writer in writers:
             writer.finish()
-        files = replacing.commit(staging, overwrite)
-    return Exported(formats, dataset.class_names, statistics, job.notes, files)
+        outcome = Outcome(formats, dataset.class_names, statistics, job.notes, staging.finish())
+        replacing.commit(staging, outcome.files, overwrite, unchanged.to_keep(outcome))
+    return outcome
 
 
 def _need_originals(spec: JobSpec, formats: Sequence[str]) -> bool:

@@ -2,14 +2,16 @@
 
 import hashlib
 import os
-from collections.abc import Callable
-from pathlib import PurePosixPath
+from collections.abc import Callable, Iterable
+from functools import lru_cache
 
 from florence_annotate.journal import Journal
 
 _READABLE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 """Endings that the YOLO readers of both ultralytics and supervision list."""
 
+_FILES_OF_FORMATS = (".txt", ".jpg", ".png", ".xml", ".json")
+"""Endings of files that formats write for an image."""
 
 _LONGEST_NAME = 250
 """Bytes of a file name, with some left of the usual 255."""
@@ -34,23 +36,53 @@ def export_names(journal: Journal) -> Callable[[str], str]:
     for key, stem in journal.annotated_keys():
         if first_of_stem.setdefault(stem, key) != key:
             doubled.add(key)
-        folders.update(str(parent) for parent in PurePosixPath(key.casefold()).parents)
-    for stem, key in first_of_stem.items():
-        endings = {".txt", ".jpg", ".png", ".xml", ".json", PurePosixPath(key).suffix.casefold()}
-        if any(stem + ending in folders for ending in endings):
-            doubled.add(key)
+        folders.add(key.rpartition("/")[0])
+    doubled |= _named_as_folders(first_of_stem, folders)
 
     def export_name(key: str) -> str:
         folder, slash, name = key.rpartition("/")
         stem, suffix = os.path.splitext(name)
         if suffix.lower() not in _READABLE_SUFFIXES:
             suffix = ".png"
-        safe = "/".join(_safe(part) for part in [*folder.split("/"), stem])
+        safe = f"{_safe_folder(folder)}/{_safe(stem)}"
         if safe != f"{folder}/{stem}" or key in doubled:
             safe = f"{safe}-{hashlib.sha256(key.encode()).hexdigest()[:10]}"
         return (safe if slash else safe.removeprefix("/")) + suffix
 
     return export_name
+
+
+def _named_as_folders(key_of_stem: dict[str, str], folders: Iterable[str]) -> set[str]:
+    """Keys of images with a file, of their own or a format's, that has a folder's name.
+
+    Stems and folders are paths; stems are case folded.
+    """
+    paths: set[str] = set()
+    for folder in folders:
+        path = folder.casefold()
+        while path and path not in paths:
+            paths.add(path)
+            path = path.rpartition("/")[0]
+    stems = {
+        path.removesuffix(end) for path in paths for end in _FILES_OF_FORMATS if path.endswith(end)
+    }
+    return {
+        key
+        for stem, key in key_of_stem.items()
+        if stem in stems or stem + _suffix(key).casefold() in paths
+    }
+
+
+def _suffix(key: str) -> str:
+    """The ending of a key's name, with its dot."""
+    name = key.rpartition("/")[2]
+    dot = name.rfind(".")
+    return name[dot:] if 0 < dot < len(name) - 1 else ""
+
+
+@lru_cache(maxsize=4096)
+def _safe_folder(folder: str) -> str:
+    return "/".join(map(_safe, folder.split("/")))
 
 
 def _safe(part: str) -> str:

@@ -65,14 +65,15 @@ class Replacing:
                 return self._out / path
         return None
 
-    def commit(self, staging: Staging, overwrite: bool, outcome: Any = None) -> dict[str, str]:
-        """Move all staged files into place; path → name of the content, in the order of paths.
+    def commit(
+        self, staging: Staging, files: dict[str, str], overwrite: bool, outcome: Any = None
+    ) -> None:
+        """Move all staged files into place.
 
-        `outcome` is kept in the journal with the files. Raises ExportError, before anything is
-        moved, for files that were changed by hand, and OutputError.
+        `files` are path → name of the content, in the order of paths; `outcome` is kept in the
+        journal with them. Raises ExportError, before anything is moved, for files that were changed
+        by hand, and OutputError.
         """
-        staging.finish()
-        files = dict(sorted(staging.files.items()))
         changes = self._compare(staging, files)
         if changes.foreign and not overwrite:
             foreign = sorted(changes.foreign)
@@ -104,7 +105,6 @@ class Replacing:
             )
         except OSError as error:
             raise OutputError.at(self._out, error) from error
-        return files
 
     def _compare(self, staging: Staging, files: dict[str, str]) -> _Changes:
         changes = _Changes()
@@ -120,7 +120,7 @@ class Replacing:
         known = self._known.get(path, ())
         present = self._present(path, known)
         if present == wanted and not (wanted and self._is_other_kind(path, staging)):
-            if wanted and not (len(known) == 1 and _is_as_known(self._lstat(path), known[0])):
+            if wanted and not (len(known) == 1 and is_as_known(self._lstat(path), known[0])):
                 changes.touched.append(path)
             return
         (changes.replaced if wanted else changes.removed).append(path)
@@ -144,7 +144,7 @@ class Replacing:
         except OSError:
             return None
         for file in known:
-            if _is_as_known(status, file):
+            if is_as_known(status, file):
                 return file.content
         return name_of_content(f"{self._root}/{path}")
 
@@ -152,7 +152,10 @@ class Replacing:
         """Whether a folder of the output is not there, so that no file is in it."""
         missing = self._missing.get(folder)
         if missing is None:
-            missing = self._missing[folder] = not os.path.lexists(f"{self._root}/{folder}")
+            above = folder.rpartition("/")[0]
+            missing = bool(above) and self._is_missing(above)  # asked before anything is moved
+            missing = missing or not os.path.lexists(f"{self._root}/{folder}")
+            self._missing[folder] = missing
         return missing
 
     def _is_other_kind(self, path: str, staging: Staging) -> bool:
@@ -199,7 +202,8 @@ def is_image(path: str) -> bool:
     return path.startswith(IMAGES) and not path.endswith(f"/{METADATA_NAME}")
 
 
-def _is_as_known(status: os.stat_result, file: Exported) -> bool:
+def is_as_known(status: os.stat_result, file: Exported) -> bool:
+    """Whether a file has the size and time that it was written with."""
     return (status.st_size, status.st_mtime_ns) == (file.size_bytes, file.mtime_ns)
 
 

@@ -98,7 +98,7 @@ class Staging:
         self._folders: set[str] = set()
 
     def __enter__(self) -> "Staging":
-        self._clear()
+        remove(self.out)
         try:
             self.folder.mkdir()
         except OSError as error:
@@ -115,10 +115,7 @@ class Staging:
             file.discard()
         for scratch in self._scratch:
             scratch.close()
-        self._clear()
-
-    def _clear(self) -> None:
-        shutil.rmtree(self.folder, ignore_errors=True)
+        remove(self.out)
 
     def write_bytes(self, path: str, data: bytes) -> None:
         """A whole file."""
@@ -151,12 +148,13 @@ class Staging:
         self._scratch.append(file)
         return file
 
-    def finish(self) -> None:
-        """Close all files that are open."""
+    def finish(self) -> dict[str, str]:
+        """Close all files that are open; path → name of the content, in the order of paths."""
         for path, file in self._open.items():
             file.close()
             self.files[path] = file.content
         self._open.clear()
+        return dict(sorted(self.files.items()))
 
     def copy(self, path: str, original: Path) -> None:
         """A copy of a file."""
@@ -201,6 +199,11 @@ class Staging:
                 raise OutputError.at(self.out / path, error) from error
             self._folders.add(folder)
         return f"{self.folder}/{path}"
+
+
+def remove(out: Path) -> None:
+    """Remove what an export left in the output folder that was killed while it staged."""
+    shutil.rmtree(out / FOLDER, ignore_errors=True)
 
 
 _BINARY = getattr(os, "O_BINARY", 0)  # Windows

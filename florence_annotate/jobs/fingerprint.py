@@ -89,7 +89,7 @@ def _from_flat(flat: Mapping[str, Any], journal: Journal) -> dict[str, Any]:
     known = {**BEFORE_IT_EXISTED, **flat}
     settings: dict[str, Any] = {}
     for name in BOUND:
-        resolved = known[name]
+        resolved = known[name] if name in known else _before(name)
         settings[name] = {
             "given": getattr(spec, name) if name in spec.given else None,
             "resolved": dict.fromkeys(Kind, resolved) if name in BY_KIND else resolved,
@@ -100,9 +100,14 @@ def _from_flat(flat: Mapping[str, Any], journal: Journal) -> dict[str, Any]:
     }
 
 
+def _before(name: str) -> Any:
+    """What a job has that was begun before a setting existed."""
+    return BEFORE_IT_EXISTED.get(name, JobSpec.model_fields[name].default)
+
+
 def _unknown(name: str) -> Setting:
     """A setting that did not exist when the job was begun."""
-    value = BEFORE_IT_EXISTED[name]
+    value = _before(name)
     return Setting(None, dict.fromkeys(Kind, value) if name in BY_KIND else value)
 
 

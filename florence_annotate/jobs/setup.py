@@ -41,7 +41,7 @@ def check(spec: JobSpec, request: Request) -> tuple[Question, ...]:
     if spec.constrain == "labels" and spec.recipe is RecipeName.VERIFY:
         raise UsageError(
             "--constrain labels lets <OD> say nothing but the classes, and --recipe verify "
-            "has it confirm them: leave one of them out"
+            "has it verify them: leave one of them out"
         )
     return questions
 

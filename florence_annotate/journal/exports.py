@@ -1,7 +1,7 @@
 """What the formats wrote: by it, corrections by hand are told from files of an earlier export."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from florence_annotate.journal.database import Database
@@ -28,13 +28,18 @@ class Exports:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def files(self) -> dict[str, list[Exported]]:
-        """Files that were written, by path in the output folder, in the order of their paths."""
-        files: dict[str, list[Exported]] = {}
-        for path, *rest in self._database.tuples(
+    def each(self) -> Iterator[tuple[str, Exported]]:
+        """Files that were written, with their paths in the output folder, in the order of those."""
+        for path, content, size_bytes, mtime_ns in self._database.tuples(
             "SELECT path, content, size_bytes, mtime_ns FROM exports ORDER BY path"
         ):
-            files.setdefault(path, []).append(Exported(*rest))
+            yield path, Exported(content, size_bytes, mtime_ns)
+
+    def files(self) -> dict[str, list[Exported]]:
+        """The same by path."""
+        files: dict[str, list[Exported]] = {}
+        for path, file in self.each():
+            files.setdefault(path, []).append(file)
         return files
 
     def announce(self, files: Iterable[tuple[str, Exported]]) -> None:

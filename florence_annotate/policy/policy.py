@@ -35,7 +35,7 @@ class Policy:
     """Ids of the classes that have a prompt of their own."""
     to_verify: ClassList | None = None
     """Those of the classes that were asked by name have to be verified; None: none has."""
-    witnesses: frozenset[str] = frozenset()
+    asked_to_verify: frozenset[str] = frozenset()
     """Tasks that were asked only to verify others."""
 
     def apply(
@@ -67,7 +67,7 @@ class Policy:
     ) -> int | Reason:
         """The class of an instance that lies in a box of the image, or why it has none."""
         x1, y1, x2, y2 = box
-        if instance.task in self.witnesses:
+        if instance.task in self.asked_to_verify:
             return Reason.WITNESS
         if x1 >= x2 or y1 >= y2:
             return Reason.ZERO_AREA

@@ -42,5 +42,5 @@ def policy_of(
         settings.thresholds,
         prompted,
         settings.classes if settings.verifies else None,
-        coverage.witnesses(questions),
+        coverage.asked_to_verify(questions),
     )

@@ -14,7 +14,7 @@ def asked_by_prompt(questions: Collection[Question], classes: ClassList) -> froz
     return frozenset(i for i, spec in enumerate(classes.classes) if spec.question in texts)
 
 
-def witnesses(questions: Collection[Question]) -> frozenset[str]:
+def asked_to_verify(questions: Collection[Question]) -> frozenset[str]:
     """Tokens of the tasks that a job asks only to verify what it asks by name."""
     asked = frozenset(question.task for question in questions)
     return asked & {DENSE_CAPTIONS} if are_asked_by_name(questions) else frozenset()

@@ -166,7 +166,7 @@ class RecipeName(StrEnum):
     )
     VERIFY = (
         "verify",
-        "classes by name, and second questions that confirm them",
+        "classes by name, and second questions that verify them",
         "classes that others know too",
         Begins.BOXES,
         _verify,

@@ -10,7 +10,7 @@ from typing import Any
 
 from florence_annotate.config.job_spec import JobSpec
 from florence_annotate.errors import OutputError
-from florence_annotate.formats.export import Exported
+from florence_annotate.formats.outcome import Outcome
 from florence_annotate.journal import Journal
 from florence_annotate.version import __version__
 
@@ -25,7 +25,7 @@ def summarise(
     out: Path,
     spec: JobSpec,
     bound: Mapping[str, Any] | None,
-    exported: Exported | None,
+    exported: Outcome | None,
 ) -> dict[str, Any]:
     """Everything that a CI pipeline may want to know of a job, as JSON values.
 
@@ -56,7 +56,7 @@ def summarise(
     }
 
 
-def _describe(exported: Exported) -> dict[str, Any]:
+def _describe(exported: Outcome) -> dict[str, Any]:
     statistics, notes = exported.statistics, exported.notes
     return {
         "formats": list(exported.formats),

@@ -6,7 +6,7 @@ import pytest
 from florence_annotate.config import job_spec, presets
 from florence_annotate.config.job_spec import JobSpec
 from florence_annotate.config.settings import MaxFailures
-from florence_annotate.errors import FingerprintError, UsageError
+from florence_annotate.errors import FingerprintError, JobError, UsageError
 from florence_annotate.jobs import fingerprint
 
 
@@ -138,3 +138,9 @@ def test_another_bound_value_is_refused_with_both_values() -> None:
     fingerprint.refuse_other({"dtype": "float32"}, {"dtype": "float32"}, Path("out"))
     with pytest.raises(FingerprintError, match='dtype = "float32", and now it is "bfloat16"'):
         fingerprint.refuse_other({"dtype": "float32"}, {"dtype": "bfloat16"}, Path("out"))
+
+
+def test_settings_of_a_newer_version_are_refused_by_name() -> None:
+    text = job_spec.dump(JobSpec()).replace('"seed"', '"soil": 1, "seed"')
+    with pytest.raises(JobError, match=r"newer florence-annotate \(soil\)"):
+        job_spec.load(text)

@@ -65,7 +65,7 @@ def hostile(tmp_path_factory: pytest.TempPathFactory, scenes: Path) -> Path:
 
     (folder / "bomb.png").write_bytes(bomb(60_000))
     (folder / "empty.jpg").touch()
-    (folder / "text.jpg").write_text("not a picture")
+    (folder / "text.jpg").write_text("not an image")
     (folder / "truncated.jpg").write_bytes(good[: len(good) // 2])
     (folder / "video.png").write_bytes(b"\0\0\0\x18ftypmp42" + bytes(100))
 
@@ -75,7 +75,7 @@ def hostile(tmp_path_factory: pytest.TempPathFactory, scenes: Path) -> Path:
     (folder / "device.jpg").symlink_to("/dev/zero")
     os.mkfifo(folder / "fifo.jpg")
     (folder / ".hidden.jpg").write_bytes(good)
-    (folder / "notes.txt").write_text("no picture")
+    (folder / "notes.txt").write_text("no image")
     here = Path.cwd()
     os.chdir(folder)  # a socket's path is short
     try:
@@ -94,7 +94,7 @@ def annotated(hostile: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-def test_every_readable_picture_is_annotated_and_every_other_has_its_reason(
+def test_every_readable_image_is_annotated_and_every_other_has_its_reason(
     annotated: Path,
 ) -> None:
     with Journal.open_existing(annotated) as journal:
@@ -109,7 +109,7 @@ def test_every_readable_picture_is_annotated_and_every_other_has_its_reason(
     assert all(name in listed for name in UNREADABLE)
 
 
-def test_the_readers_find_every_picture(annotated: Path) -> None:
+def test_the_readers_find_every_image(annotated: Path) -> None:
     read = COCO(str(annotated / "annotations" / "instances_train.json"))
     keys = {image["key"]: image["file_name"] for image in read.loadImgs(read.getImgIds())}
     assert set(keys) == set(READABLE)
@@ -134,7 +134,7 @@ def test_the_readers_find_every_picture(annotated: Path) -> None:
     }  # fmt: skip
 
 
-def test_pictures_with_the_same_bytes_get_the_same_boxes(annotated: Path) -> None:
+def test_images_with_the_same_bytes_get_the_same_boxes(annotated: Path) -> None:
     with Journal.open_existing(annotated) as journal:
         answers = {r.ref.key: [a.data for a in r.answers] for r in journal.records()}
     same = ["good.jpg", "copy of good.jpg", "link.jpg", "a/1.jpg", "\\xff\\xfe.jpg", "UPPER.JPG"]
@@ -149,7 +149,7 @@ def test_the_source_is_untouched(hostile: Path, annotated: Path, scenes: Path) -
     assert not (hostile / "out").exists()
 
 
-def test_a_picture_without_permission_is_a_failure(tmp_path: Path, scenes: Path) -> None:
+def test_an_image_without_permission_is_a_failure(tmp_path: Path, scenes: Path) -> None:
     if os.geteuid() == 0:
         # root reads everything: take the right away in a child that is nobody
         child = os.fork()
@@ -184,10 +184,10 @@ def secret(folder: Path, scenes: Path) -> Path:
 def test_a_list_may_point_anywhere_and_nothing_is_written_outside_the_output(
     tmp_path: Path, scenes: Path
 ) -> None:
-    picture = sorted(scenes.glob("*.jpg"))[0]
+    image = sorted(scenes.glob("*.jpg"))[0]
     (tmp_path / "lists").mkdir()
-    shutil.copy(picture, tmp_path / "beside.jpg")
-    (tmp_path / "lists" / "all.txt").write_text(f"../beside.jpg\n{picture}\ngone.jpg\n")
+    shutil.copy(image, tmp_path / "beside.jpg")
+    (tmp_path / "lists" / "all.txt").write_text(f"../beside.jpg\n{image}\ngone.jpg\n")
     before = sorted(tmp_path.rglob("*"))
     out = tmp_path / "out"
     result = annotate(f"@{tmp_path}/lists/all.txt", out, "--json")

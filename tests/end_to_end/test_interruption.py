@@ -117,7 +117,7 @@ def readers_of_these_tests() -> list[str]:
 
 
 def annotated_in(out: Path) -> int:
-    """Committed pictures; none before the first commit."""
+    """Committed images; none before the first commit."""
     try:
         with Journal.open_existing(out) as journal:
             return journal.counts().annotated
@@ -143,7 +143,7 @@ def test_a_job_killed_while_it_exports_ends_as_if_it_never_was(
 
 
 def wait_for_progress(out: Path, child: "subprocess.Popen[str]") -> None:
-    """Until a few pictures are committed."""
+    """Until a few images are committed."""
     for _ in range(1200):
         time.sleep(0.05)
         assert child.poll() is None, child.communicate()
@@ -198,7 +198,7 @@ def test_a_second_signal_stops_at_once(many: Path, tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="processes are found in /proc")
 def test_a_killed_job_leaves_no_reader_and_no_lock_behind(many: Path, tmp_path: Path) -> None:
-    """Readers that wait to hand over a picture must not outlive the job that they read for."""
+    """Readers that wait to hand over an image must not outlive the job that they read for."""
     out = tmp_path / "out"
     child = subprocess.Popen(
         [sys.executable, "-m", "florence_annotate", "run", many, "-o", out, "--model", "shapes",

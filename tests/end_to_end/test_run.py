@@ -15,7 +15,7 @@ from small_models import copy_of_shapes
 
 
 def some(scenes: Path, folder: Path, count: int) -> Path:
-    """A folder with the first pictures of `scenes`."""
+    """A folder with the first images of `scenes`."""
     folder.mkdir(parents=True)
     for path in sorted(scenes.glob("*.jpg"))[:count]:
         shutil.copy2(path, folder)
@@ -140,7 +140,7 @@ def test_a_limit_first_and_the_rest_later_is_one_job(
     )
 
 
-def test_pictures_may_be_added_removed_changed_and_touched(scenes: Path, tmp_path: Path) -> None:
+def test_images_may_be_added_removed_changed_and_touched(scenes: Path, tmp_path: Path) -> None:
     source = some(scenes, tmp_path / "in", 6)
     out = tmp_path / "out"
     assert annotate(source, out, "-q").code == 0
@@ -278,7 +278,7 @@ def test_failures_are_listed_retried_and_in_the_exit_code(scenes: Path, tmp_path
     assert (fixed.code, fixed.json["images"]["failed"]) == (0, 0)
 
 
-def test_failed_pictures_are_tried_again_only_when_asked(scenes: Path, tmp_path: Path) -> None:
+def test_failed_images_are_tried_again_only_when_asked(scenes: Path, tmp_path: Path) -> None:
     source = some(scenes, tmp_path / "in", 1)
     (source / "broken.jpg").write_bytes(b"nothing")
     out = tmp_path / "out"

@@ -29,7 +29,7 @@ FEW = ("--limit", 4, "--images", "none", "--format", "jsonl")
 
 
 def options_of(task: tasks.Task, scenes: Path) -> list[object]:
-    """What a task needs besides the pictures."""
+    """What a task needs besides the images."""
     needs: dict[Takes, list[object]] = {
         Takes.NOTHING: [],
         Takes.TEXT: ["--text", "star"],
@@ -94,7 +94,7 @@ class TestRecipes:
         ]
         assert lines and all(len(line.split()) >= 7 and len(line.split()) % 2 for line in lines)
 
-    def test_a_picture_is_encoded_once(
+    def test_an_image_is_encoded_once(
         self, scenes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         views: list[Any] = []
@@ -133,36 +133,38 @@ class TestRecipes:
             kept = [instance["box"] for instance in other["instances"]]
             assert all(instance["box"] in kept for instance in one["instances"])
 
-    def test_classes_that_nothing_else_confirms_are_left_out(
+    def test_classes_that_nothing_else_verifies_are_left_out(
         self, scenes: Path, tmp_path: Path
     ) -> None:
         out = tmp_path / "out"
         classes = ["--classes", "star,cross,ellipse", "--strategy", "open-vocabulary"]
         assert annotate(scenes, out, "--recipe", "verify", *classes, *FEW).code == 0
-        confirmed = sum(len(row["instances"]) for row in rows(out))
+        verified = sum(len(row["instances"]) for row in rows(out))
         with sqlite3.connect(out / "job.db") as connection:
             connection.execute("DELETE FROM answers WHERE task != '<OPEN_VOCABULARY_DETECTION>'")
         connection.close()
         assert command("export", out).code == 0
         assert [row["instances"] for row in rows(out)] == [[]] * 4
         reasons = [one["reason"] for row in rows(out) for one in row["dropped"]]
-        assert reasons.count("absent") >= confirmed > 0
+        assert reasons.count("absent") >= verified > 0
         assert command("export", out, "--no-presence").code == 0
-        assert sum(len(row["instances"]) for row in rows(out)) >= confirmed
+        assert sum(len(row["instances"]) for row in rows(out)) >= verified
 
-    def test_witnesses_are_no_part_of_the_dataset(self, scenes: Path, tmp_path: Path) -> None:
+    def test_what_only_verifies_is_no_part_of_the_dataset(
+        self, scenes: Path, tmp_path: Path
+    ) -> None:
         out = tmp_path / "out"
-        # stars are found by <OD>, red crosses by a prompt, and dense captions confirm the latter
+        # stars are found by <OD>, red crosses by a prompt, and dense captions verify the latter
         classes = ["--classes", "star,red cross"]
         assert annotate(scenes, out, "--recipe", "verify", *classes, *FEW).code == 0
-        witnesses = [
+        verifying = [
             one for row in rows(out) for one in row["dropped"] if one["reason"] == "witness"
         ]
-        assert witnesses
+        assert verifying
         tasks_kept = {one["task"] for row in rows(out) for one in row["instances"]}
         assert tasks_kept <= {"detection", "open-vocabulary"}
         summary = json.loads((out / "summary.json").read_text())
-        assert summary["dropped"]["witness"] == len(witnesses)
+        assert summary["dropped"]["witness"] == len(verifying)
         assert not any(" " in label for label in summary["unmapped_labels"])
 
     def test_presence_needs_second_questions(self, dataset: Path) -> None:
@@ -247,7 +249,7 @@ def test_small_text_is_kept_unless_asked_otherwise(scenes: Path, tmp_path: Path)
     assert "min-area" in reasons
 
 
-def test_visuals_of_tiny_pictures_are_legible(tmp_path: Path) -> None:
+def test_visuals_of_tiny_images_are_legible(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     Image.new("RGB", (40, 30), "red").save(tmp_path / "in" / "tiny.png")
     assert annotate(tmp_path / "in", tmp_path / "out", "--task", "caption", "--visuals").code == 0

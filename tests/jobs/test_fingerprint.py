@@ -132,3 +132,19 @@ def test_files_of_texts_and_regions_are_known_by_their_content(tmp_path: Path) -
     (tmp_path / "yolo" / "labels" / "a.txt").write_text("0 .5 .5 .1 .1")
     assert digest(str(tmp_path / "yolo")) != empty
     assert digest(None) is digest("sidecar") is None
+
+
+def test_a_setting_that_no_journal_knows_and_no_line_names_has_its_default(
+    tmp_path: Path,
+) -> None:
+    known = {name: value for name, value in FLAT.items() if name != "retry_truncated"}
+    with older_job(tmp_path, known) as journal:
+        found = Fingerprint.of(journal)
+        assert found is not None
+        assert found.settings["retry_truncated"] == Setting(None, True)
+        dumped = found.dump()
+        del dumped["settings"]["num_beams"]
+        journal.set_value("fingerprint", dumped)
+        again = Fingerprint.of(journal)
+        assert again is not None
+        assert again.settings["num_beams"] == Setting(None, dict.fromkeys(Kind))

@@ -49,8 +49,8 @@ def test_verify_asks_those_who_were_not_given_the_names() -> None:
     plan = planning.plan(request, KNOWN)
     coverage.refuse_unverified(plan.questions)
     assert [q.text for q in plan.questions] == ["thing 1", "thing 2", None, None, None, None]
-    witnesses = {q.task for q in plan.questions if q.text is None}
-    assert witnesses == {OD, DENSE_CAPTIONS, CAPTION, MORE_DETAILED_CAPTION}
+    verifying = {q.task for q in plan.questions if q.text is None}
+    assert verifying == {OD, DENSE_CAPTIONS, CAPTION, MORE_DETAILED_CAPTION}
 
 
 def test_verify_is_for_classes() -> None:

@@ -1,0 +1,50 @@
+"""What an export wrote, and of what."""
+
+from collections import Counter
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from florence_annotate.dataset.statistics import Statistics
+from florence_annotate.formats.entries import Notes
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """An export that is in its place."""
+
+    formats: tuple[str, ...]
+    class_names: tuple[str, ...]
+    statistics: Statistics
+    notes: Notes
+    files: dict[str, str]
+    """Path in the output folder → SHA-256, or the goal of a link; in the order of paths."""
+
+    def to_json(self) -> dict[str, Any]:
+        """All but the files, as JSON values, in the order in which they were counted."""
+        statistics = {
+            field.name: list(value.items()) if isinstance(value, Counter) else value
+            for field in fields(self.statistics)
+            for value in [getattr(self.statistics, field.name)]
+        }
+        return {
+            "formats": self.formats,
+            "class_names": self.class_names,
+            "statistics": statistics,
+            "notes": asdict(self.notes),
+        }
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any], files: dict[str, str]) -> "Outcome":
+        """What `to_json` gave, with the files."""
+        empty = Statistics()
+        statistics: dict[str, Any] = {
+            name: Counter(dict(value)) if isinstance(getattr(empty, name), Counter) else value
+            for name, value in values["statistics"].items()
+        }
+        return cls(
+            tuple(values["formats"]),
+            tuple(values["class_names"]),
+            Statistics(**statistics),
+            Notes(**values["notes"]),
+            files,
+        )

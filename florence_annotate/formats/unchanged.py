@@ -1,0 +1,166 @@
+"""An export in which nothing changed is not built again.
+
+With the files that it wrote, an export keeps in the journal what it came to, and a digest of all
+that it was made from. The next one need not be built where
+
+- the digest is the same: the attempts that count, the settings, the output folder, the versions of
+  this program and of the libraries that shape files, the epoch of the build;
+- every file lies there as it was written, by its size and time;
+- every original is as it was annotated, by its size and time, and a link still leads to it.
+
+Anything else is left to a whole export: a file that is missing, one that somebody changed, an
+original that is gone. So is an export that left images out, since what was in the way may be gone
+by now without a trace.
+"""
+
+import hashlib
+import importlib.metadata
+import json
+import os
+import platform
+import stat
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from florence_annotate.config import job_spec
+from florence_annotate.config.job_spec import JobSpec
+from florence_annotate.dataset.splits import splitter
+from florence_annotate.formats.names import export_names
+from florence_annotate.formats.outcome import Outcome
+from florence_annotate.formats.replacing import is_as_known
+from florence_annotate.journal import Journal
+from florence_annotate.types import Question
+
+_HOW_A_JOB_RUNS = frozenset(
+    {"attention", "batch_size", "canary", "compile", "device", "max_failures", "workers"}
+)
+"""Settings that no file depends on. Any other one may shape files."""
+
+_PACKAGES = (
+    *("numpy", "opencv-python", "opencv-python-headless", "pillow", "pyarrow", "pycocotools"),
+    *("pyyaml", "supervision"),
+)
+
+
+class Unchanged:
+    """Whether the files of the last export are what another one would write."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        out: Path,
+        spec: JobSpec,
+        formats: Sequence[str],
+        questions: Iterable[Question],
+        *,
+        are_originals_needed: bool,
+    ) -> None:
+        self._journal = journal
+        self._out = out
+        self._spec = spec
+        self._formats = formats
+        self._questions = questions
+        self._are_originals_needed = are_originals_needed
+
+    def outcome(self) -> Outcome | None:
+        """What the last export came to, where nothing changed since; else None."""
+        kept = self._journal.exports.outcome()
+        if kept is None or kept.get("made_from") != self._made_from:
+            return None
+        files = self._files_in_place()
+        if files is None or kept["files"] != _digest_files(files):
+            return None
+        outcome = Outcome.from_json(kept, files)
+        if self._are_originals_needed and not self._are_originals_in_place(outcome):
+            return None
+        return outcome
+
+    def to_keep(self, outcome: Outcome) -> dict[str, Any] | None:
+        """What has to be kept of an export for that; None where the next one is whole anyway."""
+        if outcome.notes.left_out:
+            return None
+        own = {"made_from": self._made_from, "files": _digest_files(outcome.files)}
+        return own | outcome.to_json()
+
+    @cached_property
+    def _made_from(self) -> str:
+        """A digest of all that shapes the files, but for the originals."""
+        settings = json.loads(job_spec.dump(self._spec))
+        total = hashlib.sha256()
+        shaping = {
+            "settings": {k: v for k, v in settings.items() if k not in _HOW_A_JOB_RUNS},
+            "formats": list(self._formats),
+            "questions": [[question.task, question.text] for question in self._questions],
+            "output": os.path.realpath(self._out),
+            "epoch": os.environ.get("SOURCE_DATE_EPOCH"),
+            "versions": _versions(),
+        }
+        total.update(json.dumps(shaping, sort_keys=True).encode())
+        for key, seq, *_ in self._journal.attempts():
+            total.update(f"\n{seq} {key}".encode())
+        return total.hexdigest()
+
+    def _files_in_place(self) -> dict[str, str] | None:
+        """Path → content of the exported files, where all are as they were written."""
+        files: dict[str, str] = {}
+        for path, file in self._journal.exports.each():
+            try:
+                is_same = is_as_known(os.lstat(f"{self._out}/{path}"), file)
+            except OSError:
+                return None
+            if not is_same or path in files:
+                return None
+            files[path] = file.content
+        return files
+
+    def _are_originals_in_place(self, outcome: Outcome) -> bool:
+        export_name = export_names(self._journal)
+        split_of = splitter(self._spec.split, self._spec.seed)
+        for key, _, path, *stamp in self._journal.attempts():
+            try:
+                original = os.stat(path)
+                if [original.st_size, original.st_mtime_ns] != stamp:
+                    return False
+                image = f"images/{split_of(key)}/{export_name(key)}"
+                if image in outcome.files and not self._is_as_placed(image, original, outcome):
+                    return False
+            except OSError:
+                return False
+        return True
+
+    def _is_as_placed(self, path: str, original: os.stat_result, outcome: Outcome) -> bool:
+        """Whether an image of the dataset is the link to its original, or the file of its own, that
+        another export would make it."""
+        target = os.lstat(f"{self._out}/{path}")
+        if stat.S_ISLNK(target.st_mode):
+            return os.path.samestat(os.stat(f"{self._out}/{path}"), original)
+        # nobody else writes a file at the nanosecond at which the original was written
+        if target.st_mtime_ns == original.st_mtime_ns:
+            return os.path.samestat(target, original)
+        may_be_linked = self._spec.images == "symlink" or target.st_dev == original.st_dev
+        return target.st_nlink == 1 and not (outcome.notes.copied and may_be_linked)
+
+
+def _digest_files(files: dict[str, str]) -> str:
+    total = hashlib.sha256()
+    for path, content in files.items():
+        total.update(f"{path}\0{content}\n".encode())
+    return total.hexdigest()
+
+
+def _versions() -> dict[str, str]:
+    """Of this program, by its own source, and of what else shapes files."""
+    code = hashlib.sha256()
+    package = Path(__file__).parents[1]
+    for file in sorted(package.rglob("*.py")):
+        code.update(f"{file.relative_to(package)}\0".encode())
+        code.update(file.read_bytes())
+    found = {"python": platform.python_version(), "florence-annotate": code.hexdigest()}
+    for package_name in _PACKAGES:
+        try:
+            found[package_name] = importlib.metadata.version(package_name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
