@@ -9,6 +9,7 @@ from small_models import copy_of_shapes, write_original
 from florence_annotate.checkpoints import checkpoint as checkpoints
 from florence_annotate.checkpoints.known import hub_id
 from florence_annotate.errors import CheckpointError
+from florence_annotate.shapes import CHECKPOINT
 
 
 @pytest.fixture
@@ -64,3 +65,50 @@ def test_public_checkpoints_are_known_to_say_cocos_names() -> None:
     labels = checkpoints._known_labels(Path("nowhere"), hub_id("large"))
     assert len(labels) == 80
     assert {"person", "toothbrush"} <= labels
+
+
+def test_the_embedded_checkpoint_is_found_by_its_name() -> None:
+    found = checkpoints.find("shapes")
+    assert found.is_embedded and found.folder == CHECKPOINT and found.revision is None
+    assert found.image_size == 96 and "star" in found.known_labels
+    assert (found.num_beams, found.no_repeat_ngram) == (1, 0)
+    assert found.adapter is found.adapter_hash() is None
+
+
+def test_a_checkpoint_is_the_same_wherever_it_lies_until_a_file_changes(tmp_path: Path) -> None:
+    folder = copy_of_shapes(tmp_path)
+    found = checkpoints.find(str(folder))
+    assert not found.is_embedded
+    assert found.weights_hash() == checkpoints.find("shapes").weights_hash()
+    (folder / "labels.txt").write_text("car\n")  # tells about the weights, and is none of them
+    assert found.weights_hash() == checkpoints.find("shapes").weights_hash()
+    (folder / "tokenizer.json").write_bytes((folder / "tokenizer.json").read_bytes() + b" ")
+    assert found.weights_hash() != checkpoints.find("shapes").weights_hash()
+
+
+@pytest.mark.parametrize(
+    ("settings", "match"),
+    [
+        ({"size": {"height": 96, "width": 64}}, "no square RGB image"),
+        ({"image_mean": [0.5]}, "no square RGB image"),
+        ({"size": None}, "preprocessor configuration lacks"),
+    ],
+)
+def test_an_input_that_is_no_square_of_rgb_is_refused(
+    settings: dict[str, object], match: str, tmp_path: Path
+) -> None:
+    folder = copy_of_shapes(tmp_path)
+    file = folder / "preprocessor_config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | settings))
+    refused(folder, match)
+
+
+def test_a_revision_is_for_the_hub_alone(tmp_path: Path) -> None:
+    for name in ("shapes", str(tmp_path)):
+        with pytest.raises(CheckpointError, match="leave it out"):
+            checkpoints.find(name, "main")
+
+
+def test_a_file_is_no_checkpoint() -> None:
+    with pytest.raises(CheckpointError, match="is a file: give the folder"):
+        checkpoints.find(str(CHECKPOINT / "config.json"))

@@ -7,6 +7,7 @@ import pytest
 from small_models import copy_of_shapes
 
 from florence_annotate.checkpoints import checkpoint as checkpoints
+from florence_annotate.checkpoints.files import weight_files
 from florence_annotate.errors import CheckpointError
 
 
@@ -17,3 +18,27 @@ def test_a_missing_shard_is_named(tmp_path: Path) -> None:
     (folder / "model.safetensors.index.json").write_text(json.dumps(index))
     with pytest.raises(CheckpointError, match="not beside it"):
         checkpoints.find(str(folder))
+
+
+def test_safetensors_come_before_pytorchs_files(tmp_path: Path) -> None:
+    assert weight_files(tmp_path) == []
+    (tmp_path / "pytorch_model.bin").touch()
+    assert weight_files(tmp_path) == [tmp_path / "pytorch_model.bin"]
+    (tmp_path / "model.safetensors").touch()
+    assert weight_files(tmp_path) == [tmp_path / "model.safetensors"]
+
+
+def test_shards_are_named_by_their_index_each_once(tmp_path: Path) -> None:
+    names = ["model-1.safetensors", "model-2.safetensors"]
+    for name in names:
+        (tmp_path / name).touch()
+    index = {"weight_map": {"a": names[1], "b": names[0], "c": names[1]}}
+    (tmp_path / "model.safetensors.index.json").write_text(json.dumps(index))
+    assert weight_files(tmp_path) == [tmp_path / name for name in names]
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"weight_map": 1}', "{}"])
+def test_an_index_that_cannot_be_read_is_refused(content: str, tmp_path: Path) -> None:
+    (tmp_path / "model.safetensors.index.json").write_text(content)
+    with pytest.raises(CheckpointError, match="can't read the index"):
+        weight_files(tmp_path)

@@ -1,18 +1,23 @@
-"""Running out of memory, for real: a child process with a limit on its address space."""
+"""A model and a recipe: every image comes out, also where memory runs out.
+
+It runs out for real, in a child process with a limit on its address space.
+"""
 
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-import torch
+import pytest
 
-from florence_annotate.checkpoints import checkpoint as checkpoints
 from florence_annotate.engines.annotator import Annotator
+from florence_annotate.images.codec import model_pixels
 from florence_annotate.model.florence import Florence
 from florence_annotate.questions.asking import AskAll
-from florence_annotate.types import Failure, Generation, ImageRef, Picture, Question
+from florence_annotate.shapes.scenes import paint
+from florence_annotate.types import Failure, Generation, ImageRef, Picture, Question, Record
 
 CHILD = """
 import json, resource, sys
@@ -64,9 +69,9 @@ def test_an_image_that_does_not_fit_alone_is_a_failure() -> None:
     assert kinds == ["out-of-memory"] * 2
 
 
-def test_images_that_cannot_be_read_are_handed_on_without_waiting_for_the_end() -> None:
-    found = checkpoints.find("shapes")
-    model = Florence(found, torch.device("cpu"), torch.float32, "sdpa")
+def test_images_that_cannot_be_read_are_handed_on_without_waiting_for_the_end(
+    model: Florence,
+) -> None:
     recipe = AskAll((Question("<OD>"),))
     annotator = Annotator(model, recipe, Generation(16, 1, 0, False), 2)
     failure = Failure(ImageRef("x", b"", 0, 0), "decode", "truncated", "")
@@ -80,3 +85,65 @@ def test_images_that_cannot_be_read_are_handed_on_without_waiting_for_the_end() 
 
     assert next(annotator.annotate(batches())) == [failure, failure]
     assert taken == 1
+
+
+@dataclass
+class Asking:
+    """Asks what is given for each image, and once more about those with a follow-up."""
+
+    first_of: dict[str, tuple[Question, ...]]
+    then_of: dict[str, tuple[Question, ...]]
+
+    def first(self, picture: Picture) -> Sequence[Question]:
+        return self.first_of[picture.ref.key]
+
+    def then(self, record: Record) -> Sequence[Question]:
+        further = self.then_of.get(record.ref.key, ())
+        has_asked = len(record.answers) > len(self.first_of[record.ref.key])
+        return () if has_asked else further
+
+
+def pictures_of(model: Florence, *keys: str) -> list[Picture]:
+    return [
+        Picture(
+            ImageRef(key, b"", 0, 0),
+            key,
+            model_pixels(paint(3_200_000 + number).image, model.image_size),
+            96,
+            96,
+        )
+        for number, key in enumerate(keys)
+    ]
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 8])
+def test_follow_ups_and_nothing_to_ask_come_out_whole_with_any_batch(
+    model: Florence, batch_size: int
+) -> None:
+    recipe = Asking(
+        {"a": (Question("<OD>"), Question("<CAPTION>")), "b": (), "c": (Question("<OD>"),)},
+        {"a": (Question("<OCR>"), Question("<DETAILED_CAPTION>"))},
+    )
+    annotator = Annotator(model, recipe, Generation(32, 1, 0, False), batch_size)
+    outcomes = [o for some in annotator.annotate([pictures_of(model, "a", "b", "c")]) for o in some]
+    records = {one.ref.key: one for one in outcomes if isinstance(one, Record)}
+    assert len(outcomes) == len(records) == 3
+    asked = {key: [a.question.task for a in one.answers] for key, one in records.items()}
+    assert asked == {
+        "a": ["<OD>", "<CAPTION>", "<OCR>", "<DETAILED_CAPTION>"],
+        "b": [],
+        "c": ["<OD>"],
+    }
+
+
+def test_a_question_that_cannot_be_asked_is_the_failure_of_its_image_alone(
+    model: Florence,
+) -> None:
+    too_long = Question("<CAPTION_TO_PHRASE_GROUNDING>", "a star " * 1000)
+    recipe = Asking(
+        {"a": (too_long,), "b": (Question("<OD>"),), "c": (Question("<OD>"),)}, {"c": (too_long,)}
+    )
+    annotator = Annotator(model, recipe, Generation(32, 1, 0, False), 4)
+    outcomes = [o for some in annotator.annotate([pictures_of(model, "a", "b", "c")]) for o in some]
+    kinds = {one.ref.key: getattr(one, "kind", "record") for one in outcomes}
+    assert kinds == {"a": "unaskable", "b": "record", "c": "unaskable"}

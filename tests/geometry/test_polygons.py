@@ -9,8 +9,10 @@ from florence_annotate.geometry.polygons import (
     join_parts,
     mask_area,
     oriented_box,
+    outline_of,
     polygon_area,
     to_mask,
+    union_of,
 )
 from florence_annotate.types import Instance, Polygon
 
@@ -47,3 +49,20 @@ def test_oriented_boxes_are_the_texts_own_or_the_smallest_around() -> None:
     assert polygon_area(turned) == pytest.approx(200, rel=1e-3)
     assert np.allclose(sorted(turned), sorted(diamond), atol=1e-3)
     assert polygon_area(oriented_box(instance())) == 50
+
+
+def test_masks_that_overlap_are_joined_and_holes_stay() -> None:
+    ring = (square(10, 10, 40), square(20, 20, 10))
+    (outline, *holes) = union_of([ring, (square(40, 10, 30),)])
+    assert len(holes) == 1
+    covered = to_mask((outline, *holes), 100, 60)
+    expected = to_mask(ring, 100, 60) | to_mask((square(40, 10, 30),), 100, 60)
+    assert (covered ^ expected).sum() <= 0.05 * expected.sum()
+    assert not covered[25, 25] and covered[15, 45] and covered[20, 65]
+
+
+def test_an_outline_is_that_of_the_mask_else_of_the_text_else_none() -> None:
+    quad = ((0.0, 1.0), (5.0, 2.0), (4.0, 6.0), (-1.0, 5.0))
+    assert outline_of(instance(square(0, 0, 2), quad=quad)) == square(0, 0, 2)
+    assert outline_of(instance(quad=quad)) == quad
+    assert outline_of(instance()) == ()

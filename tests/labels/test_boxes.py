@@ -8,6 +8,9 @@ import pytest
 from conftest import annotate, rows
 from pycocotools.coco import COCO
 
+from florence_annotate.labels.boxes import Region, read_regions
+from florence_annotate.types import ImageRef
+
 FEW = ("--limit", 4, "--images", "none", "--format", "jsonl")
 
 
@@ -145,3 +148,28 @@ class TestRegions:
         result = annotate(scenes, tmp_path / "out", *options)
         assert result.code == 2 and "regions" in result.err
         assert not (tmp_path / "out").exists()
+
+
+class TestRegion:
+    def test_normalised_boxes_become_pixels_of_their_image(self) -> None:
+        region = Region.of((0.25, 0.5, 0.5, 1), "cat", is_relative=True)
+        assert region.pixels(200, 80) == (50, 40, 100, 80)
+        assert Region.of((1, 2, 3, 4)).pixels(200, 80) == (1, 2, 3, 4)
+
+    @pytest.mark.parametrize(
+        "box", [(1, 2, 3), (1, 2, 3, 4, 5), (0, 0, float("inf"), 1), (0, float("nan"), 1, 1)]
+    )
+    def test_four_finite_numbers_are_a_box(self, box: tuple[float, ...]) -> None:
+        with pytest.raises(ValueError, match="is no box"):
+            Region.of(box)
+
+    def test_a_box_does_not_end_before_it_begins(self) -> None:
+        with pytest.raises(ValueError, match="ends before it begins"):
+            Region.of((5, 5, 4, 6))
+
+    def test_a_coco_file_gives_boxes_by_file_name(self, tmp_path: Path) -> None:
+        file = tmp_path / "coco.json"
+        file.write_text(coco_of([1, 2, 3, 4]))
+        regions = read_regions(file)
+        assert regions(ImageRef("a", b"/a", 0, 0)) == [Region((1, 2, 4, 6), "thing")]
+        assert list(regions(ImageRef("b", b"/b", 0, 0))) == []

@@ -30,3 +30,11 @@ def test_auto_is_bfloat16_where_the_processor_multiplies_it(
 
 def test_auto_attention_is_sdpa_on_a_cpu() -> None:
     assert devices.resolve_attention("auto", CPU, torch.float32) == "sdpa"
+
+
+def test_a_device_and_a_format_that_are_named_are_taken() -> None:
+    assert devices.resolve_device("cpu") == CPU
+    for name in ("float32", "bfloat16", "float16"):
+        assert devices.resolve_dtype(name, CPU, is_embedded=True) is getattr(torch, name)
+    assert devices.resolve_attention("eager", CPU, torch.float32) == "eager"
+    assert devices.memory_in_use(CPU) == ""

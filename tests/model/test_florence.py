@@ -11,6 +11,7 @@ from small_models import ask, views
 
 from florence_annotate import tasks
 from florence_annotate.checkpoints import checkpoint as checkpoints
+from florence_annotate.errors import UsageError
 from florence_annotate.images import codec
 from florence_annotate.images.loading import LoadingOptions, load
 from florence_annotate.model.florence import Florence
@@ -145,3 +146,34 @@ def test_normalised_pixels_are_the_processors(model: Florence, pictures: list[Pi
     with torch.inference_mode():
         features = model.network.get_image_features(expected).pooler_output
     assert torch.allclose(model.encode(views(pictures[:1])), features, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("question", "problem"),
+    [
+        (Question(GROUNDING, "a star<and>a cross"), None),
+        (Question(GROUNDING, "a star </s>"), "holds </s>"),
+        (Question(OPEN_VOCABULARY, "star " * 2000), "tokens long"),
+        (Question("<REGION_TO_OCR>", "<loc_1><loc_2><loc_3><loc_4>"), None),
+    ],
+)
+def test_a_question_that_cannot_be_asked_says_why(
+    model: Florence, question: Question, problem: str | None
+) -> None:
+    found = model.problem(question)
+    assert (found is None) if problem is None else (found and problem in found)
+    if problem is not None:
+        with pytest.raises(UsageError, match="change it"):
+            model.refuse_unaskable([question])
+
+
+def test_states_of_a_short_prompt_are_padded_and_masked(
+    model: Florence, pictures: list[Picture]
+) -> None:
+    features = model.encode(views(pictures[:2]))
+    short, long = ((0, *[60] * count, 2) for count in (3, 9))
+    with torch.inference_mode():
+        states, mask = model.encode_prompts(features, [short, long])
+        alone, _ = model.encode_prompts(features[:1], [short])
+    assert mask.sum(1).tolist() == [features.shape[1] + 5, features.shape[1] + 11]
+    assert torch.allclose(states[0, : alone.shape[1]], alone[0], atol=1e-5)

@@ -14,8 +14,8 @@ from florence_annotate.errors import CheckpointError
 from florence_annotate.model.florence import Florence
 from florence_annotate.model.vocabulary import load_tokenizer
 from florence_annotate.shapes import CHECKPOINT
-from florence_annotate.tasks import OPEN_VOCABULARY
-from florence_annotate.types import Question
+from florence_annotate.tasks import FORMS, OPEN_VOCABULARY
+from florence_annotate.types import Question, TokenKind
 
 CPU = torch.device("cpu")
 
@@ -63,3 +63,30 @@ def test_the_tokenizer_is_completed_in_the_original_order(original: Path) -> Non
         assert completed.token_to_id(token) == kept.token_to_id(token)
     text = "What is the region <loc_5><loc_999>?"
     assert completed.encode(text).ids == kept.encode(text).ids
+
+
+def test_every_token_stands_for_its_bytes(model: Florence) -> None:
+    vocabulary = model.vocabulary
+    for text in ("a red star", "naïve café 日本 \t\n", "<loc_5>"):
+        ids = vocabulary.text_ids(text)
+        assert b"".join(map(vocabulary.token_bytes, ids)).decode() == text
+
+
+def test_kinds_tell_locations_and_control_tokens_from_text(model: Florence) -> None:
+    vocabulary = model.vocabulary
+    (location,) = vocabulary.text_ids("<loc_999>")
+    assert vocabulary.kind(location) is TokenKind.LOCATION
+    assert vocabulary.kind(location + 1) is TokenKind.CONTROL
+    assert vocabulary.kind(vocabulary.eos_id) is TokenKind.CONTROL
+    assert {vocabulary.kind(token) for token in vocabulary.text_ids("star")} == {TokenKind.TEXT}
+
+
+def test_letters_are_those_of_the_forms_of_answers(model: Florence) -> None:
+    vocabulary = model.vocabulary
+    tokens = ("star", "<loc_0>", "<sep>", "<poly>", "</poly>")
+    letters = [vocabulary.form_letter(vocabulary.text_ids(text)[0]) for text in tokens]
+    assert letters == ["t", "l", "s", "p", "q"]
+    assert set(letters) == {
+        letter for form in FORMS.values() for letter in form if letter.isalpha()
+    }
+    assert vocabulary.form_letter(vocabulary.eos_id) is None

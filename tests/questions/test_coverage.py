@@ -7,10 +7,7 @@ from florence_annotate.classes import ClassList
 from florence_annotate.errors import UsageError
 from florence_annotate.questions import coverage, planning
 from florence_annotate.questions.request import Request, Strategy
-from florence_annotate.tasks import (
-    GROUNDING,
-    OD,
-)
+from florence_annotate.tasks import DENSE_CAPTIONS, GROUNDING, OD, OPEN_VOCABULARY
 from florence_annotate.types import Question
 
 DETECTION = tasks.find("detection")
@@ -34,3 +31,26 @@ def test_classes_that_no_question_can_have_found_are_known() -> None:
     coverage.refuse_unasked((caption,), classes.parse_names("shoe,hat"))
     with pytest.raises(UsageError, match="can find scarf:"):
         coverage.refuse_unasked((caption,), classes.parse_names("hat,scarf"))
+
+
+def test_classes_with_a_prompt_of_their_own_are_told_apart() -> None:
+    named = classes.parse_names("car,red hat")
+    asked = questions(named)
+    assert coverage.asked_by_prompt(asked, named) == {1}
+    assert coverage.are_asked_by_name(asked)
+    assert not coverage.are_asked_by_name([Question(OD)])
+
+
+def test_descriptions_of_regions_are_part_of_the_answer_unless_they_verify_another() -> None:
+    dense = Question(DENSE_CAPTIONS)
+    assert coverage.witnesses([dense]) == frozenset()
+    assert coverage.witnesses([dense, Question(OPEN_VOCABULARY, "a hat")]) == {DENSE_CAPTIONS}
+
+
+def test_classes_are_verified_only_where_all_second_questions_are_asked() -> None:
+    by_name = Question(OPEN_VOCABULARY, "hat")
+    seconds = [Question(task.token) for task in tasks.TASKS if task.verifies]
+    coverage.refuse_unverified([by_name, *seconds])
+    for asked in ([by_name], seconds, [by_name, *seconds[1:]]):
+        with pytest.raises(UsageError, match="--recipe verify"):
+            coverage.refuse_unverified(asked)

@@ -6,11 +6,14 @@ from florence_annotate import classes, tasks
 from florence_annotate.classes import ClassList, ClassSpec
 from florence_annotate.errors import UsageError
 from florence_annotate.questions import planning
+from florence_annotate.questions.asking import AskTiles
 from florence_annotate.questions.request import Request, Strategy
 from florence_annotate.tasks import (
     GROUNDING,
     OD,
     OPEN_VOCABULARY,
+    Gives,
+    Takes,
 )
 from florence_annotate.types import Question
 
@@ -60,3 +63,35 @@ def test_grounding_asks_one_prompt_for_all() -> None:
 def test_a_class_with_a_control_token_in_it_is_refused_by_name() -> None:
     with pytest.raises(UsageError, match="'hat</s>'"):
         questions(classes.parse_names("hat</s>"))
+
+
+def test_a_task_that_is_asked_by_name_follows_from_its_facts_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    counting = tasks.Task(
+        "counting", "<COUNT>", "Count {input}", Takes.TEXT, Gives.BOXES, takes_one_phrase=True
+    )
+    monkeypatch.setitem(tasks._BY_TOKEN, "<COUNT>", counting)
+    named = classes.parse_names("car,hat")
+    plan = planning.plan(Request(counting, classes=named), KNOWN)
+    assert plan.questions == (Question("<COUNT>", "car"), Question("<COUNT>", "hat"))
+    assert plan.routes == (("car", "<COUNT>"), ("hat", "<COUNT>"))
+    assert planning.plan(Request(counting, text="a hat"), KNOWN).questions == (
+        Question("<COUNT>", "a hat"),
+    )
+    with pytest.raises(UsageError, match="contradict"):
+        planning.plan(Request(counting, Strategy.GROUNDING, named), KNOWN)
+
+
+def test_what_differs_from_image_to_image_has_an_example_for_trials() -> None:
+    plan = planning.plan(Request(tasks.find("grounding"), texts=lambda ref: "x"), KNOWN)
+    assert plan.questions == (Question(GROUNDING),)
+    (sample,) = plan.samples
+    assert sample.task == GROUNDING and sample.text
+    regions = planning.plan(Request(tasks.find("region-to-ocr"), regions=lambda ref: ()), KNOWN)
+    assert regions.samples[0].text == "<loc_250><loc_250><loc_750><loc_750>"
+
+
+def test_tiles_are_asked_of_every_recipe() -> None:
+    plan = planning.plan(Request(DETECTION, has_tiles=True), KNOWN)
+    assert isinstance(plan.recipe, AskTiles) and plan.questions == (Question(OD),)

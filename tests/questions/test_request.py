@@ -6,7 +6,8 @@ from florence_annotate import classes, tasks
 from florence_annotate.classes import ClassList
 from florence_annotate.errors import UsageError
 from florence_annotate.questions import planning
-from florence_annotate.questions.request import Request, Strategy
+from florence_annotate.questions.recipes import RecipeName
+from florence_annotate.questions.request import Request, Strategy, finds_classes
 from florence_annotate.types import Question
 
 DETECTION = tasks.find("detection")
@@ -35,3 +36,46 @@ def test_contradicting_task_and_strategy_are_refused() -> None:
 def test_regions_are_for_the_tasks_that_take_them() -> None:
     with pytest.raises(UsageError, match="leave --regions out"):
         planning.plan(Request(DETECTION, regions=lambda ref: ()), KNOWN)
+
+
+@pytest.mark.parametrize(
+    ("request_", "message"),
+    [
+        (Request(tasks.find("grounding"), text=" "), "--text is empty"),
+        (Request(tasks.find("grounding"), text="a", texts=lambda ref: "a"), "not both"),
+        (Request(tasks.find("ocr"), text="a"), "grounding, open-vocabulary or segmentation"),
+        (Request(tasks.find("grounding"), text="a </s>"), "control token"),
+        (Request(tasks.find("segmentation")), "needs --classes, --text or --texts"),
+        (Request(tasks.find("region-to-ocr")), "needs --regions"),
+        (Request(tasks.find("caption"), classes=classes.parse_names("a")), "names no classes"),
+        (Request(tasks.find("ocr"), Strategy.OD), "leave it out here"),
+        (Request(tasks.find("caption"), has_tiles=True), "--task caption is about the whole image"),
+        (
+            Request(DETECTION, recipe=RecipeName.CAPTION_GROUNDING, has_tiles=True),
+            "--recipe caption-grounding is about the whole image",
+        ),
+        (
+            Request(tasks.find("ocr"), recipe=RecipeName.CAPTION_GROUNDING),
+            "begins with a caption: leave --task out",
+        ),
+        (
+            Request(tasks.find("caption"), recipe=RecipeName.DESCRIBE),
+            "--recipe describe begins with boxes, and --task caption gives none",
+        ),
+    ],
+)
+def test_what_contradicts_itself_is_refused_with_what_to_do(
+    request_: Request, message: str
+) -> None:
+    with pytest.raises(UsageError, match=message):
+        request_.refuse_contradictions()
+
+
+def test_the_tasks_that_find_classes_are_od_and_those_asked_by_name() -> None:
+    found = {task.name for task in tasks.TASKS if finds_classes(task)}
+    assert found == {"detection", "open-vocabulary", "grounding", "segmentation"}
+
+
+def test_every_strategy_but_auto_and_od_is_the_name_of_its_task() -> None:
+    for strategy in set(Strategy) - {Strategy.AUTO, Strategy.OD}:
+        assert tasks.find(strategy).name == strategy

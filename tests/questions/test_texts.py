@@ -8,6 +8,8 @@ from conftest import annotate, command, rows
 
 import florence_annotate
 from florence_annotate.journal import Journal
+from florence_annotate.questions.texts import read_texts, sidecar_text
+from florence_annotate.types import ImageRef
 
 FEW = ("--limit", 4, "--images", "none", "--format", "jsonl")
 
@@ -81,3 +83,21 @@ def test_a_file_that_cannot_be_read_as_texts_is_refused(
     options = ["--task", "grounding", "--texts", tmp_path / "texts.csv"]
     result = annotate(scenes, tmp_path / "out", *options)
     assert result.code == 2 and "texts.csv" in result.err
+
+
+def test_a_sidecar_is_read_as_one_line(tmp_path: Path) -> None:
+    ref = ImageRef("a.jpg", bytes(tmp_path / "a.jpg"), 0, 0)
+    assert sidecar_text(ref) is None
+    (tmp_path / "a.txt").write_text("\ufeffa cat\n and  a dog \n", encoding="utf-8")
+    assert sidecar_text(ref) == "a cat and a dog"
+    (tmp_path / "a.txt").write_bytes(b"\xff\xfe")
+    assert sidecar_text(ref) is None
+
+
+def test_a_csv_gives_texts_by_name(tmp_path: Path) -> None:
+    file = tmp_path / "texts.csv"
+    file.write_text('text,image,more\n"a cat, a dog",a.jpg,x\n,b.jpg,\n')
+    texts = read_texts(file)
+    assert texts(ImageRef("in/a.jpg", b"", 0, 0)) == "a cat, a dog"
+    assert not texts(ImageRef("b.jpg", b"", 0, 0))
+    assert texts(ImageRef("c.jpg", b"", 0, 0)) is None

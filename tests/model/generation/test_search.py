@@ -1,0 +1,54 @@
+"""Greedy and beam search over a model that is a table: which token follows which.
+
+That real models' answers are those of transformers' `generate` is held by `test_loop`.
+"""
+
+import math
+
+import torch
+
+from florence_annotate.model.generation.logit_filters import Rules
+from florence_annotate.model.generation.rows import Rows
+from florence_annotate.model.generation.search import BeamSearch, Greedy, Search
+from florence_annotate.types import Generation
+
+START, END, A, B, C = range(5)
+FOLLOWING = {
+    START: {A: 0.6, B: 0.4},
+    A: {A: 0.3, B: 0.3, C: 0.4},
+    B: {C: 1.0},
+    C: {END: 1.0},
+}
+"""Probabilities. The likeliest first step, A, does not lead to the likeliest answer, B C."""
+
+
+def search(beams: int, limit: int = 8) -> tuple[list[int], list[float]]:
+    rules = Rules(START, END, None, None, Generation(limit, beams, 0, retry_truncated=False))
+    rows = Rows.allocate(1, beams, limit + 1, torch.device("cpu"))
+    chosen: Search = Greedy(rules, rows) if beams == 1 else BeamSearch(rules, rows)
+    chosen.start(torch.tensor([0]), torch.tensor([limit]), torch.tensor([0]))
+    while not rows.done.all():
+        logits = torch.full((1, beams, 5), -1e4)
+        for beam, last in enumerate(rows.last_tokens()[0].tolist()):
+            for token, probability in FOLLOWING.get(last, {END: 1.0}).items():
+                logits[0, beam, token] = math.log(probability)
+        chosen.choose(rows, logits)
+    return chosen.result(0)
+
+
+def test_greedy_takes_the_likeliest_token_at_each_step() -> None:
+    tokens, logprobs = search(beams=1)
+    assert tokens == [START, A, C, END]
+    assert torch.allclose(torch.tensor(logprobs[1:]).exp(), torch.tensor([0.6, 0.4, 1.0]))
+
+
+def test_beams_find_the_likeliest_answer() -> None:
+    tokens, logprobs = search(beams=2)
+    assert tokens == [START, B, C, END]
+    assert torch.allclose(torch.tensor(logprobs[1:]).exp(), torch.tensor([0.4, 1.0, 1.0]))
+
+
+def test_an_answer_ends_at_its_limit() -> None:
+    for beams in (1, 2):
+        tokens, _ = search(beams, limit=2)
+        assert tokens == [START, A]
