@@ -1,5 +1,6 @@
 """Answers as a model would write them, and jobs in which it did."""
 
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -7,9 +8,12 @@ from typing import Any
 from conftest import annotate
 from PIL import Image
 
+from florence_annotate.config import job_spec
+from florence_annotate.images import codec
+from florence_annotate.images.sources import Sources
 from florence_annotate.journal import Journal
 from florence_annotate.tasks import OD
-from florence_annotate.types import Answer, Question, TokenKind
+from florence_annotate.types import Answer, ImageRef, Question, Record, TokenKind
 
 
 def answer(*tokens: str | int, task: str = OD, logprobs: list[float] | None = None) -> Answer:
@@ -51,3 +55,37 @@ def answered_job(folder: Path, task: str, *said: str | int) -> Path:
     assert annotate(folder / "in", out, *options).code == 0
     say(out, answer(*said, task=task))
     return out
+
+
+def written_job(
+    folder: Path,
+    said: Mapping[str, Sequence[Answer]],
+    asked: Collection[Question] = (Question(OD),),
+    **settings: object,
+) -> Path:
+    """The output of a job that no model ran: a journal in which it said this about each image."""
+    for index, key in enumerate(said):
+        picture(folder / "in" / key, (100 + index, 80))
+    out = folder / "out"
+    spec = job_spec.build({"sources": (str(folder / "in"),), "split": "train=1", **settings})
+    with Journal.create(out) as journal:
+        pairs = [[question.task, question.text] for question in asked]
+        journal.set_value("asked", {"questions": pairs, "tiles": None, "inputs": None})
+        attempt(journal, folder, said, journal.begin_run(job_spec.dump(spec)))
+    return out
+
+
+def attempt(
+    journal: Journal, folder: Path, said: Mapping[str, Sequence[Answer]], run: int = 1
+) -> None:
+    """Select the images of a job's folder, and append what was said about some of them."""
+    refs = list(Sources((str(folder / "in"),), codec.SUFFIXES))
+    journal.select(refs)
+    records = [_record(ref, said[ref.key]) for ref in refs if ref.key in said]
+    journal.append(run, records)
+
+
+def _record(ref: ImageRef, answers: Sequence[Answer]) -> Record:
+    data = codec.read_bytes(ref.path)
+    image = codec.decode(data)
+    return Record(ref, codec.digest(data), image.width, image.height, tuple(answers))

@@ -24,8 +24,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from florence_annotate.config import job_spec
 from florence_annotate.config.job_spec import JobSpec
+from florence_annotate.config.model_settings import ModelSettings
+from florence_annotate.config.settings import ContractSettings, ImageSettings
 from florence_annotate.dataset.splits import splitter
 from florence_annotate.formats.names import export_names
 from florence_annotate.formats.outcome import Outcome
@@ -33,10 +34,11 @@ from florence_annotate.formats.replacing import is_as_known
 from florence_annotate.journal import Journal
 from florence_annotate.types import Question
 
-_HOW_A_JOB_RUNS = frozenset(
-    {"attention", "batch_size", "canary", "compile", "device", "max_failures", "workers"}
+_BEFORE_THE_JOURNAL = frozenset(
+    {"sources", *ModelSettings.model_fields, *ImageSettings.model_fields}
+    | {*ContractSettings.model_fields}
 )
-"""Settings that no file depends on. Any other one may shape files."""
+"""Settings that shape no file but by the attempts that the journal holds. Any other one may."""
 
 _PACKAGES = (
     *("numpy", "opencv-python", "opencv-python-headless", "pillow", "pyarrow", "pycocotools"),
@@ -87,10 +89,10 @@ class Unchanged:
     @cached_property
     def _made_from(self) -> str:
         """A digest of all that shapes the files, but for the originals."""
-        settings = json.loads(job_spec.dump(self._spec))
+        settings = self._spec.model_dump()
         total = hashlib.sha256()
         shaping = {
-            "settings": {k: v for k, v in settings.items() if k not in _HOW_A_JOB_RUNS},
+            "settings": {k: v for k, v in settings.items() if k not in _BEFORE_THE_JOURNAL},
             "formats": list(self._formats),
             "questions": [[question.task, question.text] for question in self._questions],
             "output": os.path.realpath(self._out),

@@ -1,13 +1,13 @@
+"""What happened in a job: its images, and the attempts at them."""
+
 import sqlite3
-import subprocess
-import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from florence_annotate.errors import JobError, LockedError
-from florence_annotate.journal import Counts, Exported, Journal, lock
+from florence_annotate.journal import Counts, Journal
 from florence_annotate.types import Answer, Failure, ImageRef, Question, Record, TokenKind
 
 
@@ -59,7 +59,7 @@ def test_pending_is_what_has_no_answer_in_key_order(journal: Journal) -> None:
     assert journal.count_pending(retry_failed=True) == 3
 
 
-def test_pictures_may_join_and_leave(journal: Journal) -> None:
+def test_images_may_join_and_leave(journal: Journal) -> None:
     journal.select([ref("a"), ref("b")])
     journal.append(1, [record(ref("a")), record(ref("b"))])
     journal.select([ref("b"), ref("c")])
@@ -69,7 +69,7 @@ def test_pictures_may_join_and_leave(journal: Journal) -> None:
     assert [r.ref.key for r in journal.records()] == ["a", "b"]
 
 
-def test_a_touched_picture_is_not_asked_again_when_its_bytes_are_the_same(
+def test_a_touched_image_is_not_asked_again_when_its_bytes_are_the_same(
     journal: Journal,
 ) -> None:
     journal.select([ref("a")])
@@ -102,50 +102,52 @@ def test_a_copy_of_the_file_alone_is_the_whole_job(journal: Journal, tmp_path: P
         assert copy.counts() == Counts(1, 1, 0)
 
 
-def test_a_restart_forgets_the_job_but_not_what_was_exported(journal: Journal) -> None:
+def test_the_answers_of_earlier_attempts_at_the_same_bytes_come_too(journal: Journal) -> None:
+    one = ref("1.jpg")
+    journal.select([one])
+    for text, sha in (("car", "abc"), ("boat", "def"), ("bus", "abc"), ("tram", "abc")):
+        journal.append(1, [record(one, text, sha)])
+    journal.append(1, [replace(record(one), answers=())])
+    (found,) = journal.records()
+    assert found.answers == ()
+    assert [[a.data[: a.ends[0]] for a in answers] for answers in found.earlier] == [
+        [b"car"],
+        [b"bus"],
+        [b"tram"],
+    ]
+
+
+def test_an_image_that_failed_since_has_no_record(journal: Journal) -> None:
     journal.select([ref("a")])
-    journal.set_value("fingerprint", {"x": 1})
-    journal.exports.settle([("labels/a.txt", Exported("hash", 1, 1))], [])
-    journal.restart()
-    assert journal.counts() == Counts(0, 0, 0)
-    assert journal.value("fingerprint") is None
-    assert set(journal.exports.files()) == {"labels/a.txt"}
+    journal.append(1, [record(ref("a")), Failure(ref("a"), "read", "missing", "gone")])
+    assert list(journal.records()) == []
+    assert list(journal.attempts()) == []
 
 
-def test_a_folder_without_a_job_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(JobError, match="holds no job"):
-        Journal.open_existing(tmp_path)
-
-
-def test_a_damaged_journal_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "job.db").write_bytes(b"no database at all" * 100)
-    with pytest.raises(JobError, match="damaged or no journal"):
-        Journal.open_existing(tmp_path)
-
-
-def test_a_journal_of_another_version_is_refused(journal: Journal) -> None:
-    connection = sqlite3.connect(journal.path)
-    connection.execute("PRAGMA user_version=99")
-    connection.close()
-    with pytest.raises(JobError, match="another version"):
-        Journal.open_existing(journal.path.parent)
-
-
-def test_a_second_writer_is_refused_and_told_who_holds_the_folder(tmp_path: Path) -> None:
-    hold = (
-        "import sys, pathlib; from florence_annotate.journal import lock\n"
-        f"with lock.held(pathlib.Path({str(tmp_path)!r})):\n"
-        "    print('held', flush=True); sys.stdin.read()\n"
+def test_records_come_in_the_order_of_keys_with_all_answers(journal: Journal) -> None:
+    refs = [ref(name) for name in ("b", "a", "c")]
+    journal.select(refs)
+    (said,) = record(refs[0]).answers
+    tile = replace(said, question=Question("<OD>", view=(0.0, 0.0, 5.5, 7.0)))
+    region = replace(
+        said, question=Question("<REGION_TO_OCR>", "<loc_1>", (1.0, 2.0, 3.0, 4.5), "x")
     )
-    holder = subprocess.Popen(
-        [sys.executable, "-c", hold], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    assert holder.stdout is not None
-    assert holder.stdout.readline() == "held\n"
-    with pytest.raises(LockedError, match=f"process {holder.pid} on "), lock.held(tmp_path):
-        pass
-    holder.kill()
-    holder.communicate()
-    with lock.held(tmp_path):  # the system let go of it
-        pass
-    assert not (tmp_path / "job.lock").exists()
+    written = [
+        replace(record(refs[0]), answers=(said, tile, region)),
+        replace(record(refs[1]), answers=()),
+        record(refs[2]),
+    ]
+    journal.append(1, written)
+    assert list(journal.records()) == [written[1], written[0], written[2]]
+    assert [key for key, *_ in journal.attempts()] == ["a", "b", "c"]
+
+
+def test_selecting_the_same_images_again_writes_nothing(journal: Journal) -> None:
+    refs = [ref(name) for name in ("a", "b")]
+    journal.select(refs)
+    before = journal.connection.total_changes
+    journal.select(refs)
+    assert journal.connection.total_changes == before
+    journal.select([ref("a", size=7)])
+    assert journal.connection.total_changes == before + 2
+    assert [one.size_bytes for one in journal.pending(retry_failed=False)] == [7]

@@ -1,0 +1,50 @@
+"""One writer an output folder."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from florence_annotate.errors import LockedError, OutputError
+from florence_annotate.journal import lock
+
+
+def test_a_second_writer_is_refused_and_told_who_holds_the_folder(tmp_path: Path) -> None:
+    hold = (
+        "import sys, pathlib; from florence_annotate.journal import lock\n"
+        f"with lock.held(pathlib.Path({str(tmp_path)!r})):\n"
+        "    print('held', flush=True); sys.stdin.read()\n"
+    )
+    holder = subprocess.Popen(
+        [sys.executable, "-c", hold], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == "held\n"
+    with pytest.raises(LockedError, match=f"process {holder.pid} on "), lock.held(tmp_path):
+        pass
+    holder.kill()
+    holder.communicate()
+    with lock.held(tmp_path):  # the system let go of it
+        pass
+    assert not (tmp_path / "job.lock").exists()
+
+
+def test_a_lock_goes_with_its_holder_and_leaves_no_file(tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    (folder / "sub").mkdir(parents=True)
+    with lock.held(folder):
+        assert (folder / lock.FILE_NAME).exists()
+        with pytest.raises(LockedError), lock.held(folder):
+            pass
+    assert [path.name for path in folder.iterdir()] == ["sub"]
+    with pytest.raises(KeyError), lock.held(folder):
+        raise KeyError
+    with lock.held(folder):
+        pass
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match="file"), lock.held(tmp_path / "file"):
+        pass
