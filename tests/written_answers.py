@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from conftest import annotate
 from PIL import Image
 
 from florence_annotate.journal import Journal
@@ -40,3 +41,13 @@ def picture(path: Path, size: tuple[int, int] = (100, 80), **options: Any) -> No
     """An image of one colour to say it about."""
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.new("RGB", size, "red").save(path, **options)
+
+
+def answered_job(folder: Path, task: str, *said: str | int) -> Path:
+    """The output of a job about one image, in which the model said this; see `answer`."""
+    picture(folder / "in" / "1.png", (200, 160))
+    out = folder / "out"
+    options = ("--task", task, "--split", "train=1", "--no-canary")
+    assert annotate(folder / "in", out, *options).code == 0
+    say(out, answer(*said, task=task))
+    return out

@@ -53,7 +53,7 @@ class _Run:
     """Location tokens in a row."""
 
     bins: list[int]
-    logprobs: Sequence[float]
+    logprobs: tuple[float, ...]
 
 
 @dataclass(slots=True)
@@ -61,7 +61,7 @@ class _Phrase:
     """A phrase as written, and the location tokens after it."""
 
     label: bytes = b""
-    label_logprobs: list[float] = field(default_factory=list)
+    label_logprobs: tuple[float, ...] = ()
     objects: list[list[_Run]] = field(default_factory=list)
     """Split at `<poly>` and `</poly>` into objects, at `<sep>` into an object's parts."""
     are_polygons: bool = False
@@ -72,7 +72,7 @@ class _Phrase:
             return self.objects[0][0]
         runs = [run for parts in self.objects for run in parts]
         bins = [bin_index for run in runs for bin_index in run.bins]
-        return _Run(bins, [logprob for run in runs for logprob in run.logprobs])
+        return _Run(bins, tuple(logprob for run in runs for logprob in run.logprobs))
 
 
 def _runs(answer: Answer) -> Iterator[tuple[int, int, int, bytes]]:
@@ -103,7 +103,7 @@ def _phrases(answer: Answer) -> Iterator[_Phrase]:
                 phrase.objects[-1].append(run)
             else:  # only a control token that means nothing here stands between them
                 last = phrase.objects[-1][-1]
-                phrase.objects[-1][-1] = _Run(last.bins + bins, (*last.logprobs, *run.logprobs))
+                phrase.objects[-1][-1] = _Run(last.bins + bins, last.logprobs + run.logprobs)
             begin_object, begin_run = False, False
         elif said in (b"<poly>", b"</poly>", b"<sep>"):
             phrase.are_polygons = True
@@ -138,21 +138,23 @@ class _Parser:
         else:
             self._add_boxes(label, phrase.label_logprobs, phrase.locations())
 
-    def _add_boxes(self, label: str, label_logprobs: list[float], said: _Run) -> None:
+    def _add_boxes(self, label: str, label_logprobs: tuple[float, ...], said: _Run) -> None:
+        width, height = self.width, self.height
         for start in range(0, len(said.bins), 4):
             bins = said.bins[start : start + 4]
-            score = _geometric_mean([*label_logprobs, *said.logprobs[start : start + 4]])
+            score = _geometric_mean(label_logprobs + said.logprobs[start : start + 4])
             if len(bins) < 4:
                 detail = f"{len(bins)} of 4 location tokens"
                 self.dropped.append(Dropped(label, score, None, Reason.TORN_BOX, detail))
                 continue
-            (x1, y1), (x2, y2) = self._points(bins)
+            x1, y1 = to_pixels(bins[0], width), to_pixels(bins[1], height)
+            x2, y2 = to_pixels(bins[2], width), to_pixels(bins[3], height)
             self.instances.append(Instance(label, score, (x1, y1, x2, y2), self.task))
 
-    def _add_quads(self, text: str, text_logprobs: list[float], said: _Run) -> None:
+    def _add_quads(self, text: str, text_logprobs: tuple[float, ...], said: _Run) -> None:
         for start in range(0, len(said.bins), 8):
             bins = said.bins[start : start + 8]
-            score = _geometric_mean([*text_logprobs, *said.logprobs[start : start + 8]])
+            score = _geometric_mean(text_logprobs + said.logprobs[start : start + 8])
             if len(bins) < 8:
                 detail = f"{len(bins)} of 8 location tokens"
                 self.dropped.append(Dropped(text, score, None, Reason.TORN_QUAD, detail))
@@ -161,9 +163,11 @@ class _Parser:
             box = _box_around([quad])
             self.instances.append(Instance("", score, box, self.task, quad=quad, text=text))
 
-    def _add_polygons(self, label: str, label_logprobs: list[float], parts: list[_Run]) -> None:
+    def _add_polygons(
+        self, label: str, label_logprobs: tuple[float, ...], parts: list[_Run]
+    ) -> None:
         logprobs = [logprob for run in parts for logprob in run.logprobs]
-        score = _geometric_mean(label_logprobs + logprobs)
+        score = _geometric_mean([*label_logprobs, *logprobs])
         polygons: list[Polygon] = []
         for run in parts:
             points = self._points(run.bins)

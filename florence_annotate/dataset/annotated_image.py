@@ -9,7 +9,7 @@ from florence_annotate.types import Box, Caption, Dropped, ImageRef, KeptInstanc
 
 @dataclass(frozen=True, slots=True)
 class AnnotatedImage:
-    """A picture and what the policy kept and dropped of what the model said about it."""
+    """An image and what the policy kept and dropped of what the model said about it."""
 
     ref: ImageRef
     sha: str
@@ -22,7 +22,7 @@ class AnnotatedImage:
     """An answer was cut at the token limit: there may be more objects."""
     class_names: tuple[str, ...]
     was_asked: bool = True
-    """Not where the job has a text or regions for each picture, and none for this one."""
+    """Not where the job has a text or regions for each image, and none for this one."""
 
     def to_supervision(self) -> Any:
         """The instances as `supervision.Detections`: pixel boxes, class ids, scores as confidence,

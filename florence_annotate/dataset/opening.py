@@ -9,7 +9,7 @@ from florence_annotate.types import Question
 
 
 def questions_of(journal: Journal) -> tuple[Question, ...]:
-    """The questions that the job asks about each picture. Raises JobError before its first run."""
+    """The questions that the job asks about each image. Raises JobError before its first run."""
     asked = older.asked(journal)
     if asked is None:
         raise JobError(f"{journal.path} holds no job yet: begin it with 'florence-annotate run'")
@@ -25,5 +25,5 @@ def last_spec(journal: Journal) -> JobSpec:
 
 
 def open_dataset(journal: Journal, spec: JobSpec) -> Dataset:
-    """The job's pictures under the policy of a specification."""
+    """The job's images under the policy of a specification."""
     return Dataset(journal, questions_of(journal), spec.policy(), spec.split, spec.seed)

@@ -6,15 +6,18 @@ from collections.abc import Callable, Mapping
 
 def splitter(shares: Mapping[str, float], seed: int) -> Callable[[str], str]:
     """A function from a key to its split, by a hash of key and seed: it depends on no other
-    picture, so that none moves when pictures are added."""
+    image, so that none moves when images are added.
+
+    `shares` are the parts of the whole, above 0, that add up to 1; `seed` mixes the keys anew.
+    """
 
     def split_of(key: str) -> str:
         digest = hashlib.sha256(f"{seed}\0{key}".encode()).digest()
-        place = int.from_bytes(digest[:8], "big") / 2**64
+        position = int.from_bytes(digest[:8], "big") / 2**64
         for name, share in shares.items():
-            if place < share:
+            if position < share:
                 return name
-            place -= share
+            position -= share
         return next(iter(shares))  # the shares' sum, rounded, fell short of 1
 
     return split_of

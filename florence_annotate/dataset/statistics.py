@@ -19,9 +19,9 @@ class Statistics:
     """Labels that belong to no class."""
     captions: int = 0
     not_asked: int = 0
-    """Pictures without a text or regions of their own, where the job needs them."""
+    """Images without a text or regions of their own, where the job needs them."""
     truncated: list[str] = field(default_factory=list)
-    """Keys of pictures with an answer that was cut at the token limit."""
+    """Keys of images with an answer that was cut at the token limit."""
 
     def add(self, image: AnnotatedImage) -> None:
         for instance in image.instances:

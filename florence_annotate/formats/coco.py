@@ -33,7 +33,8 @@ class CocoWriter:
 
     def add(self, entry: Entry) -> None:
         size = entry.image.width, entry.image.height
-        self._documents.add(entry, [_annotation(one, size) for one in entry.image.instances])
+        instances = zip(entry.image.instances, entry.box_rows, entry.scores, strict=True)
+        self._documents.add(entry, [_annotation(*instance, size) for instance in instances])
 
     def finish(self) -> None:
         self._documents.finish()
@@ -129,25 +130,21 @@ def _info() -> dict[str, Any]:
     return info
 
 
-def _annotation(instance: KeptInstance, size: tuple[int, int]) -> dict[str, Any]:
+def _annotation(
+    instance: KeptInstance, box_row: list[float], score: float, size: tuple[int, int]
+) -> dict[str, Any]:
     segmentation, area = segment(instance, size)
     row = {
         "category_id": instance.class_id + 1,
-        "bbox": box_row(instance),
+        "bbox": box_row,
         "area": round(area, 4),
         "segmentation": segmentation,
         "iscrowd": 0,
-        "score": round(instance.score, 4),
+        "score": score,
     }
     if instance.text is not None:
         row["text"] = instance.text
     return row
-
-
-def box_row(instance: KeptInstance) -> list[float]:
-    """x, y, width, height in pixels."""
-    x1, y1, x2, y2 = instance.box
-    return [round(x1, 4), round(y1, 4), round(x2 - x1, 4), round(y2 - y1, 4)]
 
 
 def segment(

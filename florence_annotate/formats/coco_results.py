@@ -8,11 +8,9 @@ from collections import Counter
 from typing import Any
 
 from florence_annotate.dataset.dataset import Dataset
-from florence_annotate.formats import coco
 from florence_annotate.formats.entries import Entry, Export, dump_json
 from florence_annotate.formats.staging import StagedFile
 from florence_annotate.geometry.polygons import encode_mask
-from florence_annotate.types import KeptInstance
 
 
 class CocoResultsWriter:
@@ -34,24 +32,23 @@ class CocoResultsWriter:
         split = entry.split
         self._images[split] += 1
         size = entry.image.width, entry.image.height
-        for instance in entry.image.instances:
-            result = dump_json(_result(instance, self._images[split], size))
-            self._files[split].write_text((",\n" if split in self._begun else "\n") + result)
+        for instance, box, score in zip(
+            entry.image.instances, entry.box_rows, entry.scores, strict=True
+        ):
+            result: dict[str, Any] = {
+                "image_id": self._images[split],
+                "category_id": instance.class_id + 1,
+                "bbox": box,
+                "score": score,
+            }
+            if instance.polygons:
+                # results have run lengths where the dataset has polygons
+                result["segmentation"] = encode_mask(instance.polygons, *size)
+            self._files[split].write_text(
+                (",\n" if split in self._begun else "\n") + dump_json(result)
+            )
             self._begun.add(split)
 
     def finish(self) -> None:
         for file in self._files.values():
             file.write_text("\n]\n")
-
-
-def _result(instance: KeptInstance, image_id: int, size: tuple[int, int]) -> dict[str, Any]:
-    result: dict[str, Any] = {
-        "image_id": image_id,
-        "category_id": instance.class_id + 1,
-        "bbox": coco.box_row(instance),
-        "score": round(instance.score, 4),
-    }
-    if instance.polygons:
-        # results have run lengths where the dataset has polygons
-        result["segmentation"] = encode_mask(instance.polygons, *size)
-    return result

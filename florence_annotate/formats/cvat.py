@@ -104,19 +104,20 @@ def _image(entry: Entry, number: int) -> str:
 
 def _shape(instance: KeptInstance, label: str) -> str:
     tag, position = _position(instance)
-    about = {"label": label, "source": "auto", "occluded": 0, **position, "z_order": 0}
+    about = f'label={xml.quoted(label)} source="auto" occluded="0" {position} z_order="0"'
     values = [("score", f"{instance.score:.4f}")]
     if instance.text is not None:
         values.append(("text", instance.text))
     attributes = "".join(
         f'<attribute name="{name}">{xml.text(value)}</attribute>' for name, value in values
     )
-    return f"<{tag}{xml.attributes(about)}>{attributes}</{tag}>"
+    return f"<{tag} {about}>{attributes}</{tag}>"
 
 
-def _position(instance: KeptInstance) -> tuple[str, dict[str, object]]:
+def _position(instance: KeptInstance) -> tuple[str, str]:
     """The element of an instance, and the attributes that say where it is."""
     if outline := outline_of(instance):
-        return "polygon", {"points": ";".join(f"{x:.4f},{y:.4f}" for x, y in outline)}
-    names = ("xtl", "ytl", "xbr", "ybr")
-    return "box", {name: f"{v:.4f}" for name, v in zip(names, instance.box, strict=True)}
+        points = ";".join([f"{x:.4f},{y:.4f}" for x, y in outline])
+        return "polygon", f'points="{points}"'
+    x1, y1, x2, y2 = instance.box
+    return "box", f'xtl="{x1:.4f}" ytl="{y1:.4f}" xbr="{x2:.4f}" ybr="{y2:.4f}"'

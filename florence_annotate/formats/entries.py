@@ -3,6 +3,7 @@ note what could not be held."""
 
 import json
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
@@ -12,7 +13,7 @@ from florence_annotate.dataset.dataset import Dataset
 from florence_annotate.formats.staging import Staging
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Entry:
     """An image in an export."""
 
@@ -29,6 +30,20 @@ class Entry:
     def stem(self) -> str:
         """The name without its ending: what a file about the image is named."""
         return self.name.rpartition(".")[0]
+
+    @cached_property
+    def box_rows(self) -> list[list[float]]:
+        """The boxes of the instances as most formats have them: x, y, width, height, in pixels."""
+        rows = []
+        for instance in self.image.instances:
+            x1, y1, x2, y2 = instance.box
+            rows.append([round(x1, 4), round(y1, 4), round(x2 - x1, 4), round(y2 - y1, 4)])
+        return rows
+
+    @cached_property
+    def scores(self) -> list[float]:
+        """The scores of the instances, rounded as in all formats."""
+        return [round(instance.score, 4) for instance in self.image.instances]
 
 
 @dataclass(slots=True)

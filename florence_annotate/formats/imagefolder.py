@@ -12,7 +12,6 @@ type, which the reader refuses beside others: load it alone, or take parquet.
 from typing import Any
 
 from florence_annotate.dataset.dataset import Dataset
-from florence_annotate.formats import coco
 from florence_annotate.formats.entries import Entry, Export, dump_json
 from florence_annotate.formats.replacing import METADATA_NAME
 from florence_annotate.formats.staging import StagedFile
@@ -46,10 +45,10 @@ def _row(entry: Entry) -> dict[str, Any]:
         "width": image.width,
         "height": image.height,
         "objects": {
-            "bbox": [[float(v) for v in coco.box_row(one)] for one in image.instances],
+            "bbox": [list(map(float, row)) for row in entry.box_rows],
             "category": [one.class_id for one in image.instances],
             "label": [image.class_names[one.class_id] for one in image.instances],
-            "score": [round(float(one.score), 4) for one in image.instances],
+            "score": list(map(float, entry.scores)),
             "text": [one.text or "" for one in image.instances],
         },
         "captions": [caption.text for caption in image.captions],

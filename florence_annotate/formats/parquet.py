@@ -15,7 +15,6 @@ import json
 from typing import Any
 
 from florence_annotate.dataset.dataset import Dataset
-from florence_annotate.formats import coco
 from florence_annotate.formats.entries import Entry, Export
 from florence_annotate.formats.placing import image_bytes
 from florence_annotate.formats.staging import StagedFile
@@ -88,10 +87,10 @@ def _row(entry: Entry, data: bytes) -> dict[str, Any]:
         "width": image.width,
         "height": image.height,
         "objects": {
-            "bbox": [coco.box_row(one) for one in image.instances],
+            "bbox": entry.box_rows,
             "category": [one.class_id for one in image.instances],
             "label": [image.class_names[one.class_id] for one in image.instances],
-            "score": [round(one.score, 4) for one in image.instances],
+            "score": entry.scores,
             "segmentation": [
                 [
                     [round(value, 4) for point in outline for value in point]

@@ -154,7 +154,8 @@ class Staging:
             file.close()
             self.files[path] = file.content
         self._open.clear()
-        return dict(sorted(self.files.items()))
+        self.files = dict(sorted(self.files.items()))
+        return self.files
 
     def copy(self, path: str, original: Path) -> None:
         """A copy of a file."""

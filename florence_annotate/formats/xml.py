@@ -24,10 +24,11 @@ def element(name: str, value: object) -> str:
 
 def attributes(values: dict[str, object]) -> str:
     """` name="value"` for each, in their order."""
-    return "".join([f" {name}={_quoted(str(value))}" for name, value in values.items()])
+    return "".join([f" {name}={quoted(str(value))}" for name, value in values.items()])
 
 
-def _quoted(value: str) -> str:
+def quoted(value: str) -> str:
+    """An attribute's value with the quotes around it."""
     if _SPECIAL.search(value) is None:
         return f'"{value}"'
     return saxutils.quoteattr(_FORBIDDEN.sub("\ufffd", value))

@@ -3,7 +3,7 @@
 import importlib.metadata
 import json
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -80,12 +80,31 @@ def write_summary(out: Path, summary: dict[str, Any]) -> None:
     path = out / SUMMARY_NAME
     temporary = path.with_suffix(".json.part")
     try:
-        text = json.dumps(summary, indent=2, ensure_ascii=False)
         # a path that is no UTF-8 is written as JSON's own escapes
-        temporary.write_bytes((text + "\n").encode("utf-8", "backslashreplace"))
+        with temporary.open("w", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
+            file.writelines(_pieces(summary))
         temporary.replace(path)
     except OSError as error:
         raise OutputError.at(path, error) from error
+
+
+def _pieces(summary: Mapping[str, Any]) -> Iterator[str]:
+    """The text of a summary; its files, which may be many, are its last entry, a line each."""
+    files = summary["files"]
+    others = {name: value for name, value in summary.items() if name != "files"}
+    text = json.dumps(others | {"files": {}}, indent=2, ensure_ascii=False)
+    if not files:
+        yield text + "\n"
+        return
+    yield text.removesuffix("{}\n}") + "{"
+    separator = "\n"
+    for path, content in files.items():
+        yield f"{separator}    {_quoted(path)}: {_quoted(content)}"
+        separator = ",\n"
+    yield "\n  }\n}\n"
+
+
+_quoted = json.JSONEncoder(ensure_ascii=False).encode
 
 
 def versions() -> dict[str, str]:

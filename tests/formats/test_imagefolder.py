@@ -1,0 +1,53 @@
+"""A folder of images, loaded by `datasets`."""
+
+import shutil
+from pathlib import Path
+
+import datasets
+import pytest
+import supervision as sv
+from conftest import command
+from read_back import (
+    annotated_images,
+    assert_same,
+    hub_objects,
+    objects_of,
+)
+
+pytestmark = pytest.mark.usefixtures("datasets_cache")
+
+
+def test_an_image_folder_is_read_by_datasets(exported: Path) -> None:
+    images = annotated_images(exported)
+    read = datasets.load_dataset("imagefolder", data_dir=str(exported / "images"))
+    assert set(read) == {"train", "validation"}
+    assert sum(map(len, read.values())) == 20
+    for split in read.values():
+        paths = split.cast_column("image", datasets.Image(decode=False))["image"]
+        for row, path in zip(split, paths, strict=True):
+            image = images[Path(path["path"]).name]
+            assert row["image"].size == (image.width, image.height)
+            assert_same(hub_objects(row), objects_of(image), 2e-4)
+
+
+def test_the_metadata_of_an_image_folder_disturbs_no_yolo_reader(exported: Path) -> None:
+    assert (exported / "images" / "val" / "metadata.jsonl").is_file()
+    read = sv.DetectionDataset.from_yolo(
+        str(exported / "images" / "val"),
+        str(exported / "labels" / "val"),
+        str(exported / "data.yaml"),
+    )
+    assert len(read) == len(list((exported / "images" / "val").glob("*.jpg")))
+
+
+def test_an_image_folder_comes_and_goes_as_any_format(exported: Path, tmp_path: Path) -> None:
+    out = Path(shutil.copytree(exported, tmp_path / "out", symlinks=True))
+    metadata = out / "images" / "val" / "metadata.jsonl"
+    metadata.write_text("mine")
+    (tmp_path / "backup").hardlink_to(metadata)
+    assert command("export", out, "--format", "yolo").code == 1
+    assert metadata.read_text() == "mine"
+    assert command("export", out, "--format", "yolo", "--overwrite").code == 0
+    assert not metadata.exists()
+    assert not list(out.glob("orphans"))
+    assert len(list((out / "images").rglob("*.jpg"))) == 20
