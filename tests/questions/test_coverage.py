@@ -43,8 +43,8 @@ def test_classes_with_a_prompt_of_their_own_are_told_apart() -> None:
 
 def test_descriptions_of_regions_are_part_of_the_answer_unless_they_verify_another() -> None:
     dense = Question(DENSE_CAPTIONS)
-    assert coverage.witnesses([dense]) == frozenset()
-    assert coverage.witnesses([dense, Question(OPEN_VOCABULARY, "a hat")]) == {DENSE_CAPTIONS}
+    assert coverage.asked_to_verify([dense]) == frozenset()
+    assert coverage.asked_to_verify([dense, Question(OPEN_VOCABULARY, "a hat")]) == {DENSE_CAPTIONS}
 
 
 def test_classes_are_verified_only_where_all_second_questions_are_asked() -> None:
