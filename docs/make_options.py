@@ -5,9 +5,9 @@ python docs/make_options.py
 
 from pathlib import Path
 
-from florence_annotate.cli.options import default_of, help_of, metavar_of, types_of
+from florence_annotate.cli.flags import default_of, help_of, metavar_of, types_of
 from florence_annotate.config.job_spec import OPTIONS, flag_of
-from florence_annotate.options import Binds, Panel
+from florence_annotate.declaration import Binds, Panel
 
 HEAD = """# Options
 

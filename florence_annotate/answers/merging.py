@@ -14,8 +14,9 @@ import numpy as np
 
 from florence_annotate.geometry.boxes import around, holds, intersection, iou, part_within
 from florence_annotate.geometry.polygons import union_of
+from florence_annotate.reasons import Reason
 from florence_annotate.tasks import by_token
-from florence_annotate.types import Box, Dropped, Instance, Reason
+from florence_annotate.types import Box, Dropped, Instance
 
 _SAME = 0.5
 """Least overlap of one thing's boxes."""

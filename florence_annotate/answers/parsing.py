@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 
 from florence_annotate import tasks
 from florence_annotate.geometry.locations import to_pixels
-from florence_annotate.types import Answer, Box, Dropped, Instance, Polygon, Reason, TokenKind
+from florence_annotate.reasons import Reason
+from florence_annotate.types import Answer, Box, Dropped, Instance, Polygon, TokenKind
 
 _RUNS = re.compile(rb"\x00+|\x01+|\x02")
 """Tokens of one kind in a row; of control tokens each alone."""

@@ -4,7 +4,6 @@ Which layouts are read is the table in `checkpoints.layouts`.
 """
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from importlib import resources
@@ -13,7 +12,8 @@ from typing import Any
 
 from florence_annotate.checkpoints import adapter as adapters
 from florence_annotate.checkpoints import hub
-from florence_annotate.checkpoints.files import weight_files
+from florence_annotate.checkpoints.files import load_json, weight_files
+from florence_annotate.checkpoints.generation_settings import read_generation_settings
 from florence_annotate.checkpoints.known import KNOWN, ORIGINALS, SHAPES, hub_id
 from florence_annotate.checkpoints.layouts import NATIVE, Layout, layout_of
 from florence_annotate.errors import CheckpointError
@@ -159,7 +159,7 @@ def _inspect(name: str, folder: Path, revision: str | None) -> Checkpoint:
         std,
         _known_labels(folder, name),
         int(text.get("max_position_embeddings", 1024)),
-        _read_generation(folder, text, name),
+        read_generation_settings(folder, text, name),
         layout,
         config,
     )
@@ -167,7 +167,7 @@ def _inspect(name: str, folder: Path, revision: str | None) -> Checkpoint:
 
 def _read_config(folder: Path, name: str) -> tuple[Layout, dict[str, Any]]:
     """The layout of a checkpoint, and its configuration as it reads in the native one."""
-    config = _read_json(folder / "config.json", name)
+    config = load_json(folder / "config.json", name)
     try:
         layout = layout_of(config)
         native = layout.native_config(config) if layout else {}
@@ -183,35 +183,14 @@ def _read_config(folder: Path, name: str) -> tuple[Layout, dict[str, Any]]:
     return layout, native
 
 
-def _read_generation(folder: Path, text: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    """From a file of its own, or, in old checkpoints, from the text model's configuration."""
-    if (folder / "generation_config.json").exists():
-        return _read_json(folder / "generation_config.json", name)
-    return dict(text)
-
-
-def _read_json(path: Path, name: str) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise CheckpointError(
-            f"{name} is no checkpoint: {path.name} is missing in {path.parent}"
-        ) from error
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"{name}: can't read {path.name}: {error}") from error
-    if not isinstance(content, dict):
-        raise CheckpointError(f"{name}: {path.name} holds no JSON object")
-    return content
-
-
 _Triple = tuple[float, float, float]
 
 
 def _read_image_settings(folder: Path, name: str) -> tuple[int, _Triple, _Triple]:
     if (folder / "preprocessor_config.json").exists():
-        settings = _read_json(folder / "preprocessor_config.json", name)
+        settings = load_json(folder / "preprocessor_config.json", name)
     else:
-        settings = _read_json(folder / "processor_config.json", name).get("image_processor", {})
+        settings = load_json(folder / "processor_config.json", name).get("image_processor", {})
     try:
         height, width = settings["size"]["height"], settings["size"]["width"]
         mean, std = tuple(settings["image_mean"]), tuple(settings["image_std"])

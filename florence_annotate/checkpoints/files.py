@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 from florence_annotate.errors import CheckpointError
 
@@ -35,3 +36,18 @@ def _shards(index: Path) -> list[Path]:
                 f"{index} names {name}, which is not beside it: is the download complete?"
             )
     return [index.parent / name for name in sorted(names)]
+
+
+def load_json(path: Path, name: str) -> dict[str, Any]:
+    """A JSON object of the checkpoint `name`. Raises CheckpointError for what is none."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise CheckpointError(
+            f"{name} is no checkpoint: {path.name} is missing in {path.parent}"
+        ) from error
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{name}: can't read {path.name}: {error}") from error
+    if not isinstance(content, dict):
+        raise CheckpointError(f"{name}: {path.name} holds no JSON object")
+    return content

@@ -4,14 +4,14 @@ from typing import Annotated, Any
 
 import typer
 
-from florence_annotate.cli import models, options, screen
+from florence_annotate.cli import flags, models, screen
 
 
 def doctor(
     model: Annotated[
         str | None, typer.Option(help="Also look for this checkpoint: a hub id or a folder.")
     ] = None,
-    as_json: options.AsJson = False,
+    as_json: flags.AsJson = False,
 ) -> None:
     """Say what this machine has: versions, devices, attention kernels, checkpoints."""
     findings = _examine(model)

@@ -1,18 +1,18 @@
 """`florence-annotate export`."""
 
-from florence_annotate.cli import options, screen
-from florence_annotate.cli.options import in_panels, with_settings
-from florence_annotate.options import Panel
+from florence_annotate.cli import flags, screen
+from florence_annotate.cli.flags import in_panels, with_settings
+from florence_annotate.declaration import Panel
 
 
 @with_settings(after={"out": in_panels(Panel.DATASET)})
 def export(
-    out: options.Out,
-    settings: options.Settings,
-    push_to_hub: options.PushToHub = None,
-    overwrite: options.Overwrite = False,
-    as_json: options.AsJson = False,
-    quiet: options.Quiet = False,
+    out: flags.Out,
+    settings: flags.Settings,
+    push_to_hub: flags.PushToHub = None,
+    overwrite: flags.Overwrite = False,
+    as_json: flags.AsJson = False,
+    quiet: flags.Quiet = False,
 ) -> None:
     """Write a job's dataset again: other formats, thresholds or splits, without the model.
 

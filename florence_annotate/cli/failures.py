@@ -2,10 +2,10 @@
 
 import typer
 
-from florence_annotate.cli import options, screen
+from florence_annotate.cli import flags, screen
 
 
-def failures(out: options.Out, as_json: options.AsJson = False) -> None:
+def failures(out: flags.Out, as_json: flags.AsJson = False) -> None:
     """List the images that could not be annotated, and why."""
     from florence_annotate.journal import Journal
 

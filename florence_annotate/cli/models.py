@@ -4,10 +4,10 @@ from typing import Any
 
 import typer
 
-from florence_annotate.cli import options, screen
+from florence_annotate.cli import flags, screen
 
 
-def list_models(as_json: options.AsJson = False) -> None:
+def list_models(as_json: flags.AsJson = False) -> None:
     """List the known checkpoints: size, licence, memory, and where they are."""
     rows = _describe()
     if as_json:

@@ -1,7 +1,7 @@
 """`florence-annotate resume`."""
 
-from florence_annotate.cli import options, screen
-from florence_annotate.cli.options import with_settings
+from florence_annotate.cli import flags, screen
+from florence_annotate.cli.flags import with_settings
 from florence_annotate.config.job_spec import OPTIONS
 
 
@@ -10,12 +10,12 @@ from florence_annotate.config.job_spec import OPTIONS
     panels=False,
 )
 def resume(
-    out: options.Out,
-    settings: options.Settings,
-    retry_failed: options.RetryFailed = False,
-    overwrite: options.Overwrite = False,
-    as_json: options.AsJson = False,
-    quiet: options.Quiet = False,
+    out: flags.Out,
+    settings: flags.Settings,
+    retry_failed: flags.RetryFailed = False,
+    overwrite: flags.Overwrite = False,
+    as_json: flags.AsJson = False,
+    quiet: flags.Quiet = False,
 ) -> None:
     """Go on with a job, with the settings of its last run."""
     from florence_annotate.config import job_spec

@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from florence_annotate.cli import options, screen
-from florence_annotate.cli.options import in_panels, with_settings
-from florence_annotate.options import Panel
+from florence_annotate.cli import flags, screen
+from florence_annotate.cli.flags import in_panels, with_settings
+from florence_annotate.declaration import Panel
 
 
 @with_settings(
@@ -26,7 +26,7 @@ def run(
             metavar="SOURCE...",
         ),
     ],
-    settings: options.Settings,
+    settings: flags.Settings,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -36,8 +36,8 @@ def run(
             rich_help_panel=Panel.DATASET,
         ),
     ] = None,
-    preset: options.Preset = None,
-    retry_failed: options.RetryFailed = False,
+    preset: flags.Preset = None,
+    retry_failed: flags.RetryFailed = False,
     restart: Annotated[
         bool,
         typer.Option(
@@ -46,16 +46,16 @@ def run(
             rich_help_panel=Panel.BEHAVIOUR,
         ),
     ] = False,
-    push_to_hub: options.PushToHub = None,
-    overwrite: options.Overwrite = False,
+    push_to_hub: flags.PushToHub = None,
+    overwrite: flags.Overwrite = False,
     dry_run: Annotated[
         bool,
         typer.Option(
             help="Say what would be done, and write nothing.", rich_help_panel=Panel.BEHAVIOUR
         ),
     ] = False,
-    as_json: options.AsJson = False,
-    quiet: options.Quiet = False,
+    as_json: flags.AsJson = False,
+    quiet: flags.Quiet = False,
 ) -> None:
     """Annotate images and write a dataset. Give the same command again to go on.
 

@@ -4,10 +4,10 @@ from dataclasses import asdict
 
 import typer
 
-from florence_annotate.cli import options, screen
+from florence_annotate.cli import flags, screen
 
 
-def status(out: options.Out, as_json: options.AsJson = False) -> None:
+def status(out: flags.Out, as_json: flags.AsJson = False) -> None:
     """Say how far a job is, also while it runs."""
     from florence_annotate.jobs import fingerprint
     from florence_annotate.journal import Journal

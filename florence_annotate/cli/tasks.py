@@ -3,10 +3,10 @@
 import typer
 
 from florence_annotate import tasks
-from florence_annotate.cli import options, screen
+from florence_annotate.cli import flags, screen
 
 
-def list_tasks(as_json: options.AsJson = False) -> None:
+def list_tasks(as_json: flags.AsJson = False) -> None:
     """List the tasks of Florence-2: what they take, and what they give."""
     if as_json:
         screen.print_json(

@@ -21,10 +21,10 @@ from florence_annotate.config.settings import (
     ImageSettings,
     TaskSettings,
 )
+from florence_annotate.declaration import Option
 from florence_annotate.errors import JobError, UsageError
 from florence_annotate.images.tiles import Tiling
 from florence_annotate.labels.boxes import read_regions
-from florence_annotate.options import Option
 from florence_annotate.policy.settings import PolicySettings
 from florence_annotate.policy.thresholds import Thresholds
 from florence_annotate.questions import texts

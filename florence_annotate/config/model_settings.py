@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator
 
 from florence_annotate.config.settings import Group, refuse_empty
-from florence_annotate.options import Binds, Option, Panel
+from florence_annotate.declaration import Binds, Option, Panel
 
 LONGEST_ANSWER = 512
 """Tokens, where nobody asks for more or fewer; the decoder may have positions for fewer."""

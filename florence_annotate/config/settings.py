@@ -14,9 +14,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_valida
 
 from florence_annotate import tasks
 from florence_annotate.classes import ClassSpec
+from florence_annotate.declaration import Option, Panel
 from florence_annotate.images.codec import DEFAULT_MAX_PIXELS
 from florence_annotate.images.tiles import DEFAULT_OVERLAP
-from florence_annotate.options import Option, Panel
 from florence_annotate.questions.recipes import RecipeName
 from florence_annotate.questions.request import Strategy
 from florence_annotate.questions.texts import SIDECAR

@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from florence_annotate.dataset.annotated_image import AnnotatedImage
-from florence_annotate.types import Reason
+from florence_annotate.reasons import Reason
 
 
 @dataclass(slots=True)

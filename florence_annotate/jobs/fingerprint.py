@@ -16,9 +16,9 @@ from typing import Any, Self
 from florence_annotate.config import job_spec
 from florence_annotate.config.job_spec import OPTIONS, JobSpec
 from florence_annotate.config.older_jobs import BEFORE_IT_EXISTED
+from florence_annotate.declaration import Binds, Panel
 from florence_annotate.errors import FingerprintError
 from florence_annotate.journal import Journal, older
-from florence_annotate.options import Binds, Panel
 from florence_annotate.questions.texts import SIDECAR
 from florence_annotate.tasks import Kind
 

@@ -10,8 +10,8 @@ import torch
 from florence_annotate import tasks
 from florence_annotate.checkpoints.checkpoint import Checkpoint
 from florence_annotate.errors import DeviceError, UsageError
+from florence_annotate.model.answering_by_kind import AnsweringByKind
 from florence_annotate.model.attention import attend_by
-from florence_annotate.model.by_kind import AnsweringByKind
 from florence_annotate.model.decoder import Decoder
 from florence_annotate.model.encoder import Encoder
 from florence_annotate.model.generation.constraint import Constraint, compile_constraint

@@ -18,16 +18,6 @@ if TYPE_CHECKING:
     from florence_annotate.checkpoints.checkpoint import Checkpoint
 
 _PROBLEMS = ("missing_keys", "unexpected_keys", "mismatched_keys")
-_GENERATION_FIELDS = (
-    "bos_token_id",
-    "decoder_start_token_id",
-    "eos_token_id",
-    "forced_bos_token_id",
-    "forced_eos_token_id",
-    "no_repeat_ngram_size",
-    "num_beams",
-    "pad_token_id",
-)
 
 
 def load_network(checkpoint: "Checkpoint", dtype: "torch.dtype") -> Any:
@@ -92,11 +82,9 @@ def _generation_config(checkpoint: "Checkpoint", network: Any) -> Any:
     """The settings of text generation, as the checkpoint's files give them."""
     from transformers import GenerationConfig
 
-    settings = checkpoint.generation
-    known = {name: settings[name] for name in _GENERATION_FIELDS if settings.get(name) is not None}
     text = network.config.text_config
     defaults = {
         name: getattr(text, name)
         for name in ("bos_token_id", "decoder_start_token_id", "eos_token_id", "pad_token_id")
     }
-    return GenerationConfig(**(defaults | known))
+    return GenerationConfig(**{**defaults, **checkpoint.generation})

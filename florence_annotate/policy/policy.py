@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from florence_annotate.classes import ClassList
 from florence_annotate.geometry.boxes import area, iou
 from florence_annotate.policy.thresholds import Thresholds
+from florence_annotate.reasons import Reason
 from florence_annotate.tasks import by_token
-from florence_annotate.types import Box, Dropped, Instance, KeptInstance, Reason
+from florence_annotate.types import Box, Dropped, Instance, KeptInstance
 
 
 @dataclass(frozen=True, slots=True)

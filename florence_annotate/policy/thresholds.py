@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from florence_annotate.options import Option, Panel
+from florence_annotate.declaration import Option, Panel
 
 
 class Thresholds(BaseModel):

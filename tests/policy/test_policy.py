@@ -4,8 +4,9 @@ import pytest
 
 from florence_annotate.policy.policy import Policy, iou
 from florence_annotate.policy.thresholds import Thresholds
+from florence_annotate.reasons import Reason
 from florence_annotate.tasks import OD, OPEN_VOCABULARY
-from florence_annotate.types import Box, Instance, KeptInstance, Reason
+from florence_annotate.types import Box, Instance, KeptInstance
 
 IDS = {"car": 0, "hat": 1}
 

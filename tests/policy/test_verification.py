@@ -7,8 +7,9 @@ import pytest
 from florence_annotate.classes import parse_names
 from florence_annotate.policy.policy import Policy
 from florence_annotate.policy.verification import verified_classes
+from florence_annotate.reasons import Reason
 from florence_annotate.tasks import CAPTION, DENSE_CAPTIONS, GROUNDING, OD, OPEN_VOCABULARY
-from florence_annotate.types import Box, Caption, Instance, Reading, Reason
+from florence_annotate.types import Box, Caption, Instance, Reading
 
 CLASSES = parse_names("person,traffic light,hat,St. Bernard,wearing a yellow hard hat")
 HERE, ELSEWHERE = (10.0, 10.0, 50.0, 50.0), (60.0, 60.0, 90.0, 90.0)

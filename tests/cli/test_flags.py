@@ -10,8 +10,8 @@ from conftest import command
 
 from florence_annotate.config import presets
 from florence_annotate.config.job_spec import OPTIONS, flag_of
+from florence_annotate.declaration import Panel
 from florence_annotate.formats.registry import FORMATS
-from florence_annotate.options import Panel
 
 DOCS = Path(__file__).parents[2] / "docs"
 

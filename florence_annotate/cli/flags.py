@@ -11,8 +11,8 @@ import typer
 
 from florence_annotate.config import presets
 from florence_annotate.config.job_spec import OPTIONS, JobSpec, flag_of
+from florence_annotate.declaration import Panel
 from florence_annotate.formats.registry import FORMATS
-from florence_annotate.options import Panel
 
 Out = Annotated[Path, typer.Argument(help="Output folder of a job.", metavar="OUT")]
 
