@@ -88,17 +88,26 @@ class Contestant:
 
     name: str
     checkout: Path
-    out: Path
+    folder: Path
     runs: dict[str, list[Run]] = field(default_factory=dict)
+    begun: int = 0
+
+    @property
+    def out(self) -> Path:
+        return self.folder / str(self.begun)
 
     def begin(self, journal: Path) -> None:
-        """A fresh copy of the job, with nothing exported."""
-        shutil.rmtree(self.out, ignore_errors=True)
+        """A fresh copy of the job, with nothing exported.
+
+        Those of earlier turns stay till the end: ext4 makes files slowly where as many were deleted
+        just before.
+        """
+        self.begun += 1
         self.out.mkdir(parents=True)
         shutil.copy(journal, self.out / "job.db")
 
     def run(self, table: str, what: str, *arguments: object) -> None:
-        report = self.out.parent / f"{self.name}-report.json"
+        report = self.folder.with_name(f"{self.name}-report.json")
         report.unlink(missing_ok=True)
         process = subprocess.Popen(
             [sys.executable, "-c", _DRIVER, what, str(report), *map(str, arguments)],
@@ -139,10 +148,11 @@ def make_job(folder: Path, images: int, checkout: Path) -> Path:
     if (folder / "job.db").exists():
         return folder / "job.db"
     shutil.rmtree(folder, ignore_errors=True)
-    scenes, small, out = folder / "scenes", folder / "in", folder / "seed"
+    scenes, small = folder / "scenes", folder / "in"
     write_demo(scenes, count=SCENES, seed=FIRST_SEED)
     (scenes / GROUND_TRUTH).unlink()
-    seed = Contestant("seed", checkout, out)
+    seed = Contestant("seed", checkout, folder / "seed")
+    out = seed.out
     options = ("--model", "shapes", "--format", "yolo,coco", "--images", "none", "--no-canary")
     seed.run("annotating the scenes", "run", "run", scenes, "-o", out, *options)
     connection = sqlite3.connect(out / "job.db")
@@ -273,6 +283,8 @@ def main() -> None:
         other = given.against.resolve()
         contestants.insert(0, Contestant("against", other, folder / "against"))
     journal = make_job(folder, given.images, contestants[0].checkout)
+    for one in contestants:
+        shutil.rmtree(one.folder, ignore_errors=True)
     for _ in range(given.turns):
         race(contestants, journal, tables)
     command = f"python -m benchmarks.journals --against CHECKOUT --images {given.images}"
@@ -280,7 +292,7 @@ def main() -> None:
     if set(tables) == set(names) and given.against:
         save("journals", f"{command} --turns {given.turns}", content)
     for one in contestants:
-        shutil.rmtree(one.out)
+        shutil.rmtree(one.folder)
 
 
 if __name__ == "__main__":

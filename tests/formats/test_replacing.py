@@ -2,13 +2,20 @@
 
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
 from conftest import annotate, command, tree
 from read_back import (
     image_names,
 )
 from written_answers import picture
+
+from florence_annotate.errors import ExportError
+from florence_annotate.formats.replacing import Replacing
+from florence_annotate.formats.staging import Staging, name_of_content
+from florence_annotate.journal import Journal
 
 
 def test_formats_that_are_no_longer_asked_for_leave(dataset: Path, tmp_path: Path) -> None:
@@ -79,3 +86,114 @@ def test_the_last_copy_of_a_image_is_never_deleted(tmp_path: Path) -> None:
     assert image_names(out) == ["0.png"]
     (orphan,) = (out / "orphans").iterdir()
     assert orphan.read_bytes() == bytes_of_it
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Iterator[Journal]:
+    with Journal.create(tmp_path / "out") as opened:
+        yield opened
+
+
+def write(journal: Journal, files: dict[str, str], *, overwrite: bool = False) -> None:
+    """Put an export of these files into the journal's folder."""
+    out = journal.path.parent
+    with Staging(out) as staging:
+        for path, text in files.items():
+            staging.write_text(path, text)
+        Replacing(out, journal).commit(staging, staging.finish(), overwrite)
+
+
+def texts(journal: Journal) -> dict[str, str]:
+    return {name: content.decode() for name, content in tree(journal.path.parent).items()}
+
+
+def assert_noted(journal: Journal) -> None:
+    """The journal knows all files as they lie there."""
+    noted = dict(journal.exports.each())
+    out = journal.path.parent
+    assert noted.keys() == tree(out).keys()
+    for path, file in noted.items():
+        status = (out / path).lstat()
+        assert (file.size_bytes, file.mtime_ns) == (status.st_size, status.st_mtime_ns)
+        assert file.content == name_of_content(out / path)
+
+
+FIRST = {"data.yaml": "1", "labels/train/a/1.txt": "1", "labels/train/a/2.txt": "2", "x/y/z": "3"}
+
+
+def test_folders_come_and_go_with_their_files(journal: Journal) -> None:
+    write(journal, FIRST)
+    assert texts(journal) == FIRST
+    assert_noted(journal)
+    second = {"data.yaml": "1", "labels/train/a/1.txt": "7", "labels/train/b/c/3.txt": "3"}
+    write(journal, second)
+    assert texts(journal) == second
+    assert_noted(journal)
+    assert not (journal.path.parent / "x").exists()
+    write(journal, FIRST)
+    assert texts(journal) == FIRST
+    assert_noted(journal)
+
+
+def test_what_is_equal_is_not_touched(journal: Journal) -> None:
+    write(journal, FIRST)
+    inodes = {path: (journal.path.parent / path).stat().st_ino for path in FIRST}
+    write(journal, FIRST)
+    assert inodes == {path: (journal.path.parent / path).stat().st_ino for path in FIRST}
+
+
+def test_a_file_that_was_only_touched_is_known_again(journal: Journal) -> None:
+    write(journal, FIRST)
+    os.utime(journal.path.parent / "data.yaml", (5, 5))
+    write(journal, FIRST)
+    assert_noted(journal)
+
+
+def test_a_file_of_the_same_content_is_taken_for_ours(journal: Journal) -> None:
+    (journal.path.parent / "data.yaml").write_text("1")
+    write(journal, FIRST)
+    assert_noted(journal)
+
+
+def test_a_file_of_somebody_is_in_the_way_until_it_may_be_lost(journal: Journal) -> None:
+    out = journal.path.parent
+    (out / "data.yaml").write_text("mine")
+    for _ in range(2):
+        with pytest.raises(ExportError, match=r"1 files in .*data\.yaml"):
+            write(journal, FIRST)
+        assert texts(journal) == {"data.yaml": "mine"}
+    write(journal, FIRST, overwrite=True)
+    assert texts(journal) == FIRST
+
+
+@pytest.mark.parametrize("moved", range(4))
+def test_an_export_that_died_on_the_way_is_finished_by_the_next(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch, moved: int
+) -> None:
+    """After so many files were moved into place."""
+    write(journal, FIRST)
+    second = dict.fromkeys([*FIRST, "new.txt"], "second")
+    replace, left = os.replace, [moved]
+
+    def die(*paths: str) -> None:
+        if not left[0]:
+            raise KeyboardInterrupt
+        left[0] -= 1
+        replace(*paths)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "replace", die)
+        with pytest.raises(KeyboardInterrupt):
+            write(journal, second)
+    third = FIRST | {"labels/train/a/1.txt": "third"}
+    write(journal, third)
+    assert texts(journal) == third
+    assert_noted(journal)
+
+
+def test_a_folder_that_somebody_removed_is_written_again(journal: Journal) -> None:
+    write(journal, FIRST)
+    shutil.rmtree(journal.path.parent / "labels")
+    write(journal, FIRST)
+    assert texts(journal) == FIRST
+    assert_noted(journal)

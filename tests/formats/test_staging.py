@@ -1,0 +1,114 @@
+"""The folder in which an export is written."""
+
+import hashlib
+import os
+from pathlib import Path
+
+import pytest
+
+from florence_annotate.errors import OutputError
+from florence_annotate.formats import staging
+from florence_annotate.formats.staging import FOLDER, Staging
+
+
+def test_files_are_known_by_their_hash_and_lie_apart(tmp_path: Path) -> None:
+    with Staging(tmp_path) as staged:
+        staged.write_text("b/é.txt", "ä")
+        file = staged.open("a.txt")
+        file.write_text("one ")
+        assert file.write(b"two ") == 4
+        file.write_text("three")
+        files = staged.finish()
+        assert list(files) == ["a.txt", "b/é.txt"]
+        for path, content in files.items():
+            data = (tmp_path / FOLDER / path).read_bytes()
+            assert content == hashlib.sha256(data).hexdigest()
+        assert (tmp_path / FOLDER / "a.txt").read_text() == "one two three"
+        assert file.closed
+        assert [path.name for path in tmp_path.iterdir()] == [FOLDER]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_long_texts_are_written_on_the_way(tmp_path: Path) -> None:
+    with Staging(tmp_path) as staged:
+        file = staged.open("a.txt")
+        for _ in range(100):
+            file.write_text("x" * 10_000)
+        assert 0 < (tmp_path / FOLDER / "a.txt").stat().st_size < 1_000_000
+        assert staged.finish() == {"a.txt": hashlib.sha256(b"x" * 1_000_000).hexdigest()}
+
+
+def test_links_and_copies_are_known_by_what_they_hold(tmp_path: Path) -> None:
+    original = tmp_path / "in" / "1.png"
+    original.parent.mkdir()
+    original.write_bytes(b"pixels")
+    sha = hashlib.sha256(b"pixels").hexdigest()
+    out = tmp_path / "out"
+    out.mkdir()
+    with Staging(out) as staged:
+        staged.copy("images/copy.png", original)
+        assert staged.hard_link("images/hard.png", original, sha)
+        assert staged.symbolic_link("images/below/soft.png", original)
+        assert staged.files == {
+            "images/copy.png": sha,
+            "images/hard.png": sha,
+            "images/below/soft.png": "link:../../../in/1.png",
+        }
+        assert (out / FOLDER / "images/hard.png").samefile(original)
+        assert not (out / FOLDER / "images/copy.png").samefile(original)
+
+
+def test_where_there_is_no_link_another_way_is_free(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError("no links here")
+
+    monkeypatch.setattr(os, "link", fail)
+    monkeypatch.setattr(os, "symlink", fail)
+    (tmp_path / "1.png").write_bytes(b"pixels")
+    with Staging(tmp_path) as staged:
+        assert not staged.hard_link("images/1.png", tmp_path / "1.png", "sha")
+        assert not staged.symbolic_link("images/1.png", tmp_path / "1.png")
+        staged.copy("images/1.png", tmp_path / "1.png")
+
+
+@pytest.mark.parametrize("second", ["write_text", "open"])
+def test_no_file_is_written_twice(tmp_path: Path, second: str) -> None:
+    with Staging(tmp_path) as staged:
+        staged.open("a.txt")
+        with pytest.raises(AssertionError, match=r"a\.txt"):
+            getattr(staged, second)(*("a.txt", "x")[: 2 if second == "write_text" else 1])
+
+
+def test_what_a_killed_export_left_is_cleared(tmp_path: Path) -> None:
+    (tmp_path / FOLDER / "labels").mkdir(parents=True)
+    (tmp_path / FOLDER / "labels" / "a.txt").write_text("old")
+    with Staging(tmp_path) as staged:
+        staged.write_text("labels/a.txt", "new")
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / FOLDER).mkdir()
+    staging.remove(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_error_closes_and_clears_all_and_late_writes_are_lost(tmp_path: Path) -> None:
+    with pytest.raises(KeyError), Staging(tmp_path) as staged:
+        file, scratch = staged.open("a.parquet"), staged.scratch()
+        file.write_text("not written yet")
+        raise KeyError
+    assert file.closed and scratch.closed
+    assert file.write(b"a library closes what it holds") == 30
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="gone"), Staging(tmp_path / "gone"):
+        pass
+
+
+@pytest.mark.parametrize("is_piecewise", [False, True])
+def test_a_name_that_is_too_long_is_told_with_its_path(tmp_path: Path, is_piecewise: bool) -> None:
+    path = f"labels/{'x' * 300}.txt"
+    with Staging(tmp_path) as staged, pytest.raises(OutputError, match="xxx"):
+        staged.open(path) if is_piecewise else staged.write_text(path, "")
