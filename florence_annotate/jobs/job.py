@@ -12,7 +12,7 @@ from typing import Any
 
 from florence_annotate.config import job_spec
 from florence_annotate.config.job_spec import JobSpec
-from florence_annotate.errors import SourceError, UsageError
+from florence_annotate.errors import CheckpointError, SourceError, UsageError
 from florence_annotate.formats import export, registry
 from florence_annotate.images import codec
 from florence_annotate.images.sources import Sources
@@ -65,7 +65,15 @@ class Job:
         questions = setup.check(self.spec, request)
         self.formats = registry.settle(self.spec.formats, questions, self.spec.images)
         self._unused = self._fit(request)
-        self.setup = Setup.of(self.spec, request, self._begun.fingerprint if self._begun else None)
+        bound = self._begun.fingerprint if self._begun else None
+        try:
+            self.setup = Setup.of(self.spec, request, bound)
+        except CheckpointError as error:
+            if self._begun is None or "model" in spec.given:
+                raise
+            raise CheckpointError(
+                f"{error}. The job in {out} was begun with it: say with --model where it is by now"
+            ) from error
         # refuses what the checkpoint can't do
         self._generation = self.setup.generation
 

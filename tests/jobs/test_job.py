@@ -1,6 +1,7 @@
 """One run of a job, without the command around it."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +9,16 @@ import pytest
 
 from florence_annotate.cli.progress import ScreenReporter
 from florence_annotate.config import job_spec
-from florence_annotate.errors import FingerprintError, LockedError, SourceError, UsageError
+from florence_annotate.errors import (
+    CheckpointError,
+    FingerprintError,
+    LockedError,
+    SourceError,
+    UsageError,
+)
 from florence_annotate.jobs.job import Finished, Job
 from florence_annotate.journal import Journal, lock
+from florence_annotate.shapes import CHECKPOINT
 from florence_annotate.shapes.demo import write_demo
 
 
@@ -102,3 +110,15 @@ def test_what_makes_no_sense_is_refused_when_a_job_is_made(few: Path, tmp_path: 
     with pytest.raises(UsageError, match="no image has a"):
         job(few, tmp_path / "out", task="grounding", texts="sidecar")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_checkpoint_that_moved_is_asked_for(few: Path, tmp_path: Path) -> None:
+    checkpoint = Path(shutil.copytree(CHECKPOINT, tmp_path / "mine"))
+    out = tmp_path / "out"
+    run(job(few, out, model=str(checkpoint), limit=1))
+    moved = checkpoint.rename(tmp_path / "moved")
+    with pytest.raises(CheckpointError, match="say with --model where it is by now"):
+        Job(job_spec.build({"sources": (str(few),)}), out)
+    assert run(job(few, out, model=str(moved))).summary["run"]["annotated"] == 2
+    with pytest.raises(CheckpointError, match=r"check the spelling$"):
+        job(few, out, model=str(checkpoint))
