@@ -1,6 +1,7 @@
 """The answers about one image → instances and captions, joined across questions.
 
-How answers read follows from the answers alone, so a job reads the same whichever recipe asked.
+How answers read follows from the answers, so a job reads the same whichever recipe asked; only
+whether the user gave the regions is told by the job's questions.
 """
 
 from collections.abc import Iterable, Sequence

@@ -166,7 +166,7 @@ def _remarks(summary: dict[str, Any]) -> list[str]:
         some = "; ".join(f"{entry['name']}: {entry['reason']}" for entry in skipped[:3])
         remarks.append(f"skipped {len(skipped)}: {some}")
     waited = summary["run"].get("seconds_waiting_for_pictures", 0.0)
-    if waited > max(5.0, 0.2 * summary["run"]["seconds"]):
+    if waited > max(5.0, 0.2 * summary["run"].get("seconds", 0.0)):
         remarks.append(
             f"{waited:.0f} of {summary['run']['seconds']:.0f} seconds went into waiting for "
             "images: more --workers may help"

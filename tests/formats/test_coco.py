@@ -8,11 +8,7 @@ import numpy as np
 import pytest
 import supervision as sv
 from conftest import command
-from read_back import (
-    annotated_images,
-    objects_of,
-    read_coco,
-)
+from read_back import annotated_images, objects_of, read_coco
 
 # pycocotools' own, about numpy 2
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")

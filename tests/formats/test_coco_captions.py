@@ -3,9 +3,7 @@
 from pathlib import Path
 
 from conftest import command
-from read_back import (
-    read_coco,
-)
+from read_back import read_coco
 from written_answers import answered_job
 
 

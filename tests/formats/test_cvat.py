@@ -5,11 +5,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from read_back import (
-    annotated_images,
-    assert_same,
-    objects_of,
-)
+from read_back import annotated_images, assert_same, objects_of
 
 import florence_annotate
 

@@ -1,6 +1,7 @@
 """All formats of one export."""
 
 import json
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -13,14 +14,11 @@ import pytest
 import supervision as sv
 import yaml
 from conftest import annotate, command, scores, tree
-from read_back import (
-    ALL,
-    annotated_images,
-    read_coco,
-)
-from written_answers import answer, picture, say
+from read_back import ALL, annotated_images, image_names, read_coco
+from written_answers import answer, picture, say, written_job
 
 import florence_annotate
+from florence_annotate.types import Question
 
 pytestmark = pytest.mark.usefixtures("datasets_cache")
 
@@ -202,3 +200,69 @@ def test_formats_come_and_go_with_the_same_bytes(exported: Path, tmp_path: Path)
     assert command("export", out, "--format", "coco").code == 0
     assert command("export", out, "--format", f"yolo,{ALL}", "--no-visuals").code == 0
     assert tree(out) == before
+
+
+def unreadable_job(folder: Path) -> Path:
+    """A job with three images, of which the second has lost its content and kept its stamp."""
+    said = {f"{number}.png": [answer("car", 1, 2, 300, 400)] for number in range(3)}
+    out = written_job(folder, said)
+    path = folder / "in" / "1.png"
+    status = path.stat()
+    path.write_bytes(b"x" * status.st_size)
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    return out
+
+
+def names_in(out: Path, file: str) -> list[str]:
+    return [json.loads(line)["file_name"] for line in (out / file).read_text().splitlines()]
+
+
+def test_an_image_that_cannot_be_placed_is_in_no_format(tmp_path: Path) -> None:
+    out = unreadable_job(tmp_path)
+    done = command("export", out, "--format", "yolo,coco,jsonl,imagefolder", "--json")
+    assert done.code == 0, done.err
+    assert list(done.json["left_out"]) == ["1.png"]
+    assert done.json["instances"] == 3  # of what was annotated
+    assert names_in(out, "annotations.jsonl") == ["0.png", "2.png"]
+    assert names_in(out, "images/train/metadata.jsonl") == ["0.png", "2.png"]
+    assert image_names(out) == ["0.png", "2.png"]
+    assert not (out / "labels/train/1.txt").exists()
+
+
+def test_an_image_that_a_format_cannot_read_is_in_none_that_follow(tmp_path: Path) -> None:
+    out = unreadable_job(tmp_path)
+    formats = ("--format", "coco,parquet,jsonl", "--images", "none")
+    done = command("export", out, *formats, "--json")
+    assert done.code == 0, done.err
+    assert list(done.json["left_out"]) == ["1.png"]
+    assert image_names(out) == ["0.png", "1.png", "2.png"]
+    assert names_in(out, "annotations.jsonl") == ["0.png", "2.png"]
+
+
+def test_ids_of_images_are_the_same_in_all_files_of_coco(tmp_path: Path) -> None:
+    said = {
+        "1.png": [answer("car", 1, 2, 300, 400)],
+        "2.png": [],  # which was not asked
+        "3.png": [answer()],
+        "4.png": [answer("car", 1, 2, 300, 400), answer("a street", task="<CAPTION>")],
+    }
+    asked = Question("<OD>"), Question("<CAPTION>")
+    out = written_job(tmp_path, said, asked, formats="coco,coco-results,coco-captions")
+    assert command("export", out).code == 0
+    files = {
+        name: json.loads((out / f"annotations/{name}_train.json").read_text())
+        for name in ("instances", "captions", "results")
+    }
+    ids = [(image["id"], image["key"]) for image in files["instances"]["images"]]
+    assert ids == [(1, "1.png"), (2, "3.png"), (3, "4.png")]
+    assert files["captions"]["images"] == files["instances"]["images"]
+    assert [row["image_id"] for row in files["results"]] == [1, 3]
+    assert [row["image_id"] for row in files["captions"]["annotations"]] == [3]
+
+
+def test_visuals_are_of_the_first_images_that_are_there(tmp_path: Path) -> None:
+    out = unreadable_job(tmp_path)
+    done = command("export", out, "--visuals-limit", 2)
+    assert done.code == 0, done.err
+    drawn = sorted(path.name for path in (out / "visuals/train").iterdir())
+    assert drawn == ["0.jpg", "2.jpg"]

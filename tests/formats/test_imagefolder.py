@@ -7,12 +7,7 @@ import datasets
 import pytest
 import supervision as sv
 from conftest import command
-from read_back import (
-    annotated_images,
-    assert_same,
-    hub_objects,
-    objects_of,
-)
+from read_back import annotated_images, assert_same, hub_objects, objects_of
 
 pytestmark = pytest.mark.usefixtures("datasets_cache")
 

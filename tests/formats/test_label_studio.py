@@ -6,11 +6,7 @@ from urllib.parse import parse_qs, urlsplit
 from xml.etree import ElementTree
 
 from PIL import Image
-from read_back import (
-    annotated_images,
-    assert_same,
-    objects_of,
-)
+from read_back import annotated_images, assert_same, objects_of
 
 import florence_annotate
 

@@ -7,12 +7,7 @@ import pytest
 import supervision as sv
 from conftest import annotate
 from PIL import Image
-from read_back import (
-    annotated_images,
-    assert_same,
-    objects_of,
-    with_class_ids,
-)
+from read_back import annotated_images, assert_same, objects_of, with_class_ids
 from written_answers import picture
 
 import florence_annotate

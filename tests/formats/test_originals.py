@@ -4,9 +4,7 @@ import os
 from pathlib import Path
 
 from conftest import annotate, command, tree
-from read_back import (
-    image_names,
-)
+from read_back import image_names
 from written_answers import picture
 
 
@@ -22,7 +20,7 @@ def test_an_export_that_would_leave_nothing_is_refused(tmp_path: Path) -> None:
     assert tree(out) == before
 
 
-def test_a_image_that_changed_or_left_since_is_left_out_by_name(tmp_path: Path) -> None:
+def test_an_image_that_changed_or_left_since_is_left_out_by_name(tmp_path: Path) -> None:
     for number, name in enumerate(("kept.png", "changed.png", "gone.png", "touched.png")):
         picture(tmp_path / "in" / name, (40 + number, 40))
     out = tmp_path / "out"

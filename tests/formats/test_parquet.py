@@ -9,12 +9,7 @@ import pyarrow.parquet
 import pytest
 from conftest import annotate, command
 from PIL import Image
-from read_back import (
-    annotated_images,
-    assert_same,
-    hub_objects,
-    objects_of,
-)
+from read_back import annotated_images, assert_same, hub_objects, objects_of
 from written_answers import picture
 
 import florence_annotate

@@ -8,9 +8,7 @@ import pytest
 import supervision as sv
 from conftest import annotate, command
 from PIL import Image
-from read_back import (
-    image_names,
-)
+from read_back import image_names
 from written_answers import picture
 
 

@@ -7,9 +7,7 @@ from pathlib import Path
 
 import pytest
 from conftest import annotate, command, tree
-from read_back import (
-    image_names,
-)
+from read_back import image_names
 from written_answers import picture
 
 from florence_annotate.errors import ExportError

@@ -4,12 +4,7 @@ from pathlib import Path
 
 import pytest
 import supervision as sv
-from read_back import (
-    annotated_images,
-    assert_same,
-    objects_of,
-    with_class_ids,
-)
+from read_back import annotated_images, assert_same, objects_of, with_class_ids
 
 import florence_annotate
 

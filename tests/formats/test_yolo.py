@@ -7,11 +7,7 @@ import pytest
 import supervision as sv
 import yaml
 from conftest import annotate, command
-from read_back import (
-    annotated_images,
-    image_names,
-    objects_of,
-)
+from read_back import annotated_images, image_names, objects_of
 from supervision.config import ORIENTED_BOX_COORDINATES
 from written_answers import answered_job, picture
 
@@ -86,7 +82,7 @@ def test_turned_boxes_are_read_by_supervision_with_the_same_corners(tmp_path: Pa
     assert np.allclose(corners, image.instances[0].quad, atol=0.01)
 
 
-def test_a_image_too_small_for_yolo_stays_in_coco(tmp_path: Path) -> None:
+def test_an_image_too_small_for_yolo_stays_in_coco(tmp_path: Path) -> None:
     picture(tmp_path / "in" / "dot.png", (1, 1))
     picture(tmp_path / "in" / "wide.png", (20_000, 10))
     out = tmp_path / "out"

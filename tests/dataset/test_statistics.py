@@ -1,0 +1,32 @@
+"""Counts over a dataset."""
+
+from florence_annotate.dataset.annotated_image import AnnotatedImage
+from florence_annotate.dataset.statistics import Statistics
+from florence_annotate.reasons import Reason
+from florence_annotate.tasks import CAPTION, OD
+from florence_annotate.types import Caption, Dropped, ImageRef, KeptInstance
+
+
+def image(key: str, *labels: str, truncated: bool = False) -> AnnotatedImage:
+    """One with these labels, of which `?` belongs to no class, and a caption."""
+    names = ("car", "tree")
+    kept = tuple(
+        KeptInstance(label, 0.5, (0, 0, 9, 9), OD, class_id=names.index(label))
+        for label in labels
+        if label != "?"
+    )
+    dropped = tuple(Dropped("?", 0.5, None, Reason.NO_CLASS) for label in labels if label == "?")
+    low = Dropped("car", 0.1, None, Reason.MIN_SCORE)
+    captions = (Caption(CAPTION, "a street", 0.5),)
+    ref = ImageRef(key, b"", 0, 0)
+    return AnnotatedImage(ref, "", 9, 9, kept, captions, (*dropped, low), truncated, names)
+
+
+def test_every_image_is_counted() -> None:
+    statistics = Statistics()
+    statistics.add(image("1", "car", "?", "tree", "car"))
+    statistics.add(image("2", "?", truncated=True))
+    assert statistics.instances == {"car": 2, "tree": 1}
+    assert statistics.dropped == {"no-class": 2, "min-score": 2}
+    assert statistics.unmapped == {"?": 2}
+    assert (statistics.captions, statistics.truncated) == (2, ["2"])
