@@ -69,10 +69,12 @@ class Job:
         try:
             self.setup = Setup.of(self.spec, request, bound)
         except CheckpointError as error:
-            if self._begun is None or "model" in spec.given:
+            last = self._begun.last if self._begun else None
+            if last is None or (self.spec.model, self.spec.adapter) != (last.model, last.adapter):
                 raise
             raise CheckpointError(
-                f"{error}. The job in {out} was begun with it: say with --model where it is by now"
+                f"{error}. The job in {out} was begun with it: give the command run with --model "
+                "(or --adapter) and where it is by now"
             ) from error
         # refuses what the checkpoint can't do
         self._generation = self.setup.generation

@@ -27,7 +27,7 @@ class Thresholds(BaseModel):
     min_area: Annotated[
         float,
         Option("Leave out boxes of fewer square pixels.", Panel.DATASET, "PIXELS", default="0"),
-    ] = Field(default=0.0, ge=0)
+    ] = Field(default=0.0, ge=0, allow_inf_nan=False)
     presence: Annotated[
         bool | None,
         Option(

@@ -74,6 +74,7 @@ def test_a_checkpoint_in_a_folder_is_found_from_everywhere(
         ({"max_failures": "-1"}, "--max-failures"),
         ({"min_score": 2.0}, "--min-score"),
         ({"nms": -0.1}, "--nms"),
+        ({"min_area": "inf"}, "--min-area"),
         ({"images": "move"}, "--images"),
         ({"task": "dance"}, "there is no task 'dance'"),
         ({"classes": "a", "classes_file": "b"}, "not both"),

@@ -117,8 +117,10 @@ def test_a_checkpoint_that_moved_is_asked_for(few: Path, tmp_path: Path) -> None
     out = tmp_path / "out"
     run(job(few, out, model=str(checkpoint), limit=1))
     moved = checkpoint.rename(tmp_path / "moved")
-    with pytest.raises(CheckpointError, match="say with --model where it is by now"):
+    with pytest.raises(CheckpointError, match="give the command run with --model"):
         Job(job_spec.build({"sources": (str(few),)}), out)
     assert run(job(few, out, model=str(moved))).summary["run"]["annotated"] == 2
     with pytest.raises(CheckpointError, match=r"check the spelling$"):
         job(few, out, model=str(checkpoint))
+    with pytest.raises(CheckpointError, match=r"check the spelling$"):
+        job(few, out, model=str(moved), adapter="./nowhere")
