@@ -73,7 +73,6 @@ class ModelSettings(Group):
             "Compile the vision tower first: a minute or more, for long jobs on a GPU; on a CPU "
             "nothing is gained. Needs a C++ compiler.",
             Panel.MODEL,
-            default="",
             flag="--compile",
         ),
     ] = False

@@ -61,6 +61,9 @@ class MaxFailures(BaseModel):
     count: int | None = Field(default=None, ge=0)
     percent: float | None = Field(default=None, ge=0, le=100)
 
+    def __str__(self) -> str:
+        return str(self.count or 0) if self.percent is None else f"{self.percent:g}%"
+
     def allows(self, failures: int, images: int) -> bool:
         if self.percent is not None:
             return failures * 100 <= self.percent * images
@@ -119,7 +122,7 @@ class DatasetSettings(Group):
     ] = None
     visuals: Annotated[
         bool,
-        Option("Also write images with what was found drawn in.", Panel.DATASET, default=""),
+        Option("Also write images with what was found drawn in.", Panel.DATASET),
     ] = False
     visuals_limit: Annotated[
         int | None, Option("Draw only the first N images.", Panel.DATASET, "N")
@@ -138,7 +141,6 @@ class DatasetSettings(Group):
             "Shares of train, val and test.",
             Panel.DATASET,
             "NAME=SHARE,…",
-            "train=0.8,val=0.2",
         ),
     ] = {"train": 0.8, "val": 0.2}
     seed: Annotated[int, Option("Seed of the split.", Panel.DATASET)] = 0
@@ -228,12 +230,9 @@ class ImageSettings(Group):
             "Only images whose name or path matches, as in `day/*,*.jpg`.",
             Panel.IMAGES,
             "PATTERN,…",
-            default="",
         ),
     ] = ()
-    exclude: Annotated[
-        Names, Option("Not those that match.", Panel.IMAGES, "PATTERN,…", default="")
-    ] = ()
+    exclude: Annotated[Names, Option("Not those that match.", Panel.IMAGES, "PATTERN,…")] = ()
     limit: Annotated[
         int | None,
         Option(
@@ -277,9 +276,7 @@ class ContractSettings(Group):
 
     max_failures: Annotated[
         Annotated[MaxFailures, BeforeValidator(_as_max_failures)],
-        Option(
-            "Images that may fail before the exit code is 3.", Panel.BEHAVIOUR, "N|P%", default="0"
-        ),
+        Option("Images that may fail before the exit code is 3.", Panel.BEHAVIOUR, "N|P%"),
     ] = MaxFailures(count=0)
 
 

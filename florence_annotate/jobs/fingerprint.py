@@ -41,6 +41,19 @@ class Setting:
     resolved: Any
     """Of a setting in BY_KIND: kind of task → value."""
 
+    @property
+    def is_one_value(self) -> bool:
+        """Whether it is the same for all kinds of tasks."""
+        values = list(self.resolved.values()) if isinstance(self.resolved, Mapping) else [None]
+        return all(value == values[0] for value in values)
+
+    @property
+    def plain(self) -> Any:
+        """The one value, where there is one; else kind → value."""
+        if isinstance(self.resolved, Mapping) and self.is_one_value:
+            return next(iter(self.resolved.values()))
+        return self.resolved
+
 
 @dataclass(frozen=True, slots=True)
 class Fingerprint:
@@ -67,7 +80,10 @@ class Fingerprint:
             value = _from_flat(value, journal)
         pairs = value.pop("settings")
         settings = {
-            name: Setting(**pairs[name]) if name in pairs else _unknown(name) for name in BOUND
+            name: Setting(**pairs[name])
+            if name in pairs
+            else Setting(None, _of_kinds(name, _before(name)))
+            for name in BOUND
         }
         return cls(settings=settings, **value | {"labels": tuple(value["labels"])})
 
@@ -77,7 +93,7 @@ class Fingerprint:
 
     def described(self, asked: Mapping[str, Any]) -> dict[str, Any]:
         """All that binds a job, flat, as `summary.json` shows it."""
-        settings = {name: _plain(setting.resolved) for name, setting in self.settings.items()}
+        settings = {name: setting.plain for name, setting in self.settings.items()}
         content = {name: value for name, value in self.dump().items() if name != "settings"}
         return {**settings, **content, **asked}
 
@@ -87,15 +103,14 @@ def _from_flat(flat: Mapping[str, Any], journal: Journal) -> dict[str, Any]:
     text = journal.last_settings()
     spec = JobSpec() if text is None else job_spec.load(text)
     known = {**BEFORE_IT_EXISTED, **flat}
-    settings: dict[str, Any] = {}
-    for name in BOUND:
-        resolved = known[name] if name in known else _before(name)
-        settings[name] = {
-            "given": getattr(spec, name) if name in spec.given else None,
-            "resolved": dict.fromkeys(Kind, resolved) if name in BY_KIND else resolved,
-        }
     return {
-        "settings": settings,
+        "settings": {
+            name: {
+                "given": getattr(spec, name) if name in spec.given else None,
+                "resolved": _of_kinds(name, known[name] if name in known else _before(name)),
+            }
+            for name in BOUND
+        },
         **{name: known[name] for name in ("weights", "adapter", "image_size", "labels")},
     }
 
@@ -105,18 +120,9 @@ def _before(name: str) -> Any:
     return BEFORE_IT_EXISTED.get(name, JobSpec.model_fields[name].default)
 
 
-def _unknown(name: str) -> Setting:
-    """A setting that did not exist when the job was begun."""
-    value = _before(name)
-    return Setting(None, dict.fromkeys(Kind, value) if name in BY_KIND else value)
-
-
-def _plain(resolved: Any) -> Any:
-    """One value where all kinds have the same."""
-    if isinstance(resolved, Mapping):
-        values = list(resolved.values())
-        return values[0] if all(value == values[0] for value in values) else dict(resolved)
-    return resolved
+def _of_kinds(name: str, value: Any) -> Any:
+    """One value as a setting has it when it is resolved."""
+    return dict.fromkeys(Kind, value) if name in BY_KIND else value
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,8 +76,6 @@ class Job:
                 f"{error}. The job in {out} was begun with it: give the command run with --model "
                 "(or --adapter) and where it is by now"
             ) from error
-        # refuses what the checkpoint can't do
-        self._generation = self.setup.generation
 
     def refs(self) -> Iterator[ImageRef]:
         """The images of the sources, at most `limit`."""

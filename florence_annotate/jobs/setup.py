@@ -61,7 +61,9 @@ class Setup:
         """Raises UsageError for what contradicts itself, and CheckpointError."""
         check(spec, request)
         checkpoint = checkpoints.find(spec.model, spec.revision, adapter=spec.adapter)
-        return cls(spec, checkpoint, planning.plan(request, checkpoint.known_labels), bound)
+        setup = cls(spec, checkpoint, planning.plan(request, checkpoint.known_labels), bound)
+        _ = setup.generation  # refuses what the checkpoint can't do
+        return setup
 
     @cached_property
     def device(self) -> "torch.device":
@@ -125,7 +127,8 @@ class Setup:
 
     def _resolve_anew(self, name: str) -> Any:
         """What a setting of generation comes to in a new job, for every kind of task."""
-        given, checkpoint = getattr(self.spec, name), self.checkpoint
+        settings, checkpoint = self.spec if name in self.spec.given else JobSpec(), self.checkpoint
+        given = getattr(settings, name)
         if name == "max_new_tokens":
             if given and given > checkpoint.max_new_tokens:
                 raise UsageError(
@@ -199,7 +202,8 @@ class Setup:
 def take_over(spec: JobSpec, begun: Begun) -> JobSpec:
     """The settings of a run that goes on: where nobody gave one, the journal's.
 
-    Those that are bound for each kind of task stay as they are; see `Setup.resolve`.
+    One that is bound for each kind of task, and has not one value for all, stays as it is; see
+    `Setup.resolve`.
     """
     last = begun.last or spec
     settings = begun.fingerprint.settings
@@ -209,6 +213,7 @@ def take_over(spec: JobSpec, begun: Begun) -> JobSpec:
         "adapter": last.adapter,
         "dtype": settings["dtype"].resolved,
         "retry_truncated": settings["retry_truncated"].resolved,
+        **{name: settings[name].plain for name in BY_KIND if settings[name].is_one_value},
     }
     if spec.model == last.model or "model" not in spec.given:
         journals["revision"] = settings["revision"].resolved

@@ -14,7 +14,7 @@ class Thresholds(BaseModel):
 
     min_score: Annotated[
         float,
-        Option("Leave out instances below this score, 0 to 1.", Panel.DATASET, "P", default="0"),
+        Option("Leave out instances below this score, 0 to 1.", Panel.DATASET, "P"),
     ] = Field(default=0.0, ge=0, le=1)
     nms: Annotated[
         float | None,
@@ -26,7 +26,7 @@ class Thresholds(BaseModel):
     ] = Field(default=None, ge=0, le=1)
     min_area: Annotated[
         float,
-        Option("Leave out boxes of fewer square pixels.", Panel.DATASET, "PIXELS", default="0"),
+        Option("Leave out boxes of fewer square pixels.", Panel.DATASET, "PIXELS"),
     ] = Field(default=0.0, ge=0, allow_inf_nan=False)
     presence: Annotated[
         bool | None,

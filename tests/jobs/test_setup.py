@@ -150,3 +150,12 @@ def test_a_checkpoint_in_a_folder_is_bound_by_its_content(tmp_path: Path) -> Non
     spec = take_over(job_spec.build({}), job)
     with pytest.raises(CheckpointError, match=r"mine|not a"):
         Setup.of(spec, spec.request(), job.fingerprint)
+
+
+def test_the_settings_of_a_run_that_goes_on_are_those_in_force() -> None:
+    job = begun(build(num_beams=2, constrain="form"))
+    spec = take_over(build(), job)
+    assert (spec.num_beams, spec.constrain) == (2, "form")
+    assert not spec.given & {"num_beams", "constrain"}
+    by_kind = begun(num_beams={Kind.LOCATIONS: 1, Kind.TEXT: 3})
+    assert take_over(build(), by_kind).num_beams is None
