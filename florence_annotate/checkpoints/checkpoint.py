@@ -13,9 +13,19 @@ from typing import Any
 from florence_annotate.checkpoints import adapter as adapters
 from florence_annotate.checkpoints import hub
 from florence_annotate.checkpoints.files import load_json, weight_files
-from florence_annotate.checkpoints.generation_settings import read_generation_settings
+from florence_annotate.checkpoints.generation_settings import (
+    GenerationSettings,
+    read_generation_settings,
+)
+from florence_annotate.checkpoints.image_settings import ImageSettings, read_image_settings
 from florence_annotate.checkpoints.known import KNOWN, ORIGINALS, SHAPES, hub_id
-from florence_annotate.checkpoints.layouts import NATIVE, Layout, layout_of
+from florence_annotate.checkpoints.layouts import (
+    NATIVE,
+    ORIGINAL,
+    Layout,
+    foreign_part,
+    layout_of,
+)
 from florence_annotate.errors import CheckpointError
 from florence_annotate.shapes import CHECKPOINT as SHAPES_FOLDER
 
@@ -37,17 +47,14 @@ class Checkpoint:
     folder: Path
     revision: str | None
     """The commit of the repository on the hub; None for a folder."""
-    image_size: int
-    """Side of the square input, in pixels."""
-    image_mean: tuple[float, float, float]
-    """Of red, green and blue, in [0, 1]; `image_std` likewise."""
-    image_std: tuple[float, float, float]
+    images: ImageSettings
+    """How its input is made."""
     known_labels: frozenset[str]
     """The labels that its `<OD>` is known to say; empty where they are not known."""
     max_new_tokens: int
     """The longest answer that its decoder has positions for."""
-    generation: Mapping[str, Any] = field(default_factory=dict)
-    """Its own settings of text generation, by the names that transformers gives them."""
+    generation: GenerationSettings
+    """How it would have its answers written."""
     layout: Layout = NATIVE
     config: Mapping[str, Any] = field(default_factory=dict)
     """Its configuration, as it reads in the native layout."""
@@ -55,16 +62,13 @@ class Checkpoint:
     """The folder of a LoRA adapter, to be merged when the weights are loaded."""
 
     @property
+    def image_size(self) -> int:
+        """Side of the square input, in pixels."""
+        return self.images.size
+
+    @property
     def is_embedded(self) -> bool:
         return self.name == SHAPES
-
-    @property
-    def num_beams(self) -> int:
-        return self.generation.get("num_beams") or 1
-
-    @property
-    def no_repeat_ngram(self) -> int:
-        return self.generation.get("no_repeat_ngram_size") or 0
 
     def weights_hash(self) -> str:
         """SHA-256, in hexadecimal, over the files of weights, tokenizer and configurations."""
@@ -142,35 +146,38 @@ def _find(name: str, revision: str | None, download: bool) -> Checkpoint:
 
 
 def _inspect(name: str, folder: Path, revision: str | None) -> Checkpoint:
-    layout, config = _read_config(folder, name)
-    text: Mapping[str, Any] = config.get("text_config") or {}
+    if not (folder / "config.json").exists() and (folder / adapters.CONFIG).exists():
+        raise CheckpointError(
+            f"{name} is a LoRA adapter and no whole checkpoint: give it with --adapter, and the "
+            "checkpoint that it was made for with --model"
+        )
+    config = load_json(folder / "config.json", name)
+    layout, native = _understand(config, name)
     if not weight_files(folder):
         raise CheckpointError(
             f"{name} holds no weights: neither model.safetensors nor pytorch_model.bin, nor an "
             "index of shards"
         )
-    size, mean, std = _read_image_settings(folder, name)
+    ids = _tokenizer_ids(folder, name, layout)
     return Checkpoint(
         name,
         folder,
         revision,
-        size,
-        mean,
-        std,
+        read_image_settings(folder, name),
         _known_labels(folder, name),
-        int(text.get("max_position_embeddings", 1024)),
-        read_generation_settings(folder, text, name),
+        int(native["text_config"].get("max_position_embeddings", 1024)),
+        read_generation_settings(folder, config, ids, name),
         layout,
-        config,
+        native,
     )
 
 
-def _read_config(folder: Path, name: str) -> tuple[Layout, dict[str, Any]]:
+def _understand(config: Mapping[str, Any], name: str) -> tuple[Layout, dict[str, Any]]:
     """The layout of a checkpoint, and its configuration as it reads in the native one."""
-    config = load_json(folder / "config.json", name)
     try:
         layout = layout_of(config)
-        native = layout.native_config(config) if layout else {}
+        problem = foreign_part(config) if layout else None
+        native = layout.native_config(config) if layout and not problem else {}
     except (KeyError, TypeError, AttributeError) as error:
         raise CheckpointError(
             f"can't load {name} ({type(error).__name__}: {error}): is the download complete?"
@@ -180,28 +187,29 @@ def _read_config(folder: Path, name: str) -> tuple[Layout, dict[str, Any]]:
             f"{name} is no Florence-2: its config.json says model_type = "
             f"{config.get('model_type')!r}; give a Florence-2 checkpoint, such as base-ft"
         )
+    if problem:
+        raise CheckpointError(f"{name} can't be read: {problem}")
     return layout, native
 
 
-_Triple = tuple[float, float, float]
+_TOKENIZER = "tokenizer.json"
 
 
-def _read_image_settings(folder: Path, name: str) -> tuple[int, _Triple, _Triple]:
-    if (folder / "preprocessor_config.json").exists():
-        settings = load_json(folder / "preprocessor_config.json", name)
-    else:
-        settings = load_json(folder / "processor_config.json", name).get("image_processor", {})
-    try:
-        height, width = settings["size"]["height"], settings["size"]["width"]
-        mean, std = tuple(settings["image_mean"]), tuple(settings["image_std"])
-    except (KeyError, TypeError) as error:
+def _tokenizer_ids(folder: Path, name: str, layout: Layout) -> Mapping[str, int]:
+    """Token → id, of the tokens that the tokenizer's file spells out.
+
+    Raises CheckpointError where there is none.
+    """
+    if not (folder / _TOKENIZER).exists():
+        public = KNOWN["base"].original if layout is ORIGINAL else KNOWN["base"].repository
         raise CheckpointError(
-            f"{name}: its preprocessor configuration lacks {error}: copy it from the checkpoint "
-            "that this one was made from"
-        ) from error
-    if height != width or len(mean) != 3 or len(std) != 3:
-        raise CheckpointError(f"{name}: its input is no square RGB image ({width}x{height})")
-    return int(height), mean, std
+            f"{name} lacks {_TOKENIZER} in {folder}: copy it from the checkpoint that this one was "
+            f"made from; that of {public} (huggingface.co/{public}) fits where no tokens were added"
+        )
+    content = load_json(folder / _TOKENIZER, name)
+    words = (content.get("model") or {}).get("vocab")
+    added = {token["content"]: token["id"] for token in content.get("added_tokens") or ()}
+    return {**(words if isinstance(words, Mapping) else {}), **added}
 
 
 def _known_labels(folder: Path, name: str) -> frozenset[str]:

@@ -1,4 +1,4 @@
-"""Which files of a checkpoint's folder hold its tensors: one, or shards with an index."""
+"""The files of a checkpoint's folder: JSON, and those that hold tensors, one or shards."""
 
 import json
 from pathlib import Path
@@ -7,6 +7,9 @@ from typing import Any
 from florence_annotate.errors import CheckpointError
 
 _SINGLE_FILES = ("model.safetensors", "pytorch_model.bin")
+_POINTER = "version https://git-lfs.github.com/spec/"
+"""How the text begins that a plain `git clone` leaves in place of a large file.
+Source: github.com/git-lfs/git-lfs, docs/spec.md."""
 
 
 def weight_files(folder: Path) -> list[Path]:
@@ -14,15 +17,31 @@ def weight_files(folder: Path) -> list[Path]:
 
     Where there are both, safetensors are taken and PyTorch's files left alone.
 
-    Raises CheckpointError for an index that can't be read, or names a file that is not there.
+    Raises CheckpointError for an index that can't be read, or names a file that is not there, and
+    for a Git LFS pointer in the place of a file.
     """
     for single in _SINGLE_FILES:
         index = folder / f"{single}.index.json"
         if index.is_file():
-            return _shards(index)
+            return _refuse_pointers(_shards(index))
         if (folder / single).is_file():
-            return [folder / single]
+            return _refuse_pointers([folder / single])
     return []
+
+
+def _refuse_pointers(files: list[Path]) -> list[Path]:
+    for path in files:
+        with path.open("rb") as file:
+            if file.read(len(_POINTER)) == _POINTER.encode():
+                raise CheckpointError(_say_pointer(path))
+    return files
+
+
+def _say_pointer(path: Path) -> str:
+    return (
+        f"{path} is a Git LFS pointer and not the file itself: run 'git lfs pull' in "
+        f"{path.parent}, or download the file"
+    )
 
 
 def _shards(index: Path) -> list[Path]:
@@ -39,9 +58,15 @@ def _shards(index: Path) -> list[Path]:
 
 
 def load_json(path: Path, name: str) -> dict[str, Any]:
-    """A JSON object of the checkpoint `name`. Raises CheckpointError for what is none."""
+    """A JSON object of the checkpoint `name`; of a key that is there twice, the last value.
+
+    Raises CheckpointError for what is none.
+    """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8-sig")
+        if text.startswith(_POINTER):
+            raise CheckpointError(f"{name}: {_say_pointer(path)}")
+        content = json.loads(text)
     except FileNotFoundError as error:
         raise CheckpointError(
             f"{name} is no checkpoint: {path.name} is missing in {path.parent}"

@@ -48,17 +48,22 @@ class Layout:
         }
 
 
-def _is_florence2(config: Config) -> bool:
-    return bool(config.get("model_type") == "florence2")
-
-
-NATIVE = Layout("native", _is_florence2, dict)
-"""`florence-community/…` on the hub, and what transformers' `save_pretrained` writes."""
-
-
-_ORIGINAL_VISION_FIELDS = {
-    # original: native
-    "dim_embed": "embed_dim",
+# What a configuration says of the network. Everything else in it (`output_attentions`, `max_length`
+# 20, …) was left by whoever saved it, and would change how transformers' modules run.
+_TEXT_FIELDS = (
+    "d_model",
+    "decoder_attention_heads",
+    "decoder_ffn_dim",
+    "decoder_layers",
+    "encoder_attention_heads",
+    "encoder_ffn_dim",
+    "encoder_layers",
+    "max_position_embeddings",
+    "vocab_size",
+)
+_VISION_FIELDS = {
+    # native: original
+    "embed_dim": "dim_embed",
     "depths": "depths",
     "num_heads": "num_heads",
     "num_groups": "num_groups",
@@ -69,33 +74,61 @@ _ORIGINAL_VISION_FIELDS = {
     "window_size": "window_size",
     "projection_dim": "projection_dim",
 }
+_NATIVE_VISION_FIELDS = (*_VISION_FIELDS, "max_temporal_embeddings", "max_position_embeddings")
+_USUAL_FIELDS = ("activation_function", "in_channels", "mlp_ratio", "qkv_bias", "scale_embedding")
+"""Of either part; where one is missing, transformers' default is that of every Florence-2."""
 
 
-def _is_original(config: Config) -> bool:
-    vision = config.get("vision_config") or {}
-    text = config.get("text_config") or {}
-    return _is_florence2(config) and (
-        "dim_embed" in vision or text.get("model_type") == "florence2_language"
-    )
+def _present(part: Config, *names: str) -> dict[str, Any]:
+    return {name: part[name] for name in (*names, *_USUAL_FIELDS) if name in part}
 
 
-def _from_original(config: Config) -> dict[str, Any]:
-    vision = config["vision_config"]
-    text = {key: value for key, value in config["text_config"].items() if key != "model_type"}
+def _native(text: Config, vision: Config, image_token_id: int) -> dict[str, Any]:
     return {
         "model_type": "florence2",
         "text_config": {**text, "model_type": "bart"},
-        "vision_config": {
-            "model_type": "florence_vision",
-            **{native: vision[name] for name, native in _ORIGINAL_VISION_FIELDS.items()},
+        "vision_config": {**vision, "model_type": "florence_vision"},
+        "image_token_id": image_token_id,
+    }
+
+
+def _is_florence2(config: Config) -> bool:
+    return bool(config.get("model_type") == "florence2")
+
+
+def _from_native(config: Config) -> dict[str, Any]:
+    # saving leaves out what equals a default
+    text = _present(config["text_config"], *_TEXT_FIELDS)
+    vision = _present(config["vision_config"], *_NATIVE_VISION_FIELDS)
+    return _native(text, vision, config.get("image_token_id", 51_289))
+
+
+NATIVE = Layout("native", _is_florence2, _from_native)
+"""`florence-community/…` on the hub, and what transformers' `save_pretrained` writes."""
+
+
+def _is_original(config: Config) -> bool:
+    # these keys alone tell: native configurations may keep the original's key beside their own, and
+    # what the parts are called (`model_type`) fine-tunes write in every way
+    vision = config.get("vision_config") or {}
+    return _is_florence2(config) and "dim_embed" in vision and "embed_dim" not in vision
+
+
+def _from_original(config: Config) -> dict[str, Any]:
+    text, vision = config["text_config"], config["vision_config"]
+    return _native(
+        {**_present(text), **{name: text[name] for name in _TEXT_FIELDS}},
+        {
+            **_present(vision),
+            **{native: vision[name] for native, name in _VISION_FIELDS.items()},
             "max_temporal_embeddings": vision["visual_temporal_embedding"][
                 "max_temporal_embeddings"
             ],
             "max_position_embeddings": vision["image_pos_embed"]["max_pos_embeddings"],
         },
         # the processor's placeholder, just past the vocabulary; prompts here hold none
-        "image_token_id": text["vocab_size"],
-    }
+        image_token_id=text["vocab_size"],
+    )
 
 
 ORIGINAL = Layout(
@@ -129,6 +162,33 @@ LAYOUTS: tuple[Layout, ...] = (ORIGINAL, NATIVE)
 def layout_of(config: Config) -> Layout | None:
     """The layout of a `config.json`; None where it describes no Florence-2 that is known here."""
     return next((layout for layout in LAYOUTS if layout.recognises(config)), None)
+
+
+_TOWERS = (None, "", "davit", "florence_vision")
+"""What vision configurations call the tower that Florence-2 was published with."""
+_FEATURES = ["spatial_avg_pool", "temporal_avg_pool"]
+
+
+def foreign_part(config: Config) -> str | None:
+    """What keeps a checkpoint that calls itself a Florence-2 from being one that can be read here;
+    None where nothing does."""
+    for key in ("quantization", "quantization_config"):
+        if config.get(key):
+            bits = config[key].get("bits") if isinstance(config[key], Mapping) else None
+            return (
+                f"its weights are quantized{f' to {bits} bits' if bits else ''} ({key} in its "
+                "config.json): take the checkpoint that it was made from, and --dtype bfloat16 "
+                "where memory is short"
+            )
+    vision = config.get("vision_config") or {}
+    if vision.get("model_type") not in _TOWERS:
+        return f"its vision tower is {vision['model_type']!r}, and Florence-2's is a DaViT"
+    if vision.get("image_feature_source", _FEATURES) != _FEATURES:
+        return (
+            f"its image features are {vision['image_feature_source']}, and Florence-2's are "
+            f"{_FEATURES}"
+        )
+    return None
 
 
 def native_names(name: str) -> list[str]:

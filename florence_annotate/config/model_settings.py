@@ -8,6 +8,9 @@ from pydantic import Field, field_validator
 from florence_annotate.config.settings import Group, refuse_empty
 from florence_annotate.declaration import Binds, Option, Panel
 
+OWN = "own"
+"""What a checkpoint's own files say."""
+
 LONGEST_ANSWER = 512
 """Tokens, where nobody asks for more or fewer; the decoder may have positions for fewer."""
 
@@ -113,15 +116,17 @@ class ModelSettings(Group):
         ),
     ] = Field(default=None, ge=1, le=64)
     no_repeat_ngram: Annotated[
-        int | None,
+        Annotated[int, Field(ge=0)] | Literal["own"] | None,
         Option(
-            "Forbid N tokens in a row from coming twice; 0 allows it, which suits crowded images.",
+            "Forbid N tokens in a row from coming twice; 0 allows it, own takes the checkpoint's. "
+            "A ban keeps captions from going in circles, and costs boxes: where a class's name is "
+            "three tokens long, 3 forbids its second box.",
             Panel.MODEL,
-            "N",
-            "the checkpoint's own",
+            "N|own",
+            "0 for tasks with locations, own for text",
             binds=Binds.BY_KIND,
         ),
-    ] = Field(default=None, ge=0)
+    ] = None
     constrain: Annotated[
         Literal["off", "form", "labels"],
         Option(

@@ -61,6 +61,9 @@ def make_ready(
     """
     attention = resolve_attention(spec.attention, device, getattr(torch, dtype))
     note(f"loading {checkpoint.name} on {device} in {dtype} …")
+    note(f"its own settings: {checkpoint.generation}")
+    for contradiction in checkpoint.generation.contradictions:
+        note(f"its files contradict each other: {contradiction}")
     try:
         model = Florence(checkpoint, device, getattr(torch, dtype), attention)
         model.refuse_unaskable(plan.samples)

@@ -69,6 +69,9 @@ class Fingerprint:
     """Side of the model's square input, in pixels."""
     labels: tuple[str, ...]
     """What `<OD>` may say, where it is held to the classes."""
+    decoding: Mapping[str, Any] | None = None
+    """See `florence_annotate.checkpoints.generation_settings.Decoding`; None where no run recorded
+    it yet. It follows from the checkpoint's content, and is a value of its own in the journal."""
 
     @classmethod
     def of(cls, journal: Journal) -> Self | None:
@@ -85,11 +88,13 @@ class Fingerprint:
             else Setting(None, _of_kinds(name, _before(name)))
             for name in BOUND
         }
-        return cls(settings=settings, **value | {"labels": tuple(value["labels"])})
+        content = {**value, "labels": tuple(value["labels"])}
+        return cls(settings=settings, decoding=journal.value("decoding"), **content)
 
     def dump(self) -> dict[str, Any]:
         """JSON values, from which `of` makes it again."""
-        return {**asdict(self), "labels": list(self.labels)}
+        content = {name: value for name, value in asdict(self).items() if name != "decoding"}
+        return {**content, "labels": list(self.labels)}
 
     def described(self, asked: Mapping[str, Any]) -> dict[str, Any]:
         """All that binds a job, flat, as `summary.json` shows it."""

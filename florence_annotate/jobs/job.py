@@ -27,6 +27,9 @@ from florence_annotate.questions.request import Request
 from florence_annotate.reports import summary as summaries
 from florence_annotate.types import ImageRef
 
+_DECODED_OTHERWISE = "decoded_otherwise"
+"""The value of a journal that names the last run whose answers may differ from today's."""
+
 
 @dataclass(frozen=True, slots=True)
 class Finished:
@@ -121,6 +124,7 @@ class Job:
                 self._bind(journal, reporter)
                 journal.select(self.refs())
                 self._take_over_touched(journal)
+                self._tell_decoded_otherwise(journal, reporter)
                 run_id = journal.begin_run(job_spec.dump(self.spec))
                 report = RunReport()
                 if total := journal.count_pending(retry_failed=retry_failed):
@@ -170,11 +174,28 @@ class Job:
             fingerprint.refuse_other(bound, self._bound_now(), self.out)
             for line in self.setup.departures():
                 reporter.note(line)
+            if self._begun is not None and self._begun.fingerprint.decoding is None:
+                if self.setup.decoded_otherwise:
+                    journal.set_value(_DECODED_OTHERWISE, journal.last_run())
+                journal.set_value("decoding", self._decoding())
             return
         defaults = JobSpec().model_dump()
         journal.set_value("asked", self._asked())
         journal.set_value("defaults", {name: defaults[name] for name in SHAPING})
+        journal.set_value("decoding", self._decoding())
         journal.set_value("fingerprint", self.setup.fingerprint().dump())
+
+    def _decoding(self) -> dict[str, Any]:
+        return asdict(self.setup.checkpoint.generation.decoding)
+
+    def _tell_decoded_otherwise(self, journal: Journal, reporter: Reporter) -> None:
+        count = journal.count_annotated_until(journal.value(_DECODED_OTHERWISE) or 0)
+        if count:
+            reporter.note(
+                f"{count} images were asked by an earlier version, which read this checkpoint's "
+                "own settings of generation otherwise (its token ids, forced tokens, or when a "
+                "search stops): their answers may differ; --restart asks all images again"
+            )
 
     def _take_over_touched(self, journal: Journal) -> None:
         """An image with a new time but the same bytes is not asked again."""

@@ -6,7 +6,7 @@ with a checkpoint before its weights are read.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ from florence_annotate import tasks
 from florence_annotate.checkpoints import checkpoint as checkpoints
 from florence_annotate.checkpoints.checkpoint import Checkpoint
 from florence_annotate.config.job_spec import JobSpec, flag_of
-from florence_annotate.config.model_settings import LONGEST_ANSWER
+from florence_annotate.config.model_settings import LONGEST_ANSWER, OWN
 from florence_annotate.errors import UsageError
 from florence_annotate.jobs.fingerprint import BOUND, BY_KIND, Begun, Fingerprint, Setting
 from florence_annotate.questions import coverage, planning
@@ -61,6 +61,9 @@ class Setup:
         """Raises UsageError for what contradicts itself, and CheckpointError."""
         check(spec, request)
         checkpoint = checkpoints.find(spec.model, spec.revision, adapter=spec.adapter)
+        if bound and bound.decoding:
+            own = checkpoint.generation.going_on_with(bound.decoding)
+            checkpoint = replace(checkpoint, generation=own)
         setup = cls(spec, checkpoint, planning.plan(request, checkpoint.known_labels), bound)
         _ = setup.generation  # refuses what the checkpoint can't do
         return setup
@@ -123,12 +126,17 @@ class Setup:
         if self.bound is not None and name not in self.spec.given:
             resolved = self.bound.settings[name].resolved
             return {kind: resolved[kind] for kind in Kind}
-        return dict.fromkeys(Kind, self._resolve_anew(name))
+        return self._resolve_anew(name)
 
-    def _resolve_anew(self, name: str) -> Any:
-        """What a setting of generation comes to in a new job, for every kind of task."""
-        settings, checkpoint = self.spec if name in self.spec.given else JobSpec(), self.checkpoint
-        given = getattr(settings, name)
+    def _resolve_anew(self, name: str) -> dict[Kind, Any]:
+        """What a setting of generation comes to in a new job, for each kind of task."""
+        if name == "no_repeat_ngram" and self._given(name) is None:
+            # a ban of three forbids a label of three tokens its second box
+            return {Kind.LOCATIONS: 0, Kind.TEXT: self.checkpoint.generation.no_repeat_ngram}
+        return dict.fromkeys(Kind, self._resolve_for_all(name))
+
+    def _resolve_for_all(self, name: str) -> Any:
+        given, checkpoint = self._given(name), self.checkpoint
         if name == "max_new_tokens":
             if given and given > checkpoint.max_new_tokens:
                 raise UsageError(
@@ -136,7 +144,12 @@ class Setup:
                     f"{checkpoint.max_new_tokens}"
                 )
             return given or min(LONGEST_ANSWER, checkpoint.max_new_tokens)
-        return getattr(checkpoint, name) if given is None else given
+        if name in ("num_beams", "no_repeat_ngram") and given in (None, OWN):
+            return getattr(checkpoint.generation, name)
+        return given
+
+    def _given(self, name: str) -> Any:
+        return getattr(self.spec if name in self.spec.given else JobSpec(), name)
 
     def fingerprint(self) -> Fingerprint:
         """What binds the job from now on, or did so already."""
@@ -167,14 +180,23 @@ class Setup:
         lines = []
         for name in BY_KIND if self.bound else ():
             before, now = self.resolve(name), self._resolve_anew(name)
-            kinds = [kind for kind in self._kinds() if before[kind] != now]
+            kinds = [kind for kind in self._kinds() if before[kind] != now[kind]]
             is_given = self.bound and self.bound.settings[name].given is not None
             if kinds and not is_given and name not in self.spec.given:
                 lines.append(
                     f"going on with {flag_of(name)} {before[kinds[0]]}, as the job was begun; a "
-                    f"new one would take {now}"
+                    f"new one would take {now[kinds[0]]}"
                 )
         return lines
+
+    @property
+    def decoded_otherwise(self) -> bool:
+        """Whether images of a job that did not record how it decodes may have other answers than
+        this version would get."""
+        beams = {self.resolve("num_beams")[kind] for kind in self._kinds()}
+        was_recorded = self.bound is not None and self.bound.decoding is not None
+        own = self.checkpoint.generation
+        return not was_recorded and any(map(own.answered_otherwise_before, beams))
 
     def _kinds(self) -> list[Kind]:
         """The kinds of tasks that are asked."""

@@ -97,6 +97,11 @@ class Journal(Database):
                 "UPDATE runs SET report = ? WHERE id = ?", (json.dumps(report), run)
             )
 
+    def last_run(self) -> int:
+        """The id of the latest run; 0 before the first one."""
+        row = self.one("SELECT max(id) AS id FROM runs")
+        return (row["id"] if row else None) or 0
+
     def last_settings(self) -> str | None:
         """The settings of the latest run, as they were given to `begin_run`."""
         row = self.one("SELECT settings FROM runs ORDER BY id DESC LIMIT 1")
@@ -199,6 +204,13 @@ class Journal(Database):
             f"ON attempts.seq = {_LATEST_ATTEMPT} WHERE images.selected"
         )
         return Counts(row["images"], row["annotated"], row["failed"]) if row else Counts(0, 0, 0)
+
+    def count_annotated_until(self, run: int) -> int:
+        """How many selected images have their latest record from this run or an earlier one."""
+        row = self.one(
+            f"SELECT count(*) AS n FROM ({_LATEST} AND sha IS NOT NULL AND run <= ?)", (run,)
+        )
+        return int(row["n"]) if row else 0
 
     # attempts
 

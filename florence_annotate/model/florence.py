@@ -51,8 +51,10 @@ class Florence:
         self.vocabulary.refuse_misfit(self.network.config.text_config.vocab_size, checkpoint.name)
         self.device = device
         self.max_new_tokens = checkpoint.max_new_tokens
+        self.decoding = checkpoint.generation.decoding
         attend = attend_by(attention)
-        self._tower = VisionTower(self.network, attend, checkpoint.image_mean, checkpoint.image_std)
+        images = checkpoint.images
+        self._tower = VisionTower(self.network, attend, images.mean, images.std)
         self._compiled: Callable[[torch.Tensor], torch.Tensor] = self._tower
         self._compiled_for = 0
         self._copies: Any = None
@@ -189,12 +191,12 @@ class FlorenceAnswering:
 
     def __init__(self, model: Florence, generation: Generation, rows: int) -> None:
         self._model, self._generation = model, generation
-        settings = model.network.generation_config
         rules = Rules(
-            start=settings.decoder_start_token_id,
-            end=settings.eos_token_id,
-            forced_first=settings.forced_bos_token_id,
-            forced_last=settings.forced_eos_token_id,
+            start=model.decoding.start,
+            end=model.decoding.end,
+            forced_first=model.decoding.forced_first,
+            forced_last=model.decoding.forced_last,
+            early_stopping=model.decoding.early_stopping,
             generation=generation,
             constraint=self._compile_constraint() if generation.constrain != "off" else None,
         )

@@ -61,7 +61,7 @@ def load_network(checkpoint: "Checkpoint", dtype: "torch.dtype") -> Any:
                 f"{', '.join(names[:3])}{' …' if len(names) > 3 else ''} ({len(names)} in all). "
                 "Its answers would be wrong without a sign; get the checkpoint again"
             )
-    network.generation_config = _generation_config(checkpoint, network)
+    network.generation_config = _generation_config(checkpoint)
     if checkpoint.adapter is not None:
         adapter.merge(checkpoint.adapter, network)
     return network.eval()
@@ -78,13 +78,19 @@ def _load_tensors(checkpoint: "Checkpoint") -> "Iterator[tuple[str, Tensor]]":
             yield from torch.load(file, map_location="cpu", weights_only=True).items()
 
 
-def _generation_config(checkpoint: "Checkpoint", network: Any) -> Any:
-    """The settings of text generation, as the checkpoint's files give them."""
+def _generation_config(checkpoint: "Checkpoint") -> Any:
+    """The checkpoint's own settings, for transformers' `generate`."""
     from transformers import GenerationConfig
 
-    text = network.config.text_config
-    defaults = {
-        name: getattr(text, name)
-        for name in ("bos_token_id", "decoder_start_token_id", "eos_token_id", "pad_token_id")
-    }
-    return GenerationConfig(**{**defaults, **checkpoint.generation})
+    settings = checkpoint.generation
+    decoding = settings.decoding
+    return GenerationConfig(
+        decoder_start_token_id=decoding.start,
+        eos_token_id=decoding.end,
+        pad_token_id=decoding.pad,
+        forced_bos_token_id=decoding.forced_first,
+        forced_eos_token_id=decoding.forced_last,
+        early_stopping=decoding.early_stopping,
+        num_beams=settings.num_beams,
+        no_repeat_ngram_size=settings.no_repeat_ngram,
+    )

@@ -9,8 +9,8 @@ import torch
 from conftest import annotate
 from peft import LoraConfig, get_peft_model
 from safetensors.torch import load_file, save_file
-from small_models import original_name
 
+from benchmarks.original_layout import original_name
 from florence_annotate.checkpoints import checkpoint as checkpoints
 from florence_annotate.checkpoints.layouts import ORIGINAL as ORIGINAL_LAYOUT
 from florence_annotate.errors import CheckpointError

@@ -22,7 +22,7 @@ def test_generation_settings_of_old_configurations_count(original: Path) -> None
     config["text_config"] |= {"num_beams": 3, "no_repeat_ngram_size": 3}
     (original / "config.json").write_text(json.dumps(config))
     found = checkpoints.find(str(original))
-    assert (found.num_beams, found.no_repeat_ngram) == (3, 3)
+    assert (found.generation.num_beams, found.generation.no_repeat_ngram) == (3, 3)
 
 
 def refused(folder: Path, match: str) -> None:
@@ -71,7 +71,7 @@ def test_the_embedded_checkpoint_is_found_by_its_name() -> None:
     found = checkpoints.find("shapes")
     assert found.is_embedded and found.folder == CHECKPOINT and found.revision is None
     assert found.image_size == 96 and "star" in found.known_labels
-    assert (found.num_beams, found.no_repeat_ngram) == (1, 0)
+    assert (found.generation.num_beams, found.generation.no_repeat_ngram) == (1, 0)
     assert found.adapter is found.adapter_hash() is None
 
 

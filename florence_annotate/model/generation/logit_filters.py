@@ -28,6 +28,8 @@ class Rules:
     generation: Generation
     constraint: Constraint | None = None
     """Holds answers to their form; None: the model alone decides."""
+    early_stopping: bool = False
+    """A beam search ends once it has as many ended sequences as beams."""
 
 
 def forbid(rules: Rules, scores: Tensor, rows: Rows) -> Tensor:

@@ -1,7 +1,7 @@
 """Chooses the next token of every row: greedy and beam search, as tensor operations.
 
 Both choose the tokens that transformers' `generate` chooses (`_sample` without sampling, and
-`_beam_search` with `early_stopping=False` and a length penalty of 1); a test holds them to it.
+`_beam_search` with a length penalty of 1); a test holds them to it.
 Unlike there, every row has its own length, since questions begin and end at different times.
 
 Shapes: R rows, B beams, V tokens of the vocabulary, L positions of a sequence.
@@ -131,7 +131,8 @@ class BeamSearch:
         possible = self._scores[:count, :1] / (rows.lengths[:, None] - 1)
         worst = self._ended_scores[:count].amin(1, keepdim=True)
         is_hopeless = (self._is_ended[:count] & (possible <= worst)).all(1)
-        rows.done |= is_hopeless | ends.all(1)
+        is_full = self._is_ended[:count].all(1) & self._rules.early_stopping
+        rows.done |= is_hopeless | ends.all(1) | is_full
 
     def _keep_ended(
         self, rows: Rows, past: Tensor, past_logs: Tensor, best: Tensor, ends: Tensor
