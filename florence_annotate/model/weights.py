@@ -33,6 +33,9 @@ def load_network(checkpoint: "Checkpoint", dtype: "torch.dtype") -> Any:
     from florence_annotate.model.memory import is_out_of_memory
 
     logging.disable_progress_bar()
+    verbosity = logging.get_verbosity()
+    # what it would say is in its report, or fine: an `lm_head` of its own is no mistake
+    logging.set_verbosity_error()
     try:
         tensors = checkpoint.layout.native_tensors(dict(_load_tensors(checkpoint)))
         network, report = Florence2ForConditionalGeneration.from_pretrained(
@@ -53,6 +56,8 @@ def load_network(checkpoint: "Checkpoint", dtype: "torch.dtype") -> Any:
             f"can't load {checkpoint.name} ({type(error).__name__}: {error}): is the download "
             "complete?"
         ) from error
+    finally:
+        logging.set_verbosity(verbosity)
     for problem in _PROBLEMS:
         names = sorted(str(key) for key in report[problem])
         if names:

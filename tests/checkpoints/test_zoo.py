@@ -3,6 +3,8 @@
 Their files are in tests/data/zoo, with a README of the traps in them; their weights are random.
 """
 
+import json
+import shutil
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -15,6 +17,7 @@ from PIL import Image
 from public_checkpoints import (
     LONGEST,
     NARROWER,
+    ZOO,
     Asked,
     byte_level_bpe,
     generate,
@@ -22,12 +25,15 @@ from public_checkpoints import (
     native_network,
     whole,
     write_published,
+    write_tokenizer,
 )
 from small_models import ask
 
 from florence_annotate import tasks
 from florence_annotate.checkpoints import checkpoint as checkpoints
+from florence_annotate.checkpoints.image_settings import ImageSettings
 from florence_annotate.checkpoints.layouts import NATIVE, ORIGINAL, Layout
+from florence_annotate.errors import CheckpointError
 from florence_annotate.model.florence import Florence
 from florence_annotate.shapes.scenes import paint
 from florence_annotate.types import Generation, Question
@@ -126,7 +132,7 @@ def said_by(network: Any, beams: int, early_stopping: bool) -> list[list[int]]:
             states,
             num_beams=beams,
             no_repeat_ngram_size=NGRAM,
-            early_stopping=early_stopping,
+            **({"early_stopping": early_stopping} if beams > 1 else {}),
             **BART_IDS,
         )
         .sequences[0]
@@ -174,3 +180,75 @@ def hold(name: str, folder: Path, factor: int = NARROWER) -> None:
             assert answer.data == b"".join(said)
             assert len(answer.kinds) == len(said)
             assert answer.data.endswith(b"</s>")
+
+
+def refused(folder: Path, match: str) -> None:
+    with pytest.raises(CheckpointError, match=match) as error:
+        checkpoints.find(str(folder))
+    assert len(str(error.value).splitlines()) == 1
+
+
+def copied(name: str, folder: Path) -> Path:
+    """A folder of the zoo with everything that it may lack but the weights, which are empty."""
+    shutil.copytree(ZOO / name, folder)
+    write_tokenizer(folder, [])
+    (folder / "model.safetensors").touch()
+    return folder
+
+
+@pytest.mark.parametrize(
+    "name", sorted({path.parent.name for path in ZOO.glob("*/*")} - set(whole()))
+)
+def test_a_folder_without_a_whole_configuration_is_refused(name: str, tmp_path: Path) -> None:
+    is_adapter = (ZOO / name / "adapter_config.json").exists()
+    reason = "is a LoRA adapter and no whole" if is_adapter else r"config\.json is missing"
+    refused(copied(name, tmp_path / name), reason)
+
+
+def test_another_vision_tower_is_refused_by_its_name(tmp_path: Path) -> None:
+    refused(copied(VARIANT, tmp_path / "variant"), "swinv2-large.*Florence-2's is a DaViT")
+
+
+def test_quantized_weights_are_refused(tmp_path: Path) -> None:
+    folder = copied("microsoft__Florence-2-base-ft", tmp_path / "quantized")
+    block = ZOO / "mlx-community__Florence-2-base-ft-4bit" / "config.partial.json"
+    config = json.loads((folder / "config.json").read_text()) | json.loads(block.read_text())
+    (folder / "config.json").write_text(json.dumps(config))
+    refused(folder, "quantized to 4 bits.*take the checkpoint that it was made from")
+
+
+@pytest.mark.parametrize(
+    "file", ["config.json", "generation_config.json", "model.safetensors", "tokenizer.json"]
+)
+def test_a_git_lfs_pointer_is_told_from_the_file(file: str, tmp_path: Path) -> None:
+    folder = copied("microsoft__Florence-2-large", tmp_path / "pointer")
+    shutil.copy(ZOO / "peytonrivers__omniparser" / "generation_config.json", folder / file)
+    refused(folder, rf"{file} is a Git LFS pointer.*git lfs pull")
+
+
+@pytest.mark.parametrize(
+    ("name", "source"),
+    [
+        ("microsoft__OmniParser", "microsoft/Florence-2-base"),
+        ("florence-community__Florence-2-large", "florence-community/Florence-2-base"),
+    ],
+)
+def test_a_missing_tokenizer_is_refused_with_where_to_copy_it_from(
+    name: str, source: str, tmp_path: Path
+) -> None:
+    folder = copied(name, tmp_path / "bare")
+    (folder / "tokenizer.json").unlink()
+    refused(folder, rf"lacks tokenizer\.json.*{source}")
+
+
+def test_images_are_made_as_published_where_no_file_says_how(tmp_path: Path) -> None:
+    folder = copied("microsoft__OmniParser", tmp_path / "bare")
+    images = checkpoints.find(str(folder)).images
+    assert images == ImageSettings(768, MEAN, STD)
+
+
+@pytest.mark.parametrize("name", ["microsoft__Florence-2-base", "ragavsachdeva__magiv3"])
+def test_preprocessors_are_read_whatever_else_they_hold(name: str, tmp_path: Path) -> None:
+    assert checkpoints.find(str(copied(name, tmp_path / name))).images == ImageSettings(
+        768, MEAN, STD
+    )

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import command
+from conftest import annotate, command
+from small_models import copy_of_shapes
 
 from florence_annotate.journal import Journal
 
@@ -170,3 +171,22 @@ def test_a_job_with_a_value_that_new_jobs_do_not_have_says_so_in_one_line(tmp_pa
     assert result.code == 0, result.err
     line = "going on with --no-repeat-ngram 3, as the job was begun; a new one would take 0"
     assert result.err.splitlines().count(line) == 1
+
+
+def test_images_that_were_decoded_otherwise_are_counted_until_all_are_asked_again(
+    scenes: Path, tmp_path: Path
+) -> None:
+    """Earlier versions took token ids and forced tokens from one file alone, and recorded none."""
+    checkpoint = copy_of_shapes(tmp_path)
+    (checkpoint / "generation_config.json").write_text('{"num_beams": 1}')
+    out, line = tmp_path / "out", "3 images were asked by an earlier version"
+    options = ("--model", checkpoint, "--no-repeat-ngram", 0)
+    result = annotate(scenes, out, "--limit", 3, *options)
+    assert (result.code, line in result.err) == (0, False)
+    with Journal.open_existing(out) as journal, journal.transaction():
+        journal.connection.execute("DELETE FROM job WHERE name = 'decoding'")
+    for limit in (4, 5):
+        result = annotate(scenes, out, "--limit", limit, *options)
+        assert (result.code, line in result.err) == (0, True), result.err
+    result = annotate(scenes, out, "--limit", 5, *options, "--restart")
+    assert (result.code, "earlier version" in result.err) == (0, False)

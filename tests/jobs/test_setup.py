@@ -1,7 +1,8 @@
 """From a request to a model that is ready, and what a job that goes on takes from its journal."""
 
+import json
 import shutil
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -159,3 +160,32 @@ def test_the_settings_of_a_run_that_goes_on_are_those_in_force() -> None:
     assert not spec.given & {"num_beams", "constrain"}
     by_kind = begun(num_beams={Kind.LOCATIONS: 1, Kind.TEXT: 3})
     assert take_over(build(), by_kind).num_beams is None
+
+
+def with_a_ban(folder: Path) -> str:
+    """The embedded checkpoint, whose own files forbid three tokens in a row a second time."""
+    copied = Path(shutil.copytree(CHECKPOINT, folder / "banning"))
+    file = copied / "generation_config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"no_repeat_ngram_size": 3}))
+    return str(copied)
+
+
+def test_a_ban_on_repeats_is_the_checkpoints_own_for_text_and_off_for_boxes(tmp_path: Path) -> None:
+    model = with_a_ban(tmp_path)
+    by_default = setup_of(model=model)
+    assert by_default.resolve("no_repeat_ngram") == {Kind.LOCATIONS: 0, Kind.TEXT: 3}
+    assert setup_of(model=model, no_repeat_ngram="own").generation.no_repeat_ngram == 3
+    assert setup_of(model=model, no_repeat_ngram=4).resolve("no_repeat_ngram") == {
+        Kind.LOCATIONS: 4,
+        Kind.TEXT: 4,
+    }
+    with pytest.raises(UsageError, match="write a number, 0 for none, or own"):
+        setup_of(no_repeat_ngram="mine")
+
+
+def test_a_job_that_goes_on_decodes_as_it_recorded() -> None:
+    recorded = replace(setup_of().checkpoint.generation.decoding, early_stopping=True)
+    job = begun()
+    bound = replace(job.fingerprint, decoding=asdict(recorded))
+    spec = take_over(build(), job)
+    assert Setup.of(spec, spec.request(), bound).checkpoint.generation.decoding == recorded

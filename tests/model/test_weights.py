@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from small_models import copy_of_shapes
+from small_models import copy_of_shapes, write_original
 
 from florence_annotate.checkpoints import checkpoint as checkpoints
 from florence_annotate.errors import CheckpointError
@@ -78,6 +78,18 @@ def test_every_kind_of_file_is_read(tmp_path: Path, suffix: str, shards: int) ->
     network = load_network(checkpoints.find(str(folder)), torch.float16)
     for name, tensor in tensors.items():
         assert torch.equal(network.state_dict()[name], tensor)
+
+
+def test_an_output_matrix_of_its_own_is_kept_apart_from_the_embedding(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    folder = write_original(tmp_path / "original")
+    tensors = load_file(folder / "model.safetensors")
+    tensors["language_model.lm_head.weight"] *= 2
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    network = load_network(checkpoints.find(str(folder)), torch.float32)
+    assert torch.equal(network.lm_head.weight, 2 * network.get_input_embeddings().weight)
+    assert capfd.readouterr().err == ""
 
 
 class Harmful:

@@ -12,8 +12,9 @@ from florence_annotate.model.generation.rows import Rows
 from florence_annotate.model.generation.search import BeamSearch, Greedy, Search
 from florence_annotate.types import Generation
 
-START, END, A, B, C = range(5)
-FOLLOWING = {
+START, END, A, B, C, D, E = range(7)
+Following = dict[int, dict[int, float]]
+FOLLOWING: Following = {
     START: {A: 0.6, B: 0.4},
     A: {A: 0.3, B: 0.3, C: 0.4},
     B: {C: 1.0},
@@ -22,15 +23,18 @@ FOLLOWING = {
 """Probabilities. The likeliest first step, A, does not lead to the likeliest answer, B C."""
 
 
-def search(beams: int, limit: int = 8) -> tuple[list[int], list[float]]:
-    rules = Rules(START, END, None, None, Generation(limit, beams, 0, retry_truncated=False))
+def search(
+    beams: int, limit: int = 8, following: Following = FOLLOWING, *, early_stopping: bool = False
+) -> tuple[list[int], list[float]]:
+    generation = Generation(limit, beams, 0, retry_truncated=False)
+    rules = Rules(START, END, None, None, generation, early_stopping=early_stopping)
     rows = Rows.allocate(1, beams, limit + 1, torch.device("cpu"))
     chosen: Search = Greedy(rules, rows) if beams == 1 else BeamSearch(rules, rows)
     chosen.start(torch.tensor([0]), torch.tensor([limit]), torch.tensor([0]))
     while not rows.done.all():
-        logits = torch.full((1, beams, 5), -1e4)
+        logits = torch.full((1, beams, 7), -1e4)
         for beam, last in enumerate(rows.last_tokens()[0].tolist()):
-            for token, probability in FOLLOWING.get(last, {END: 1.0}).items():
+            for token, probability in following.get(last, {END: 1.0}).items():
                 logits[0, beam, token] = math.log(probability)
         chosen.choose(rows, logits)
     return chosen.result(0)
@@ -52,3 +56,16 @@ def test_an_answer_ends_at_its_limit() -> None:
     for beams in (1, 2):
         tokens, _ = search(beams, limit=2)
         assert tokens == [START, A]
+
+
+def test_a_search_that_stops_early_does_not_wait_for_what_could_be_better() -> None:
+    following: Following = {
+        START: {A: 0.55, B: 0.45},
+        A: {C: 0.7, D: 0.3},
+        B: {END: 1.0},
+        C: {E: 1.0},
+        D: {END: 0.6, E: 0.4},
+    }
+    # B and A D have ended, as many as there are beams, and A C E is more probable than A D
+    assert search(2, following=following)[0] == [START, A, C, E, END]
+    assert search(2, following=following, early_stopping=True)[0] == [START, B, END]
