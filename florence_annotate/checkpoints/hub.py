@@ -40,6 +40,10 @@ def _snapshot(
         raise CheckpointError(f"{repository!r} is no valid name on the hub: {error}") from error
     except Exception as error:  # the hub's client raises many kinds: network, rights, absence
         where = f"{repository}@{revision}" if revision else repository
+        if not download:
+            raise CheckpointError(
+                f"{where} is not on this machine: 'run' fetches it when it is first used"
+            ) from error
         summary = str(error).strip().splitlines()[0] if str(error).strip() else "no answer"
         raise CheckpointError(
             f"can't get the checkpoint {where} from the hub ({type(error).__name__}: {summary}). "

@@ -1,14 +1,30 @@
 """`florence-annotate models`."""
 
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
 from florence_annotate.cli import flags, screen
 
 
-def list_models(as_json: flags.AsJson = False) -> None:
-    """List the known checkpoints: size, licence, memory, and where they are."""
+def list_models(
+    model: Annotated[
+        str | None,
+        typer.Argument(
+            help="Tell about one checkpoint instead: a short name, a hub id that was fetched, or a "
+            "folder.",
+            metavar="[MODEL]",
+        ),
+    ] = None,
+    as_json: flags.AsJson = False,
+) -> None:
+    """List the known checkpoints: size, licence, memory, and where they are.
+
+    Of a checkpoint that is given: how its files are read, and which of them says what.
+    """
+    if model is not None:
+        _tell(model, as_json=as_json)
+        return
     rows = _describe()
     if as_json:
         screen.print_json(rows)
@@ -44,6 +60,40 @@ def _describe() -> list[dict[str, Any]]:
         }
         for name, known in KNOWN.items()
     ]
+
+
+def _tell(name: str, *, as_json: bool) -> None:
+    """What the files of one checkpoint come to. Raises CheckpointError for what is none."""
+    from florence_annotate.checkpoints import checkpoint
+
+    found = checkpoint.find(name, download=False)
+    own = found.generation
+    settings = {
+        setting: {"value": value, "from": own.origins[setting]}
+        for setting, value in own.described().items()
+    }
+    rows: dict[str, Any] = {
+        "name": found.name,
+        "folder": str(found.folder),
+        "revision": found.revision,
+        "layout": found.layout.name,
+        "image_size": found.image_size,
+        "longest_answer": found.max_new_tokens,
+        "known_labels": len(found.known_labels),
+    }
+    if as_json:
+        screen.print_json(
+            {**rows, "generation": settings, "contradictions": list(own.contradictions)}
+        )
+        return
+    for label, value in rows.items():
+        if value is not None:
+            typer.echo(f"{label.replace('_', ' '):16} {value}")
+    typer.echo("its own settings of generation:")
+    for setting, row in settings.items():
+        typer.echo(f"  {setting:16} {row['value']!s:6} {row['from']}")
+    for contradiction in own.contradictions:
+        typer.echo(f"its files contradict each other: {contradiction}")
 
 
 def where(name: str) -> str:

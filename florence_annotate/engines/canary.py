@@ -1,8 +1,10 @@
-"""Tries a model on a test image before a job begins.
+"""Tries a model on test images before a job begins.
 
 A checkpoint can load without a complaint and still answer nonsense, and a device's kernels can make
-an answer depend on the other images of its batch. Asking about one painted image, alone and in a
-batch with another, shows both.
+an answer depend on the other images of its batch. Asking about painted images shows both.
+
+Whether the weights are sound is judged by two questions that every Florence-2 was trained on, and
+never by those of the job: a rare class, or a fine-tune that has forgotten a task, is no damage.
 """
 
 from collections.abc import Sequence
@@ -15,44 +17,65 @@ from florence_annotate.errors import CheckpointError
 from florence_annotate.images import codec
 from florence_annotate.model.florence import Florence
 from florence_annotate.shapes.scenes import paint
-from florence_annotate.tasks import Gives, Takes
-from florence_annotate.types import Answer, Generation, ImageRef, Picture, Question, TokenKind
+from florence_annotate.tasks import Gives
+from florence_annotate.types import Answer, Generation, ImageRef, Picture, Question
 
 _SEEDS = 2_900_001, 2_900_002
-_MOST_TOKENS = 64
+_MOST_TOKENS = 256
+"""A caption, or the boxes of a few shapes, take fewer."""
+_JUDGED = (Question(tasks.OD), Question(tasks.CAPTION))
 _NEIGHBOUR = Question(tasks.MORE_DETAILED_CAPTION)
 """Its prompt is longer than most prompts of jobs, so that these are padded beside it."""
+_SHOWN = 60
+"""Bytes of an answer that are shown."""
 
 
-def check(model: Florence, questions: Sequence[Question], generation: Generation) -> str | None:
-    """Ask the first question of each task about the test image.
+def check(model: Florence, questions: Sequence[Question], generation: Generation) -> list[str]:
+    """Ask `<OD>`, a caption and the first question of each task about test images.
 
-    Returns what to tell the user where answers change in a batch, as they may in lower precision;
-    None where they do not.
+    Returns what to tell the user: where only one of the two general questions shows damage, as it
+    does where a fine-tune has forgotten that task; and where answers change in a batch, as they may
+    in lower precision.
 
-    Raises CheckpointError where an answer does not have the form of its task, or where in float32
-    the answers to an image alone and in a batch are not the same.
+    Raises CheckpointError where both show damage: in each of two images the answer is empty, or
+    does not end; and where in float32 the answers to an image alone and in a batch are not the
+    same.
     """
-    first_of_task = {question.task: question for question in reversed(questions)}
+    short = generation.shortened(min(_MOST_TOKENS, model.max_new_tokens))
+    first_of_task = {question.task: question for question in reversed((*questions, *_JUDGED))}
     asked = list(first_of_task.values())
-    most = min(_MOST_TOKENS, model.max_new_tokens)
-    short = generation.shortened(most)
-    picture, neighbour = map(_paint, _SEEDS, [model.image_size] * 2)
-    together = [(1, _NEIGHBOUR), *((0, question) for question in asked)]
-    alone = [_ask(model, [picture], [(0, question)], short)[0] for question in asked]
-    beside = _ask(model, [picture, neighbour], together, short)[1:]
-    for answer in alone:
-        if not is_readable(answer, picture):
+    images = [_paint(seed, model.image_size) for seed in _SEEDS]
+    alone = _ask(model, images[:1], [(0, question) for question in asked], short)
+    second = [(1, question) for question in (*_JUDGED, _NEIGHBOUR)]
+    beside = _ask(model, images, [*second, *((0, question) for question in asked)], short)
+    answers = dict(zip(asked, beside[len(second) :], strict=True))
+    damage = [
+        said
+        for question, other in zip(_JUDGED, beside, strict=False)
+        if (said := _say_damage([answers[question], other], images))
+    ]
+    notes = []
+    if len(damage) == len(_JUDGED):
+        told = "; ".join(damage)
+        if not any(tasks.of(question).is_prompt for question in questions):
             raise CheckpointError(
-                f"a test image got an answer to {answer.question.task} that is none: "
-                f"{answer.data[:80]!r}. The weights may be damaged, or not trained for this task; "
-                "get the checkpoint again, choose another --task, or give --no-canary to go on"
+                f"{told}. The weights may be damaged, or are no Florence-2's: get the checkpoint "
+                "again, or give --no-canary to go on"
             )
-    pairs = zip(alone, beside, strict=True)
-    differing = sum((one.data, one.ends) != (other.data, other.ends) for one, other in pairs)
-    if not differing:
-        return None
-    told = f"{differing} of {len(asked)} answers to a test image change beside another image"
+        notes.append(f"{told}: this checkpoint may know nothing but prompts of its own")
+    elif damage:
+        notes.append(f"{damage[0]}: this checkpoint may have forgotten that task, as fine-tunes do")
+    differing = sum(
+        (one.data, one.ends) != (other.data, other.ends)
+        for one, other in zip(alone, answers.values(), strict=True)
+    )
+    if differing:
+        notes.append(_judge_batches(model, differing, len(asked)))
+    return notes
+
+
+def _judge_batches(model: Florence, differing: int, asked: int) -> str:
+    told = f"{differing} of {asked} answers to a test image change beside another image"
     dtype = next(model.network.parameters()).dtype
     if dtype is torch.float32:
         raise CheckpointError(
@@ -60,6 +83,36 @@ def check(model: Florence, questions: Sequence[Question], generation: Generation
             "--device or --attention, or give --no-canary to go on"
         )
     return f"{told}, as near-ties may in {str(dtype).removeprefix('torch.')}"
+
+
+def _say_damage(answers: Sequence[Answer], images: Sequence[Picture]) -> str | None:
+    """What is wrong with the answers to one question about each image, in words for the user; None
+    where one of them is sound."""
+    problems = [
+        damage(answer, image.width, image.height)
+        for answer, image in zip(answers, images, strict=True)
+    ]
+    if None in problems:
+        return None
+    found = " and ".join(str(problem) for problem in dict.fromkeys(problems))
+    said = ", ".join(repr(answer.data[:_SHOWN]) for answer in answers)
+    return f"two test images got answers to {answers[0].question.task} that are {found} ({said})"
+
+
+def damage(answer: Answer, width: int, height: int) -> str | None:
+    """What is wrong with an answer about an image of `width` by `height` pixels; None for nothing.
+
+    An answer with locations must hold an instance, any other must be text. One with locations may
+    reach the limit, where most of it makes instances.
+    """
+    if tasks.of(answer.question).gives is Gives.TEXT:
+        if answer.truncated:
+            return "endless"
+        return None if parsing.parse_text(answer)[0] else "empty"
+    instances, dropped = parsing.parse(answer, width, height)
+    if answer.truncated:
+        return None if len(instances) >= len(dropped) else "endless"
+    return None if instances else "without a box"
 
 
 def _paint(seed: int, side: int) -> Picture:
@@ -70,11 +123,11 @@ def _paint(seed: int, side: int) -> Picture:
 
 def _ask(
     model: Florence,
-    pictures: Sequence[Picture],
+    images: Sequence[Picture],
     asked: Sequence[tuple[int, Question]],
     generation: Generation,
 ) -> list[Answer]:
-    features = model.encode([picture.pixels[0] for picture in pictures])
+    features = model.encode([image.pixels[0] for image in images])
     answering = model.answering(generation, len(asked))
     for ticket, (index, question) in enumerate(asked):
         answering.ask(ticket, features[index], question)
@@ -82,23 +135,3 @@ def _ask(
     while found := answering.answers():
         answers |= dict(found)
     return [answers[ticket] for ticket in range(len(asked))]
-
-
-def is_readable(answer: Answer, picture: Picture) -> bool:
-    """Whether an answer has the form of its task.
-
-    An answer with locations must make instances of most of what it says, any other must be text.
-    An empty answer is fine: it says that nothing is there. So is a region behind the text about it,
-    which public checkpoints repeat, and an incomplete end where the token limit cut the answer.
-    """
-    task = tasks.of(answer.question)
-    if task.gives is Gives.TEXT:
-        has_text = bool(parsing.parse_text(answer)[0])
-        if answer.truncated and not has_text:
-            return False  # an empty answer that does not end
-        return TokenKind.LOCATION not in answer.kinds or (has_text and task.takes is Takes.REGION)
-    instances, dropped = parsing.parse(answer, picture.width, picture.height)
-    is_torn = answer.truncated and answer.kinds[-1] is TokenKind.LOCATION
-    if answer.truncated and not instances:
-        return False
-    return len(instances) >= len(dropped) - is_torn

@@ -67,7 +67,7 @@ def make_ready(
     try:
         model = Florence(checkpoint, device, getattr(torch, dtype), attention)
         model.refuse_unaskable(plan.samples)
-        if spec.canary and (told := canary.check(model, plan.samples, generation)):
+        for told in canary.check(model, plan.samples, generation) if spec.canary else ():
             note(told)
         batch_size = _settle_batch_size(spec, model, plan, generation, note)
     except (MemoryError, RuntimeError) as error:

@@ -9,8 +9,14 @@ from florence_annotate.checkpoints import hub
 from florence_annotate.errors import CheckpointError
 
 
-def test_a_hub_failure_says_how_to_give_a_folder() -> None:
+def test_a_hub_failure_says_how_to_give_a_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(CheckpointError, match=r"--model \./folder"):
+        checkpoints.find("base")
+
+
+def test_what_is_not_to_be_fetched_is_said_to_be_missing() -> None:
+    with pytest.raises(CheckpointError, match="not on this machine"):
         checkpoints.find("base", download=False)
 
 

@@ -1,5 +1,6 @@
 """The test image that a model is tried on before a job."""
 
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,70 +15,126 @@ from florence_annotate.checkpoints import checkpoint as checkpoints
 from florence_annotate.engines import canary
 from florence_annotate.errors import CheckpointError
 from florence_annotate.model.florence import Florence
-from florence_annotate.types import Generation, ImageRef, Picture, Question
+from florence_annotate.types import Answer, Answering, Generation, Picture, Question
 
 
-class TestCanary:
-    QUESTIONS = (Question("<OD>"), Question("<OPEN_VOCABULARY_DETECTION>", "red star"))
-    GENERATION = Generation(64, 1, 0, False)
+QUESTIONS = (Question("<OD>"), Question("<OPEN_VOCABULARY_DETECTION>", "red star"))
+GENERATION = Generation(64, 1, 0, False)
 
-    def test_a_sound_checkpoint_passes(self, model: Florence) -> None:
-        assert canary.check(model, self.QUESTIONS, self.GENERATION) is None
 
-    @pytest.mark.parametrize(
-        ("task", "tokens", "is_readable"),
-        [
-            # as public checkpoints answer: the region comes again behind its description
-            ("<REGION_TO_CATEGORY>", ["car", 52, 332, 932, 774], True),
-            ("<REGION_TO_OCR>", [], True),
-            ("<REGION_TO_OCR>", [52, 332, 932, 774], False),
-            ("<CAPTION>", ["a car", 52, 332], False),
-            ("<OD>", ["car", 52, 332, 932, 774], True),
-            ("<OD>", ["car", 52, 332, "door", 1], False),
-            # cut at the limit without a word, or without a box: that would go on
-            ("<CAPTION>", ["</s>"] * 64, False),
-            ("<OD>", ["</s>"] * 64, False),
-            ("<OD>", ["car "] * 64, False),
-            ("<OD>", [*["car", 52, 332, 932, 774] * 12, "car", 1], True),
-        ],
+def test_a_sound_checkpoint_passes(model: Florence) -> None:
+    assert canary.check(model, QUESTIONS, GENERATION) == []
+
+
+def test_a_class_that_is_on_no_test_image_says_nothing_about_the_weights(
+    scenes: Path, tmp_path: Path
+) -> None:
+    options = ("--classes", "star,unicorn", "--limit", 1, "--num-beams", 2, "--max-new-tokens", 8)
+    result = annotate(scenes, tmp_path / "out", *options)
+    assert result.code == 0, result.err
+
+
+@pytest.mark.parametrize(
+    ("task", "tokens", "found"),
+    [
+        ("<CAPTION>", ["a car"], None),
+        ("<CAPTION>", [], "empty"),
+        ("<CAPTION>", [52, 332], "empty"),
+        ("<CAPTION>", ["</s>"] * 64, "endless"),
+        ("<CAPTION>", ["a car "] * 64, "endless"),
+        ("<OD>", ["car", 52, 332, 932, 774], None),
+        ("<OD>", [], "without a box"),
+        ("<OD>", ["car door"], "without a box"),
+        ("<OD>", ["</s>"] * 64, "endless"),
+        ("<OD>", ["car "] * 64, "endless"),
+        # cut at the limit amid boxes: there were many
+        ("<OD>", [*["car", 52, 332, 932, 774] * 12, "car", 1], None),
+    ],
+)
+def test_an_answer_is_damaged_where_it_says_nothing_or_does_not_end(
+    task: str, tokens: list[str | int], found: str | None
+) -> None:
+    said = replace(answer(*tokens, task=task), truncated=len(tokens) > 60)
+    assert canary.damage(said, 640, 480) == found
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_answers_that_depend_on_the_batch_are_noticed(
+    dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = Florence(checkpoints.find("shapes"), torch.device("cpu"), dtype, "sdpa")
+    encode = model.encode
+
+    def leak(pictures: list[Picture]) -> torch.Tensor:
+        features = encode(pictures)
+        return features if len(pictures) == 1 else features.flip(0)
+
+    monkeypatch.setattr(model, "encode", leak)
+    if dtype is torch.float32:
+        with pytest.raises(CheckpointError, match="beside another image"):
+            canary.check(model, QUESTIONS, GENERATION)
+    else:
+        (told,) = canary.check(model, QUESTIONS, GENERATION)
+        assert "bfloat16" in told
+
+
+class Forgetful(Florence):
+    """Answers some tasks with nothing."""
+
+    forgotten: Collection[str] = ()
+
+    def answering(self, generation: Generation, rows: int) -> Answering:
+        queue = super().answering(generation, rows)
+        answers = queue.answers
+
+        def forget() -> list[tuple[int, Answer]]:
+            return [
+                (ticket, answer(task=said.question.task))
+                if said.question.task in self.forgotten
+                else (ticket, said)
+                for ticket, said in answers()
+            ]
+
+        queue.answers = forget  # type: ignore[method-assign]
+        return queue
+
+
+@pytest.fixture(scope="module")
+def forgetful() -> Forgetful:
+    return Forgetful(checkpoints.find("shapes"), torch.device("cpu"), torch.float32, "sdpa")
+
+
+@pytest.mark.parametrize("task", ["<OD>", "<CAPTION>"])
+def test_a_task_that_is_forgotten_is_told(task: str, forgetful: Forgetful) -> None:
+    forgetful.forgotten = [task]
+    (told,) = canary.check(forgetful, QUESTIONS, GENERATION)
+    assert told.startswith(f"two test images got answers to {task} that are")
+    assert "(b'', b'')" in told and "forgotten that task" in told
+
+
+def test_a_checkpoint_that_forgot_both_is_refused_unless_it_is_asked_in_its_own_words(
+    forgetful: Forgetful,
+) -> None:
+    forgetful.forgotten = ["<OD>", "<CAPTION>"]
+    with pytest.raises(CheckpointError, match=r"<OD> that are without a box.*<CAPTION> that"):
+        canary.check(forgetful, QUESTIONS, GENERATION)
+    own = Question("prompt:text", "<GENERATE_TAGS>")
+    (told,) = canary.check(forgetful, [own], GENERATION)
+    assert "nothing but prompts of its own" in told
+
+
+def test_a_damaged_checkpoint_does_not_start(scenes: Path, tmp_path: Path) -> None:
+    folder = copy_of_shapes(tmp_path)
+    tensors = load_file(folder / "model.safetensors")
+    shared = "model.language_model.shared.weight"
+    save_file(
+        tensors | {shared: tensors[shared].roll(600, 0)},
+        folder / "model.safetensors",
+        {"format": "pt"},
     )
-    def test_answers_are_held_to_their_task(
-        self, task: str, tokens: list[str | int], is_readable: bool
-    ) -> None:
-        picture = Picture(ImageRef("a", b"", 0, 0), "", None, 640, 480)
-        said = replace(answer(*tokens, task=task), truncated=len(tokens) > 60)
-        assert canary.is_readable(said, picture) is is_readable
-
-    @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-    def test_answers_that_depend_on_the_batch_are_noticed(
-        self, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        model = Florence(checkpoints.find("shapes"), torch.device("cpu"), dtype, "sdpa")
-        encode = model.encode
-
-        def leak(pictures: list[Picture]) -> torch.Tensor:
-            features = encode(pictures)
-            return features if len(pictures) == 1 else features.flip(0)
-
-        monkeypatch.setattr(model, "encode", leak)
-        if dtype is torch.float32:
-            with pytest.raises(CheckpointError, match="beside another image"):
-                canary.check(model, self.QUESTIONS, self.GENERATION)
-        else:
-            told = canary.check(model, self.QUESTIONS, self.GENERATION)
-            assert told and "bfloat16" in told
-
-    def test_a_damaged_checkpoint_does_not_start(self, scenes: Path, tmp_path: Path) -> None:
-        folder = copy_of_shapes(tmp_path)
-        tensors = load_file(folder / "model.safetensors")
-        shared = "model.language_model.shared.weight"
-        save_file(
-            tensors | {shared: tensors[shared].roll(600, 0)},
-            folder / "model.safetensors",
-            {"format": "pt"},
-        )
-        result = annotate(scenes, tmp_path / "out", "--limit", 1, "--model", folder)
-        assert result.code == 1 and "--no-canary" in result.err
-        assert not (tmp_path / "out" / "job.db").exists()
-        options = ["--limit", 1, "--model", folder, "--no-canary"]
-        assert annotate(scenes, tmp_path / "out", *options).code == 0
+    result = annotate(scenes, tmp_path / "out", "--limit", 1, "--model", folder)
+    assert result.code == 1 and "--no-canary" in result.err
+    assert "two test images got answers to <OD> that are" in result.err
+    assert not (tmp_path / "out" / "job.db").exists()
+    options = ["--limit", 1, "--model", folder, "--no-canary"]
+    assert annotate(scenes, tmp_path / "out", *options).code == 0

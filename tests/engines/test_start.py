@@ -32,7 +32,12 @@ def test_settings_reach_the_annotator_and_the_loader() -> None:
     assert made.annotator.batch_size == made.loading.batch_size == 3
     assert (made.loading.workers, made.loading.max_pixels) == (2, 1000)
     assert made.loading.image_size == 96 and made.loading.tiling == Tiling(2, 1)
-    assert notes == ["loading shapes on cpu in float32 …"]
+    assert notes == [
+        "loading shapes on cpu in float32 …",
+        "its own settings: start 2, end 2, pad 1 (text_config); forced_first 0, forced_last 2, "
+        "num_beams 1, no_repeat_ngram 0 (generation_config.json); early_stopping False "
+        "(as published)",
+    ]
 
 
 def test_auto_chooses_a_batch_size_and_says_so() -> None:
