@@ -1,4 +1,4 @@
-"""The 15 tasks of Florence-2 as one table.
+"""The 15 tasks of Florence-2 as one table, and the tasks of a prompt of the user's own.
 
 The prompts are those the model was trained with; source: the processor of the original
 checkpoints, the same in transformers' `Florence2Processor`.
@@ -63,6 +63,13 @@ FORMS: dict[Gives, str] = {
 
 Text, location, separator of polygons (`<sep>`), `<poly>` and `</poly>`: t, l, s, p, q.
 """
+_PARTS_OR_SEVERAL = f"({_PARTS}|(p{_PARTS}q)+)"
+FORMS_OF_PROMPTS: dict[Gives, str] = {
+    **FORMS,
+    Gives.BOXES: "(t*(llll)+)*",
+    Gives.POLYGONS: f"{_PARTS_OR_SEVERAL}?(t+{_PARTS_OR_SEVERAL})*",
+}
+"""Of answers to a user's own prompt, which may name what they point at, or not."""
 
 
 LOCATION_BINS = 1000
@@ -99,6 +106,8 @@ class Task:
     """Its text is one phrase, and it always points somewhere, also where there is nothing of it."""
     verifies: bool = False
     """Its answers tell whether an image shows a class that was asked for by name."""
+    is_prompt: bool = False
+    """It is a prompt of the user's own, which is the text of its question."""
 
     @property
     def is_given_names(self) -> bool:
@@ -112,6 +121,11 @@ class Task:
     @property
     def kind(self) -> Kind:
         return Kind.LOCATIONS if self.has_locations else Kind.TEXT
+
+    @property
+    def has_labels(self) -> bool:
+        """Whether the model names, or may name, what it points at."""
+        return self.gives.has_labels or (self.is_prompt and self.gives is Gives.POLYGONS)
 
     @property
     def is_about_whole_image(self) -> bool:
@@ -238,7 +252,28 @@ TASKS: tuple[Task, ...] = (
     ),
 )
 
-_BY_TOKEN = {task.token: task for task in TASKS}
+
+class PromptGives(StrEnum):
+    """What the answer to a prompt of the user's own may hold, as `--gives` says it."""
+
+    TEXT = "text"
+    BOXES = "boxes"
+    POLYGONS = "polygons"
+    QUADS = "quads"
+
+
+PROMPTS: dict[PromptGives, Task] = {
+    said: Task("prompt", f"prompt:{said}", "{input}", Takes.NOTHING, gives, is_prompt=True)
+    for said, gives in (
+        (PromptGives.TEXT, Gives.TEXT),
+        (PromptGives.BOXES, Gives.BOXES),
+        (PromptGives.POLYGONS, Gives.POLYGONS),
+        (PromptGives.QUADS, Gives.QUADS),
+    )
+}
+"""A task for each kind of answer to a prompt of the user's own; a job has one such prompt."""
+
+_BY_TOKEN = {task.token: task for task in (*TASKS, *PROMPTS.values())}
 _BY_NAME = {task.name: task for task in TASKS}
 
 
@@ -269,7 +304,8 @@ def of(question: Question) -> Task:
 
 def form(question: Question) -> str:
     """What the answer looks like; see FORMS."""
-    return FORMS[of(question).gives]
+    task = of(question)
+    return (FORMS_OF_PROMPTS if task.is_prompt else FORMS)[task.gives]
 
 
 def control_token_in(text: str) -> str | None:

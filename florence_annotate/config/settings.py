@@ -7,6 +7,7 @@ Those of the model are in `model_settings`, and those that leave something out o
 
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -164,10 +165,22 @@ class TaskSettings(Group):
         str,
         Option(
             f"What to ask: any of the {len(tasks.TASKS)} tasks that 'florence-annotate tasks' "
-            "lists, by name or token.",
+            "lists, by name or token; several with commas, of which one may point at things.",
             Panel.TASK,
         ),
     ] = "detection"
+    prompt: Annotated[
+        str | None,
+        Option(
+            "A prompt of your own instead of a task, or with --task beside it, for a checkpoint "
+            "that was trained with it; it goes to the model as it is.",
+            Panel.TASK,
+        ),
+    ] = None
+    gives: Annotated[
+        tasks.PromptGives | None,
+        Option("What the answer to --prompt holds.", Panel.TASK, default="text"),
+    ] = None
     recipe: Annotated[
         RecipeName | None,
         Option(
@@ -209,10 +222,20 @@ class TaskSettings(Group):
         ),
     ] = Strategy.AUTO
 
-    @field_validator("task")
+    @field_validator("task", mode="before")
     @classmethod
-    def _task_exists(cls, value: str) -> str:
-        return tasks.find(value).name
+    def _tasks_exist(cls, value: Any) -> str:
+        """Several are kept as one text, as journals have one."""
+        names = _as_list(value)
+        if not isinstance(names, Sequence) or not names:
+            raise ValueError("it names no task")
+        return ",".join(dict.fromkeys(tasks.find(str(name)).name for name in names))
+
+    @field_validator("prompt")
+    @classmethod
+    def _prompt_is_not_empty(cls, value: str | None) -> str | None:
+        refuse_empty(value)
+        return value
 
     @field_validator("texts", "regions")
     @classmethod
