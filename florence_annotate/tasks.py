@@ -139,6 +139,7 @@ GROUNDING = "<CAPTION_TO_PHRASE_GROUNDING>"
 DENSE_CAPTIONS = "<DENSE_REGION_CAPTION>"
 CAPTION = "<CAPTION>"
 MORE_DETAILED_CAPTION = "<MORE_DETAILED_CAPTION>"
+OCR = "<OCR>"
 SEGMENTATION = "<REFERRING_EXPRESSION_SEGMENTATION>"
 REGION_TO_SEGMENTATION = "<REGION_TO_SEGMENTATION>"
 REGION_TO_CATEGORY = "<REGION_TO_CATEGORY>"
@@ -206,7 +207,7 @@ TASKS: tuple[Task, ...] = (
         Gives.TEXT,
         verifies=True,
     ),
-    Task("ocr", "<OCR>", "What is the text in the image?", Takes.NOTHING, Gives.TEXT),
+    Task("ocr", OCR, "What is the text in the image?", Takes.NOTHING, Gives.TEXT),
     Task(
         "ocr-regions",
         "<OCR_WITH_REGION>",
@@ -295,6 +296,12 @@ def find(name_or_token: str) -> Task:
 def by_token(token: str) -> Task:
     """The task of a token as questions and instances carry it."""
     return _BY_TOKEN[token]
+
+
+def field_of(caption_task: str) -> str:
+    """What a caption is called in a dataset: the name of its task, or of what was joined in it."""
+    task = _BY_TOKEN.get(caption_task)
+    return caption_task if task is None else task.name
 
 
 def of(question: Question) -> Task:

@@ -25,6 +25,7 @@ from florence_annotate.declaration import Option
 from florence_annotate.errors import JobError, UsageError
 from florence_annotate.images.tiles import Tiling
 from florence_annotate.labels.boxes import read_regions
+from florence_annotate.policy.captions import CaptionSettings
 from florence_annotate.policy.settings import PolicySettings
 from florence_annotate.policy.thresholds import Thresholds
 from florence_annotate.questions import texts
@@ -35,7 +36,13 @@ from florence_annotate.tasks import PROMPTS, PromptGives, Task
 
 # the fields of the last base come first, and so do its flags in the help
 class JobSpec(
-    ContractSettings, ImageSettings, ModelSettings, TaskSettings, Thresholds, DatasetSettings
+    ContractSettings,
+    ImageSettings,
+    ModelSettings,
+    TaskSettings,
+    CaptionSettings,
+    Thresholds,
+    DatasetSettings,
 ):
     """Settings of a job, as the user gave them; `auto` and None are settled later."""
 
@@ -60,7 +67,7 @@ class JobSpec(
         """The part of the policy that these settings choose."""
         is_verified = self.recipe is RecipeName.VERIFY
         return PolicySettings(
-            self.class_list(), self, is_verified if self.presence is None else self.presence
+            self.class_list(), self, is_verified if self.presence is None else self.presence, self
         )
 
     @property

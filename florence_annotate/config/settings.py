@@ -15,7 +15,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_valida
 
 from florence_annotate import tasks
 from florence_annotate.classes import ClassSpec
-from florence_annotate.declaration import Option, Panel
+from florence_annotate.declaration import Names, Option, Panel, as_list
 from florence_annotate.images.codec import DEFAULT_MAX_PIXELS
 from florence_annotate.images.tiles import DEFAULT_OVERLAP
 from florence_annotate.questions.recipes import RecipeName
@@ -23,13 +23,6 @@ from florence_annotate.questions.request import Strategy
 from florence_annotate.questions.texts import SIDECAR
 
 SPLITS = ("train", "val", "test")
-
-
-def _as_list(value: Any) -> Any:
-    """`a,b` → [a, b], so that flags and YAML lists mean the same."""
-    if isinstance(value, str):
-        return [part.strip() for part in value.split(",") if part.strip()]
-    return value
 
 
 def _as_shares(value: Any) -> Any:
@@ -50,7 +43,6 @@ def _as_text(value: Any) -> Any:
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
-Names = Annotated[tuple[str, ...], BeforeValidator(_as_list)]
 Shares = Annotated[dict[str, float], BeforeValidator(_as_shares)]
 
 
@@ -226,7 +218,7 @@ class TaskSettings(Group):
     @classmethod
     def _tasks_exist(cls, value: Any) -> str:
         """Several are kept as one text, as journals have one."""
-        names = _as_list(value)
+        names = as_list(value)
         if not isinstance(names, Sequence) or not names:
             raise ValueError("it names no task")
         return ",".join(dict.fromkeys(tasks.find(str(name)).name for name in names))
