@@ -79,6 +79,12 @@ class Dataset:
             labels.update([instance.label for instance in found.instances])
         return tuple(sorted(labels - {""}))
 
+    @property
+    def has_captions(self) -> bool:
+        """Whether its images have texts, asked for or made of what was found."""
+        asks = any(of(question).is_about_whole_image for question in self._questions)
+        return asks or self._policy.captions.joins_tags
+
     def _finder(self) -> Callable[[str], int | None]:
         """A function from a label to its class id; most labels come often."""
         if self._classes is not None:
