@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from florence_annotate.config.job_spec import JobSpec
 from florence_annotate.formats import registry
 from florence_annotate.questions.recipes import RecipeName
 from florence_annotate.questions.request import finds_classes
@@ -56,7 +57,7 @@ def row(task: Task) -> str:
     takes = OPTIONS[task.takes]
     if finds_classes(task):
         takes = ", ".join(filter(None, ["`--classes`", takes]))
-    usual = ", ".join(registry.settle(None, [Question(task.token)], "hardlink"))
+    usual = ", ".join(registry.settle(JobSpec(), [Question(task.token)]))
     cells = [task.name, f"`{task.token}`", task.prompt, takes, str(task.gives), usual]
     return f"| {' | '.join([*cells, thumbnail(task.name)])} |"
 

@@ -6,6 +6,9 @@ commands with their help, `docs/options.md`, and what binds a job.
 
 from dataclasses import dataclass
 from enum import Enum, StrEnum
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator
 
 
 class Panel(StrEnum):
@@ -44,3 +47,14 @@ class Option:
     help_of_resume: str | None = None
     """What it does in `resume`, which takes it where this is given."""
     binds: Binds = Binds.NOT
+
+
+def as_list(value: Any) -> Any:
+    """`a,b` → [a, b], so that flags and YAML lists mean the same."""
+    if isinstance(value, str):
+        return [part.strip() for part in value.split(",") if part.strip()]
+    return value
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(as_list)]
+"""The type of a setting that holds several names."""

@@ -1,4 +1,4 @@
-"""The 15 tasks of Florence-2 as one table.
+"""The 15 tasks of Florence-2 as one table, and the tasks of a prompt of the user's own.
 
 The prompts are those the model was trained with; source: the processor of the original
 checkpoints, the same in transformers' `Florence2Processor`.
@@ -63,6 +63,13 @@ FORMS: dict[Gives, str] = {
 
 Text, location, separator of polygons (`<sep>`), `<poly>` and `</poly>`: t, l, s, p, q.
 """
+_PARTS_OR_SEVERAL = f"({_PARTS}|(p{_PARTS}q)+)"
+FORMS_OF_PROMPTS: dict[Gives, str] = {
+    **FORMS,
+    Gives.BOXES: "(t*(llll)+)*",
+    Gives.POLYGONS: f"{_PARTS_OR_SEVERAL}?(t+{_PARTS_OR_SEVERAL})*",
+}
+"""Of answers to a user's own prompt, which may name what they point at, or not."""
 
 
 LOCATION_BINS = 1000
@@ -99,6 +106,8 @@ class Task:
     """Its text is one phrase, and it always points somewhere, also where there is nothing of it."""
     verifies: bool = False
     """Its answers tell whether an image shows a class that was asked for by name."""
+    is_prompt: bool = False
+    """It is a prompt of the user's own, which is the text of its question."""
 
     @property
     def is_given_names(self) -> bool:
@@ -114,6 +123,11 @@ class Task:
         return Kind.LOCATIONS if self.has_locations else Kind.TEXT
 
     @property
+    def has_labels(self) -> bool:
+        """Whether the model names, or may name, what it points at."""
+        return self.gives.has_labels or (self.is_prompt and self.gives is Gives.POLYGONS)
+
+    @property
     def is_about_whole_image(self) -> bool:
         """Whether its answer is a text about the whole image."""
         return self.gives is Gives.TEXT and self.takes is not Takes.REGION
@@ -125,6 +139,7 @@ GROUNDING = "<CAPTION_TO_PHRASE_GROUNDING>"
 DENSE_CAPTIONS = "<DENSE_REGION_CAPTION>"
 CAPTION = "<CAPTION>"
 MORE_DETAILED_CAPTION = "<MORE_DETAILED_CAPTION>"
+OCR = "<OCR>"
 SEGMENTATION = "<REFERRING_EXPRESSION_SEGMENTATION>"
 REGION_TO_SEGMENTATION = "<REGION_TO_SEGMENTATION>"
 REGION_TO_CATEGORY = "<REGION_TO_CATEGORY>"
@@ -192,7 +207,7 @@ TASKS: tuple[Task, ...] = (
         Gives.TEXT,
         verifies=True,
     ),
-    Task("ocr", "<OCR>", "What is the text in the image?", Takes.NOTHING, Gives.TEXT),
+    Task("ocr", OCR, "What is the text in the image?", Takes.NOTHING, Gives.TEXT),
     Task(
         "ocr-regions",
         "<OCR_WITH_REGION>",
@@ -238,7 +253,28 @@ TASKS: tuple[Task, ...] = (
     ),
 )
 
-_BY_TOKEN = {task.token: task for task in TASKS}
+
+class PromptGives(StrEnum):
+    """What the answer to a prompt of the user's own may hold, as `--gives` says it."""
+
+    TEXT = "text"
+    BOXES = "boxes"
+    POLYGONS = "polygons"
+    QUADS = "quads"
+
+
+PROMPTS: dict[PromptGives, Task] = {
+    said: Task("prompt", f"prompt:{said}", "{input}", Takes.NOTHING, gives, is_prompt=True)
+    for said, gives in (
+        (PromptGives.TEXT, Gives.TEXT),
+        (PromptGives.BOXES, Gives.BOXES),
+        (PromptGives.POLYGONS, Gives.POLYGONS),
+        (PromptGives.QUADS, Gives.QUADS),
+    )
+}
+"""A task for each kind of answer to a prompt of the user's own; a job has one such prompt."""
+
+_BY_TOKEN = {task.token: task for task in (*TASKS, *PROMPTS.values())}
 _BY_NAME = {task.name: task for task in TASKS}
 
 
@@ -262,6 +298,12 @@ def by_token(token: str) -> Task:
     return _BY_TOKEN[token]
 
 
+def field_of(caption_task: str) -> str:
+    """What a caption is called in a dataset: the name of its task, or of what was joined in it."""
+    task = _BY_TOKEN.get(caption_task)
+    return caption_task if task is None else task.name
+
+
 def of(question: Question) -> Task:
     """The task of a question."""
     return _BY_TOKEN[question.task]
@@ -269,7 +311,8 @@ def of(question: Question) -> Task:
 
 def form(question: Question) -> str:
     """What the answer looks like; see FORMS."""
-    return FORMS[of(question).gives]
+    task = of(question)
+    return (FORMS_OF_PROMPTS if task.is_prompt else FORMS)[task.gives]
 
 
 def control_token_in(text: str) -> str | None:

@@ -157,9 +157,10 @@ class Caption:
     """A text about the whole image."""
 
     task: str
+    """The token of its task; where a dataset joins several texts, their names with commas."""
     text: str
     score: float
-    """Geometric mean of the probabilities of its tokens, in [0, 1]."""
+    """Geometric mean of the probabilities of its tokens, in [0, 1]; of several the lowest."""
 
 
 @dataclass(frozen=True, slots=True)

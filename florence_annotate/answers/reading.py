@@ -114,6 +114,8 @@ def _labelled(found: list[Instance], answer: Answer, task: Task) -> list[Instanc
         label = REGION_LABEL
     elif task.gives is Gives.QUADS:
         label = TEXT_LABEL
+    elif task.is_prompt:
+        return [replace(instance, label=instance.label or REGION_LABEL) for instance in found]
     else:
         return found
     return [replace(instance, label=label) for instance in found]

@@ -31,7 +31,7 @@ def export(
     with Journal.open_existing(out) as journal, lock.held(out):
         spec = job_spec.change(opening.last_spec(journal), settings)
         if push_to_hub:
-            names = settle(spec.formats, opening.questions_of(journal), spec.images)
+            names = settle(spec, opening.questions_of(journal))
             hub.refuse_unpublishable(push_to_hub, names)
         exported = exporting.export(journal, out.absolute(), spec, overwrite=overwrite)
         summary = summary_reports.summarise(

@@ -27,3 +27,4 @@ def list_tasks(as_json: flags.AsJson = False) -> None:
     for task in tasks.TASKS:
         typer.echo(line.format(task.name, task.token, task.takes, task.gives))
     typer.echo("A task can be named by its name or its token: --task detection, --task '<OD>'")
+    typer.echo("What else a checkpoint was trained to answer: --prompt TEXT --gives text|boxes|…")

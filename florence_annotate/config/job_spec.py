@@ -25,16 +25,24 @@ from florence_annotate.declaration import Option
 from florence_annotate.errors import JobError, UsageError
 from florence_annotate.images.tiles import Tiling
 from florence_annotate.labels.boxes import read_regions
+from florence_annotate.policy.captions import CaptionSettings
 from florence_annotate.policy.settings import PolicySettings
 from florence_annotate.policy.thresholds import Thresholds
 from florence_annotate.questions import texts
 from florence_annotate.questions.recipes import RecipeName
 from florence_annotate.questions.request import Request, Strategy
+from florence_annotate.tasks import PROMPTS, PromptGives, Task
 
 
 # the fields of the last base come first, and so do its flags in the help
 class JobSpec(
-    ContractSettings, ImageSettings, ModelSettings, TaskSettings, Thresholds, DatasetSettings
+    ContractSettings,
+    ImageSettings,
+    ModelSettings,
+    TaskSettings,
+    CaptionSettings,
+    Thresholds,
+    DatasetSettings,
 ):
     """Settings of a job, as the user gave them; `auto` and None are settled later."""
 
@@ -59,21 +67,46 @@ class JobSpec(
         """The part of the policy that these settings choose."""
         is_verified = self.recipe is RecipeName.VERIFY
         return PolicySettings(
-            self.class_list(), self, is_verified if self.presence is None else self.presence
+            self.class_list(), self, is_verified if self.presence is None else self.presence, self
         )
 
+    @property
+    def asked(self) -> tuple[Task, ...]:
+        """The tasks that are asked for by name or as a prompt, texts about the whole image last.
+
+        Beside a prompt, --task counts only where somebody gave it.
+        """
+        named = [tasks.find(name) for name in self.task.split(",")]
+        if self.prompt is None:
+            found = named
+        else:
+            own = PROMPTS[self.gives or PromptGives.TEXT]
+            found = [*named, own] if "task" in self.given else [own]
+        return tuple(sorted(found, key=lambda task: task.is_about_whole_image))
+
     def request(self) -> Request:
-        """What is to be asked. Raises UsageError for files of texts or regions that can't be."""
+        """What is to be asked. Raises UsageError for files of texts or regions that can't be, and
+        for an answer to no prompt."""
+        if self.gives is not None and self.prompt is None:
+            raise UsageError("--gives says what the answer to --prompt holds: give --prompt too")
         texts_of = regions_of = None
         if self.texts is not None:
             is_file = self.texts != texts.SIDECAR
             texts_of = texts.read_texts(Path(self.texts)) if is_file else texts.sidecar_text
         if self.regions is not None:
             regions_of = read_regions(Path(self.regions))
-        task, classes = tasks.find(self.task), self.class_list()
-        has_tiles = self.tiling is not None
+        task, *also = self.asked
         return Request(
-            task, self.strategy, classes, self.recipe, self.text, texts_of, regions_of, has_tiles
+            task,
+            self.strategy,
+            self.class_list(),
+            self.recipe,
+            self.text,
+            texts_of,
+            regions_of,
+            has_tiles=self.tiling is not None,
+            prompt=self.prompt,
+            also=tuple(also),
         )
 
 

@@ -7,6 +7,7 @@ Those of the model are in `model_settings`, and those that leave something out o
 
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -14,7 +15,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_valida
 
 from florence_annotate import tasks
 from florence_annotate.classes import ClassSpec
-from florence_annotate.declaration import Option, Panel
+from florence_annotate.declaration import Names, Option, Panel, as_list
 from florence_annotate.images.codec import DEFAULT_MAX_PIXELS
 from florence_annotate.images.tiles import DEFAULT_OVERLAP
 from florence_annotate.questions.recipes import RecipeName
@@ -22,13 +23,6 @@ from florence_annotate.questions.request import Strategy
 from florence_annotate.questions.texts import SIDECAR
 
 SPLITS = ("train", "val", "test")
-
-
-def _as_list(value: Any) -> Any:
-    """`a,b` → [a, b], so that flags and YAML lists mean the same."""
-    if isinstance(value, str):
-        return [part.strip() for part in value.split(",") if part.strip()]
-    return value
 
 
 def _as_shares(value: Any) -> Any:
@@ -49,7 +43,6 @@ def _as_text(value: Any) -> Any:
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
-Names = Annotated[tuple[str, ...], BeforeValidator(_as_list)]
 Shares = Annotated[dict[str, float], BeforeValidator(_as_shares)]
 
 
@@ -164,10 +157,22 @@ class TaskSettings(Group):
         str,
         Option(
             f"What to ask: any of the {len(tasks.TASKS)} tasks that 'florence-annotate tasks' "
-            "lists, by name or token.",
+            "lists, by name or token; several with commas, of which one may point at things.",
             Panel.TASK,
         ),
     ] = "detection"
+    prompt: Annotated[
+        str | None,
+        Option(
+            "A prompt of your own instead of a task, or with --task beside it, for a checkpoint "
+            "that was trained with it; it goes to the model as it is.",
+            Panel.TASK,
+        ),
+    ] = None
+    gives: Annotated[
+        tasks.PromptGives | None,
+        Option("What the answer to --prompt holds.", Panel.TASK, default="text"),
+    ] = None
     recipe: Annotated[
         RecipeName | None,
         Option(
@@ -209,10 +214,20 @@ class TaskSettings(Group):
         ),
     ] = Strategy.AUTO
 
-    @field_validator("task")
+    @field_validator("task", mode="before")
     @classmethod
-    def _task_exists(cls, value: str) -> str:
-        return tasks.find(value).name
+    def _tasks_exist(cls, value: Any) -> str:
+        """Several are kept as one text, as journals have one."""
+        names = as_list(value)
+        if not isinstance(names, Sequence) or not names:
+            raise ValueError("it names no task")
+        return ",".join(dict.fromkeys(tasks.find(str(name)).name for name in names))
+
+    @field_validator("prompt")
+    @classmethod
+    def _prompt_is_not_empty(cls, value: str | None) -> str | None:
+        refuse_empty(value)
+        return value
 
     @field_validator("texts", "regions")
     @classmethod

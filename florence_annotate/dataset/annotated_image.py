@@ -24,6 +24,11 @@ class AnnotatedImage:
     was_asked: bool = True
     """Not where the job has a text or regions for each image, and none for this one."""
 
+    @property
+    def text(self) -> str:
+        """The one text about the image: its longest caption; empty where it has none."""
+        return max((caption.text for caption in self.captions), key=len, default="")
+
     def to_supervision(self) -> Any:
         """The instances as `supervision.Detections`: pixel boxes, class ids, scores as confidence,
         and `class_name` in its data. Masks where any instance has an outline; where any has the

@@ -9,6 +9,7 @@ from florence_annotate.answers.attempts import with_counting_answers
 from florence_annotate.dataset.annotated_image import AnnotatedImage
 from florence_annotate.dataset.splits import splitter
 from florence_annotate.journal import Journal
+from florence_annotate.policy.captions import write_captions
 from florence_annotate.policy.policy import Policy
 from florence_annotate.policy.settings import PolicySettings, policy_of
 from florence_annotate.policy.verification import verified_classes
@@ -26,13 +27,14 @@ def annotate_record(
     said = reading.read(record, regions_given=regions_given)
     verified = verified_classes(said, policy.to_verify) if policy.to_verify else None
     kept, dropped = policy.apply(said.instances, record.width, record.height, verified)
+    captions = write_captions(said.captions, kept, class_names, policy.captions)
     return AnnotatedImage(
         record.ref,
         record.sha,
         record.width,
         record.height,
         tuple(kept),
-        said.captions,
+        tuple(captions),
         (*said.dropped, *dropped),
         any(answer.truncated for answer in record.answers),
         class_names,
@@ -76,6 +78,12 @@ class Dataset:
             found = reading.read(record, regions_given=self._regions_given)
             labels.update([instance.label for instance in found.instances])
         return tuple(sorted(labels - {""}))
+
+    @property
+    def has_captions(self) -> bool:
+        """Whether its images have texts, asked for or made of what was found."""
+        asks = any(of(question).is_about_whole_image for question in self._questions)
+        return asks or self._policy.captions.joins_tags
 
     def _finder(self) -> Callable[[str], int | None]:
         """A function from a label to its class id; most labels come often."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from florence_annotate.dataset.annotated_image import AnnotatedImage
 from florence_annotate.reasons import Reason
+from florence_annotate.tasks import field_of
 
 
 @dataclass(slots=True)
@@ -17,7 +18,8 @@ class Statistics:
     """Dropped ones, by reason."""
     unmapped: Counter[str] = field(default_factory=Counter)
     """Labels that belong to no class."""
-    captions: int = 0
+    captions: Counter[str] = field(default_factory=Counter)
+    """Texts about the images, by what they are called."""
     not_asked: int = 0
     """Images without a text or regions of their own, where the job needs them."""
     truncated: list[str] = field(default_factory=list)
@@ -30,6 +32,6 @@ class Statistics:
             self.dropped[dropped.reason] += 1
             if dropped.reason is Reason.NO_CLASS:
                 self.unmapped[dropped.label] += 1
-        self.captions += len(image.captions)
+        self.captions.update([field_of(caption.task) for caption in image.captions])
         if image.truncated:
             self.truncated.append(image.ref.key)

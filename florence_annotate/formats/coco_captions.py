@@ -7,7 +7,7 @@ Format: https://cocodataset.org/#format-data, "Image Captioning". Beyond it, a c
 from florence_annotate.dataset.dataset import Dataset
 from florence_annotate.formats.coco import Documents
 from florence_annotate.formats.entries import Entry, Export
-from florence_annotate.tasks import by_token
+from florence_annotate.tasks import field_of
 
 
 class CocoCaptionsWriter:
@@ -24,7 +24,7 @@ class CocoCaptionsWriter:
             {
                 "caption": caption.text,
                 "score": round(caption.score, 4),
-                "task": by_token(caption.task).name,
+                "task": field_of(caption.task),
             }
             for caption in entry.image.captions
         ]

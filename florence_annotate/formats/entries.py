@@ -2,6 +2,7 @@
 note what could not be held."""
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -11,6 +12,7 @@ from florence_annotate.config.job_spec import JobSpec
 from florence_annotate.dataset.annotated_image import AnnotatedImage
 from florence_annotate.dataset.dataset import Dataset
 from florence_annotate.formats.staging import Staging
+from florence_annotate.tasks import field_of
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,11 @@ class Entry:
     def stem(self) -> str:
         """The name without its ending: what a file about the image is named."""
         return self.name.rpartition(".")[0]
+
+    def texts_of(self, fields: Iterable[str]) -> dict[str, str]:
+        """Field → the caption of that name; empty where the image has none."""
+        found = {field_of(caption.task): caption.text for caption in self.image.captions}
+        return {name: found.get(name, "") for name in fields}
 
     @cached_property
     def box_rows(self) -> list[list[float]]:
@@ -69,6 +76,13 @@ class Export:
     spec: JobSpec
     staging: Staging
     notes: Notes = field(default_factory=Notes)
+
+    @property
+    def caption_fields(self) -> tuple[str, ...]:
+        """The captions that have a field of their own, by name: those of several tasks that were
+        asked for, unless they are joined. One caption alone needs none."""
+        names = [task.name for task in self.spec.asked if task.is_about_whole_image]
+        return tuple(names) if len(names) > 1 and not self.spec.join else ()
 
 
 class Writer(Protocol):

@@ -27,7 +27,7 @@ def export(journal: Journal, out: Path, spec: JobSpec, *, overwrite: bool) -> Ou
     corrected by hand, OutputError for a full disk.
     """
     questions = questions_of(journal)
-    formats = registry.settle(spec.formats, questions, spec.images)
+    formats = registry.settle(spec, questions)
     dataset = open_dataset(journal, spec)
     needs = _need_originals(spec, formats)
     unchanged = Unchanged(journal, out, spec, formats, questions, are_originals_needed=needs)

@@ -2,7 +2,10 @@
 
 Format: https://huggingface.co/docs/datasets/image_dataset#imagefolder; it is read by
 `datasets.load_dataset("imagefolder", data_dir="OUT/images")`. Objects are columns of equal length;
-boxes are x, y, width, height in float pixels. Outlines are left to the other formats.
+boxes are x, y, width, height in float pixels. Outlines are left to the other formats. Where several
+tasks give a caption, each also has a column of its own, by the name of its task. `text` is the one
+caption that trainers want, the longest: the column that diffusers' scripts read
+(`--caption_column` of examples/text_to_image). It is there where the job asked for captions.
 
 The reader infers each split's types from its first lines. So no value is ever null, and numbers are
 always written as fractions; but a split in which nothing at all was found has columns without a
@@ -21,18 +24,21 @@ class ImageFolderWriter:
     """A file a split, of those that have an image: one without a line would be refused."""
 
     def __init__(self, export: Export) -> None:
-        self._staging = export.staging
+        self._staging, self._fields = export.staging, export.caption_fields
         self._files: dict[str, StagedFile] = {}
 
     def begin(self, dataset: Dataset) -> None:
-        pass
+        self._has_captions = dataset.has_captions
 
     def add(self, entry: Entry) -> None:
         file = self._files.get(entry.split)
         if file is None:
             file = self._staging.open(f"images/{entry.split}/{METADATA_NAME}")
             self._files[entry.split] = file
-        file.write_text(dump_json(_row(entry)) + "\n")
+        row = _row(entry) | entry.texts_of(self._fields)
+        if self._has_captions:
+            row["text"] = entry.image.text
+        file.write_text(dump_json(row) + "\n")
 
     def finish(self) -> None:
         pass

@@ -5,7 +5,7 @@ from typing import Any
 from florence_annotate.dataset.dataset import Dataset
 from florence_annotate.formats.entries import Entry, Export, dump_json
 from florence_annotate.formats.staging import StagedFile
-from florence_annotate.tasks import by_token
+from florence_annotate.tasks import by_token, field_of
 from florence_annotate.types import Dropped, KeptInstance, Polygon
 
 
@@ -39,7 +39,7 @@ def _row(entry: Entry) -> dict[str, Any]:
         "truncated": image.truncated,
         "instances": [_instance(one, image.class_names) for one in image.instances],
         "captions": [
-            {"task": by_token(c.task).name, "text": c.text, "score": round(c.score, 4)}
+            {"task": field_of(c.task), "text": c.text, "score": round(c.score, 4)}
             for c in image.captions
         ],
         "dropped": [_dropped(one) for one in image.dropped],

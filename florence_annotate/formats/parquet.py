@@ -4,7 +4,8 @@ Formats: https://parquet.apache.org/docs/file-format/; the columns are what `dat
 https://huggingface.co/docs/datasets/object_detection expect: the image as its bytes and its name,
 objects as columns of equal length, boxes as x, y, width, height in float pixels. `category` is the
 class id, whose names the file carries for `datasets`; `label` is the name itself, for everyone
-else. `segmentation` holds an object's outlines as COCO's lists of coordinates.
+else. `segmentation` holds an object's outlines as COCO's lists of coordinates. Where several tasks
+give a caption, each also has a column of its own, by the name of its task.
 
 Bytes, and not paths, since readers look for a relative path where they were started. So the file is
 whole also with `--images none`. A row group is written as soon as it is full, so that memory holds
@@ -29,6 +30,7 @@ class ParquetWriter:
 
     def __init__(self, export: Export) -> None:
         self._staging, self._notes = export.staging, export.notes
+        self._fields = export.caption_fields
         self._tables: dict[str, _Table] = {}
 
     def begin(self, dataset: Dataset) -> None:
@@ -43,7 +45,7 @@ class ParquetWriter:
         table = self._tables.get(entry.split)
         if table is None:
             file = self._staging.open(f"parquet/{entry.split}.parquet")
-            table = self._tables[entry.split] = _Table(file, self._class_names)
+            table = self._tables[entry.split] = _Table(file, self._class_names, self._fields)
         table.add(entry, data)
 
     def finish(self) -> None:
@@ -54,16 +56,19 @@ class ParquetWriter:
 class _Table:
     """One file, a row group at a time."""
 
-    def __init__(self, file: StagedFile, class_names: tuple[str, ...]) -> None:
+    def __init__(
+        self, file: StagedFile, class_names: tuple[str, ...], fields: tuple[str, ...]
+    ) -> None:
         import pyarrow.parquet
 
-        self._schema = _schema(class_names)
+        self._fields = fields
+        self._schema = _schema(class_names, fields)
         self._rows: list[dict[str, Any]] = []
         self._bytes = 0
         self._writer = pyarrow.parquet.ParquetWriter(file, self._schema)
 
     def add(self, entry: Entry, data: bytes) -> None:
-        self._rows.append(_row(entry, data))
+        self._rows.append(_row(entry, data) | entry.texts_of(self._fields))
         self._bytes += len(data)
         if self._bytes >= _ROW_GROUP_BYTES or len(self._rows) >= _ROW_GROUP_ROWS:
             self._flush()
@@ -104,7 +109,7 @@ def _row(entry: Entry, data: bytes) -> dict[str, Any]:
     }
 
 
-def _schema(class_names: tuple[str, ...]) -> Any:
+def _schema(class_names: tuple[str, ...], fields: tuple[str, ...]) -> Any:
     """Arrow's types, and beside them those of `datasets`, which know images and class names."""
     import pyarrow as pa
 
@@ -123,6 +128,7 @@ def _schema(class_names: tuple[str, ...]) -> Any:
         ("height", pa.int64()),
         ("objects", pa.struct(objects)),
         ("captions", pa.list_(pa.string())),
+        *((name, pa.string()) for name in fields),
     ]
     number, word, integer = _value("float64"), _value("string"), _value("int64")
     category = {"names": list(class_names), "_type": "ClassLabel"} if class_names else integer
@@ -139,6 +145,7 @@ def _schema(class_names: tuple[str, ...]) -> Any:
             "text": _list(word),
         },
         "captions": _list(word),
+        **dict.fromkeys(fields, word),
     }
     metadata = {"huggingface": json.dumps({"info": {"features": features}})}
     return pa.schema(columns, metadata=metadata)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from florence_annotate.config.job_spec import JobSpec
 from florence_annotate.errors import UsageError
 from florence_annotate.formats.coco import CocoWriter
 from florence_annotate.formats.coco_captions import CocoCaptionsWriter
@@ -16,6 +17,7 @@ from florence_annotate.formats.jsonl import JsonLinesWriter
 from florence_annotate.formats.label_studio import LabelStudioWriter
 from florence_annotate.formats.labelme import LabelMeWriter
 from florence_annotate.formats.parquet import ParquetWriter
+from florence_annotate.formats.txt import TextWriter
 from florence_annotate.formats.voc import VocWriter
 from florence_annotate.formats.yolo import YoloOrientedWriter, YoloSegmentWriter, YoloWriter
 from florence_annotate.tasks import Gives, of
@@ -76,6 +78,13 @@ FORMATS: dict[str, Format] = {
     "coco-results": Format(
         CocoResultsWriter, _BOXES, "annotations/results_*", "COCO, results for pycocotools"
     ),
+    "txt": Format(
+        TextWriter,
+        frozenset({Content.CAPTIONS}),
+        "images/*/*.txt",
+        "a caption beside each image, for trainers",
+        lies_beside_images=True,
+    ),
     "voc": Format(VocWriter, _BOXES, "voc/", "Pascal VOC"),
     "labelme": Format(LabelMeWriter, _BOXES, "labelme/", "LabelMe", lies_beside_images=True),
     "label-studio": Format(
@@ -107,9 +116,7 @@ FORMATS: dict[str, Format] = {
 }
 
 
-def settle(
-    names: Sequence[str] | None, questions: Sequence[Question], image_mode: str
-) -> tuple[str, ...]:
+def settle(spec: JobSpec, questions: Sequence[Question]) -> tuple[str, ...]:
     """The formats of a job that asks such questions; the usual ones where none are named.
 
     Raises UsageError for a format that does not exist, that would hold nothing, whose readers would
@@ -117,6 +124,9 @@ def settle(
     files.
     """
     holds = contents(questions)
+    if spec.joins_tags:
+        holds |= {Content.CAPTIONS}
+    names = spec.formats
     if names is None:
         return _usual(holds)
     if not names:
@@ -129,7 +139,7 @@ def settle(
                 f"--format {name} would hold nothing: this job's answers are "
                 f"{', '.join(sorted(holds))}; choose {', '.join(_usual(holds))}"
             )
-        _refuse_without_means(name, image_mode)
+        _refuse_without_means(name, spec.images)
     if len(yolos := [name for name in dict.fromkeys(names) if FORMATS[name].is_yolo]) > 1:
         raise UsageError(
             f"{' and '.join(yolos)} write the same files: choose one of them, and export the other "

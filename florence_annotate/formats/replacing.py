@@ -18,7 +18,8 @@ from florence_annotate.journal import Exported, Journal
 
 IMAGES = "images/"
 METADATA_NAME = "metadata.jsonl"
-"""A file beside the images that is none."""
+TEXT_SUFFIX = ".txt"
+"""A file beside the images that is none, and the ending of such files."""
 
 
 @dataclass(slots=True)
@@ -199,7 +200,7 @@ class Replacing:
 
 def is_image(path: str) -> bool:
     """Whether a path of the output is an image of the dataset."""
-    return path.startswith(IMAGES) and not path.endswith(f"/{METADATA_NAME}")
+    return path.startswith(IMAGES) and not path.endswith((f"/{METADATA_NAME}", TEXT_SUFFIX))
 
 
 def is_as_known(status: os.stat_result, file: Exported) -> bool:

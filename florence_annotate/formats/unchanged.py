@@ -156,7 +156,8 @@ def _versions() -> dict[str, str]:
     """Of this program, by its own source, and of what else shapes files."""
     code = hashlib.sha256()
     package = Path(__file__).parents[1]
-    for file in sorted(package.rglob("*.py")):
+    # what shapes files beside the code: tables of words
+    for file in sorted([*package.rglob("*.py"), *package.rglob("*.txt")]):
         code.update(f"{file.relative_to(package)}\0".encode())
         code.update(file.read_bytes())
     found = {"python": platform.python_version(), "florence-annotate": code.hexdigest()}

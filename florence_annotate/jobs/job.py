@@ -66,7 +66,7 @@ class Job:
         request = self.spec.request()
         # what contradicts itself is found before a checkpoint is fetched
         questions = setup.check(self.spec, request)
-        self.formats = registry.settle(self.spec.formats, questions, self.spec.images)
+        self.formats = registry.settle(self.spec, questions)
         self._unused = self._fit(request)
         bound = self._begun.fingerprint if self._begun else None
         try:

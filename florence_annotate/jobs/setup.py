@@ -17,7 +17,8 @@ from florence_annotate.config.job_spec import JobSpec, flag_of
 from florence_annotate.config.model_settings import LONGEST_ANSWER, OWN
 from florence_annotate.errors import UsageError
 from florence_annotate.jobs.fingerprint import BOUND, BY_KIND, Begun, Fingerprint, Setting
-from florence_annotate.questions import coverage, planning
+from florence_annotate.policy.settings import policy_of
+from florence_annotate.questions import planning
 from florence_annotate.questions.plan import Plan
 from florence_annotate.questions.recipes import RecipeName
 from florence_annotate.questions.request import Request
@@ -36,8 +37,7 @@ def check(spec: JobSpec, request: Request) -> tuple[Question, ...]:
     Raises UsageError for what contradicts itself.
     """
     questions = planning.plan(request, ()).questions
-    if spec.presence:
-        coverage.refuse_unverified(questions)
+    policy_of(spec.policy(), questions, lambda label: None)
     if spec.constrain == "labels" and spec.recipe is RecipeName.VERIFY:
         raise UsageError(
             "--constrain labels lets <OD> say nothing but the classes, and --recipe verify "

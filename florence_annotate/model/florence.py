@@ -231,7 +231,8 @@ class FlorenceAnswering:
         return Encoded(states, mask, starts)
 
     def _compile_constraint(self) -> Constraint:
-        forms = [self._form(Question(task.token)) for task in tasks.TASKS]
+        asked = (*tasks.TASKS, *tasks.PROMPTS.values())
+        forms = [self._form(Question(task.token)) for task in asked]
         size = self._model.decoder.vocabulary_size
         labels = self._generation.labels
         return compile_constraint(self._model.vocabulary, size, forms, labels, self._model.device)

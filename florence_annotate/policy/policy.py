@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from florence_annotate.classes import ClassList
 from florence_annotate.geometry.boxes import area, iou
+from florence_annotate.policy.captions import CaptionSettings
 from florence_annotate.policy.thresholds import Thresholds
 from florence_annotate.reasons import Reason
 from florence_annotate.tasks import by_token
@@ -38,6 +39,8 @@ class Policy:
     """Those of the classes that were asked by name have to be verified; None: none has."""
     asked_to_verify: frozenset[str] = frozenset()
     """Tasks that were asked only to verify others."""
+    captions: CaptionSettings = field(default_factory=CaptionSettings)
+    """How the texts about an image are written; see `florence_annotate.policy.captions`."""
 
     def apply(
         self,

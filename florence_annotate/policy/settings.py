@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from florence_annotate.classes import ClassList
+from florence_annotate.policy.captions import CaptionSettings, refuse_unjoinable
 from florence_annotate.policy.policy import Policy
 from florence_annotate.policy.thresholds import Thresholds
 from florence_annotate.questions import coverage
@@ -19,6 +20,7 @@ class PolicySettings:
     thresholds: Thresholds
     verifies: bool
     """Classes that were asked by name stay only where another kind of question finds them."""
+    captions: CaptionSettings
 
 
 def policy_of(
@@ -28,9 +30,10 @@ def policy_of(
 ) -> Policy:
     """The policy of a job that asked these questions; `find` gives the class id of a label.
 
-    Raises UsageError for a class that the job never asked for, and where classes are to be verified
-    and no question can do it.
+    Raises UsageError for a class or a text that the job never asked for, and where classes are to
+    be verified and no question can do it.
     """
+    refuse_unjoinable(questions, settings.captions)
     prompted: frozenset[int] = frozenset()
     if settings.classes is not None:
         coverage.refuse_unasked(questions, settings.classes)
@@ -43,4 +46,5 @@ def policy_of(
         prompted,
         settings.classes if settings.verifies else None,
         coverage.asked_to_verify(questions),
+        settings.captions,
     )

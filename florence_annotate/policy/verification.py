@@ -28,6 +28,7 @@ def verified_classes(reading: Reading, classes: ClassList) -> frozenset[int]:
             verified |= set() if class_id is None else {class_id}
     descriptions = Counter(described_regions)
     for caption in reading.captions:
-        descriptions.update(classes.named_in(caption.text))
+        if by_token(caption.task).verifies:
+            descriptions.update(classes.named_in(caption.text))
     verified |= {one for one, count in descriptions.items() if count >= _DESCRIPTIONS_NEEDED}
     return frozenset(verified)

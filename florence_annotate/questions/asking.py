@@ -62,6 +62,20 @@ class AskAboutRegions:
 
 
 @dataclass(frozen=True, slots=True)
+class AskAlso:
+    """Another recipe's questions, and further ones, asked together with its first."""
+
+    recipe: Recipe
+    questions: tuple[Question, ...]
+
+    def first(self, picture: Picture) -> Sequence[Question]:
+        return (*self.recipe.first(picture), *self.questions)
+
+    def then(self, record: Record) -> Sequence[Question]:
+        return self.recipe.then(record)
+
+
+@dataclass(frozen=True, slots=True)
 class AskTiles:
     """Another recipe's questions, asked of the whole image and of each of its tiles.
 

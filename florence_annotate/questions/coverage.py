@@ -44,8 +44,8 @@ def refuse_unasked(questions: Collection[Question], classes: ClassList) -> None:
         for question in questions
         if of(question).takes is not Takes.REGION and of(question).has_locations
     ]
-    if not finding or any(question.text is None for question in finding):
-        return  # regions that are given, and questions without a text, may have any label
+    if not finding or any(q.text is None or of(q).takes is Takes.NOTHING for q in finding):
+        return  # regions that are given, and questions that name nothing, may have any label
     phrases = {q.text or "" for q in finding if of(q).takes_one_phrase}
     # a caption may name a class anywhere
     texts = [(q.text or "").casefold() for q in finding if not of(q).takes_one_phrase]

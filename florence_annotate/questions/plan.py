@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from florence_annotate.questions.asking import AskAll
+from florence_annotate.questions.asking import AskAll, AskAlso
 from florence_annotate.tasks import Takes, of
 from florence_annotate.types import Question, Recipe
 
@@ -40,3 +40,10 @@ def ask_all(questions: Iterable[Question], routes: Iterable[tuple[str, str]] = (
     """The plan that asks the same questions about every image."""
     asked = tuple(questions)
     return Plan(AskAll(asked), asked, tuple(routes))
+
+
+def ask_also(plan: Plan, questions: Iterable[Question]) -> Plan:
+    """The plan that asks a few more questions about every image, beside its first ones."""
+    new = tuple(question for question in questions if question not in plan.questions)
+    recipe = AskAlso(plan.recipe, new) if new else plan.recipe
+    return replace(plan, recipe=recipe, questions=(*plan.questions, *new))

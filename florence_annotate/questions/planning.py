@@ -14,7 +14,7 @@ from florence_annotate.classes import ClassList, ClassSpec
 from florence_annotate.errors import UsageError
 from florence_annotate.questions.asking import AskAboutRegions, AskTiles, AskWithText
 from florence_annotate.questions.coverage import refuse_unasked
-from florence_annotate.questions.plan import Plan, ask_all
+from florence_annotate.questions.plan import Plan, ask_all, ask_also
 from florence_annotate.questions.request import Request, Strategy, finds_classes
 from florence_annotate.tasks import OD, OPEN_VOCABULARY, PHRASE_SEPARATOR, Task, control_token_in
 from florence_annotate.types import Question
@@ -27,7 +27,8 @@ def plan(request: Request, known_labels: Collection[str]) -> Plan:
     where the settings contradict each other, an input is missing, or a class can't be asked for.
     """
     request.refuse_contradictions()
-    whole = _plan(request, known_labels)
+    asked = _plan(request, known_labels)
+    whole = ask_also(asked, [request.question_of(task) for task in request.also])
     if request.classes is not None:
         refuse_unasked(whole.questions, request.classes)
     return replace(whole, recipe=AskTiles(whole.recipe)) if request.has_tiles else whole
@@ -49,7 +50,7 @@ def _plan_task(request: Request, known_labels: Collection[str]) -> Plan:
         return ask_all([Question(task.token, request.text)])
     if finds_classes(task):
         return _plan_classes(request, known_labels)
-    return ask_all([Question(task.token)])
+    return ask_all([request.question_of(task)])
 
 
 def _plan_classes(request: Request, known_labels: Collection[str]) -> Plan:

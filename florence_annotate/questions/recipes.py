@@ -16,7 +16,7 @@ from typing import Self
 from florence_annotate.answers import reading
 from florence_annotate.errors import UsageError
 from florence_annotate.questions.asking import about_region
-from florence_annotate.questions.plan import Plan, ask_all
+from florence_annotate.questions.plan import Plan, ask_all, ask_also
 from florence_annotate.tasks import (
     CAPTION,
     GROUNDING,
@@ -39,11 +39,9 @@ class AskAboutBoxes:
 
     finding: Recipe
     task: str
-    also: tuple[Question, ...] = ()
-    """Further questions, asked together with the first ones."""
 
     def first(self, picture: Picture) -> Sequence[Question]:
-        return (*self.finding.first(picture), *self.also)
+        return self.finding.first(picture)
 
     def then(self, record: Record) -> Sequence[Question]:
         if _has_asked(record, self.task):
@@ -78,9 +76,9 @@ def _has_asked(record: Record, task: str) -> bool:
     return any(answer.question.task == task for answer in record.answers)
 
 
-def _ask_about_boxes(finding: Plan, task: str, *also: Question) -> Plan:
-    recipe = AskAboutBoxes(finding.recipe, task, also)
-    return Plan(recipe, (*finding.questions, *also, Question(task)), finding.routes)
+def _ask_about_boxes(finding: Plan, task: str) -> Plan:
+    recipe = AskAboutBoxes(finding.recipe, task)
+    return Plan(recipe, (*finding.questions, Question(task)), finding.routes)
 
 
 def _segment_instances(task: Task, plan_finding: Callable[[], Plan]) -> Plan:
@@ -88,7 +86,8 @@ def _segment_instances(task: Task, plan_finding: Callable[[], Plan]) -> Plan:
 
 
 def _describe(task: Task, plan_finding: Callable[[], Plan]) -> Plan:
-    return _ask_about_boxes(plan_finding(), REGION_TO_DESCRIPTION, Question(CAPTION))
+    finding = ask_also(plan_finding(), [Question(CAPTION)])
+    return _ask_about_boxes(finding, REGION_TO_DESCRIPTION)
 
 
 def _ground_caption(task: Task, plan_finding: Callable[[], Plan]) -> Plan:

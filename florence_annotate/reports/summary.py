@@ -61,7 +61,8 @@ def _describe(exported: Outcome) -> dict[str, Any]:
     return {
         "formats": list(exported.formats),
         "instances": statistics.instances.total(),
-        "captions": statistics.captions,
+        "captions": statistics.captions.total(),
+        "captions_by_task": dict(statistics.captions),
         "images_not_asked": statistics.not_asked,
         "classes": {name: statistics.instances[name] for name in exported.class_names},
         "dropped": dict(sorted(statistics.dropped.items())),

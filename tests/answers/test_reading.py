@@ -40,6 +40,15 @@ def test_answers_about_a_box_join_the_instance_with_it() -> None:
     assert instance.score == read(found).instances[0].score
 
 
+def test_what_a_prompt_points_at_has_the_label_that_the_model_wrote_or_is_an_object() -> None:
+    named = read(answer("prompt:boxes", "icon", 4, text="<FIND>"))
+    unnamed = read(answer("prompt:boxes", "", 4, text="<FIND>"))
+    outlined = read(answer("prompt:polygons", "leaf", 6, text="<OUTLINE>"))
+    labels = [one.label for said in (named, unnamed, outlined) for one in said.instances]
+    assert labels == ["icon", "object", "leaf"]
+    assert outlined.instances[0].polygons == (((100.5, 200.5), (300.5, 400.5), (100.5, 400.5)),)
+
+
 def test_two_given_regions_with_one_box_stay_two() -> None:
     said = read(
         about("<REGION_TO_OCR>", "7", label="shirt"),
@@ -62,9 +71,11 @@ def test_a_mask_that_cannot_be_read_is_told_under_its_label() -> None:
 
 
 def test_texts_about_the_whole_picture_are_captions() -> None:
-    said = read(answer("<CAPTION>", "a street"), answer("<OCR>", "STOP"))
+    tags = answer("prompt:text", "a street, a sign", text="<TAGS>")
+    said = read(answer("<CAPTION>", "a street"), answer("<OCR>", "STOP"), tags)
     assert [(one.task, one.text) for one in said.captions] == [
         ("<CAPTION>", "a street"),
         ("<OCR>", "STOP"),
+        ("prompt:text", "a street, a sign"),
     ]
     assert said.instances == said.dropped == ()

@@ -77,6 +77,10 @@ def test_a_checkpoint_in_a_folder_is_found_from_everywhere(
         ({"min_area": "inf"}, "--min-area"),
         ({"images": "move"}, "--images"),
         ({"task": "dance"}, "there is no task 'dance'"),
+        ({"task": "caption,dance"}, "there is no task 'dance'"),
+        ({"task": ","}, "--task: ',' won't do"),
+        ({"prompt": " "}, "--prompt: ' ' won't do"),
+        ({"gives": "masks"}, "--gives: 'masks'"),
         ({"classes": "a", "classes_file": "b"}, "not both"),
         ({"colour": 1}, "no setting 'colour'"),
     ],
@@ -107,6 +111,32 @@ def test_a_specification_survives_the_journal() -> None:
         {"classes": "a,b", "split": "train=0.7,test=0.3", "max_failures": "2%", "sources": ("x",)}
     )
     assert job_spec.load(job_spec.dump(spec)) == spec
+
+
+@pytest.mark.parametrize(
+    ("settings", "asked"),
+    [
+        ({}, ["<OD>"]),
+        ({"task": "more-detailed-caption, <caption>"}, ["<MORE_DETAILED_CAPTION>", "<CAPTION>"]),
+        ({"task": ["caption", "caption", "detection"]}, ["<OD>", "<CAPTION>"]),
+        ({"prompt": "<TAGS>"}, ["prompt:text"]),
+        ({"prompt": "<FIND>", "gives": "polygons"}, ["prompt:polygons"]),
+        ({"prompt": "<TAGS>", "task": "detection"}, ["<OD>", "prompt:text"]),
+        ({"prompt": "<FIND>", "gives": "boxes", "task": "ocr"}, ["prompt:boxes", "<OCR>"]),
+    ],
+)
+def test_what_points_at_things_is_asked_first_and_a_prompt_goes_for_the_default_task(
+    settings: dict[str, Any], asked: list[str]
+) -> None:
+    spec = job_spec.load(job_spec.dump(job_spec.build(settings)))
+    assert [task.token for task in spec.asked] == asked
+    request = spec.request()
+    assert [task.token for task in (request.task, *request.also)] == asked
+
+
+def test_an_answer_to_no_prompt_is_refused() -> None:
+    with pytest.raises(UsageError, match="give --prompt too"):
+        job_spec.build({"gives": "boxes"}).request()
 
 
 def test_a_visuals_limit_means_visuals() -> None:

@@ -29,4 +29,4 @@ def test_every_image_is_counted() -> None:
     assert statistics.instances == {"car": 2, "tree": 1}
     assert statistics.dropped == {"no-class": 2, "min-score": 2}
     assert statistics.unmapped == {"?": 2}
-    assert (statistics.captions, statistics.truncated) == (2, ["2"])
+    assert (statistics.captions, statistics.truncated) == ({"caption": 2}, ["2"])

@@ -1,5 +1,6 @@
 """A folder of images, loaded by `datasets`."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -8,6 +9,10 @@ import pytest
 import supervision as sv
 from conftest import command
 from read_back import annotated_images, assert_same, hub_objects, objects_of
+from written_answers import answer, written_job
+
+from florence_annotate.tasks import CAPTION, MORE_DETAILED_CAPTION, OD
+from florence_annotate.types import Question
 
 pytestmark = pytest.mark.usefixtures("datasets_cache")
 
@@ -33,6 +38,29 @@ def test_the_metadata_of_an_image_folder_disturbs_no_yolo_reader(exported: Path)
         str(exported / "data.yaml"),
     )
     assert len(read) == len(list((exported / "images" / "val").glob("*.jpg")))
+
+
+def test_the_text_column_is_the_longest_caption_as_diffusers_reads_it(tmp_path: Path) -> None:
+    asked = [Question(CAPTION), Question(MORE_DETAILED_CAPTION)]
+    both = [answer("a cat", task=CAPTION), answer("A cat sits.", task=MORE_DETAILED_CAPTION)]
+    out = written_job(tmp_path, {"1.png": both, "2.png": [answer(task=CAPTION)]}, asked)
+    options = ("--format", "imagefolder,txt", "--caption-prefix", "ohwx, ")
+    assert command("export", out, *options).code == 0
+    # diffusers' examples/text_to_image/train_text_to_image_lora.py, with --train_data_dir
+    data_files = {"train": str(out / "images" / "train" / "**")}
+    read = datasets.load_dataset("imagefolder", data_files=data_files)["train"]
+    assert read["text"] == ["ohwx, A cat sits.", "ohwx, "]
+    assert read["captions"][0] == ["ohwx, a cat", "ohwx, A cat sits."]
+
+
+def test_tags_make_a_text_column_and_boxes_alone_make_none(tmp_path: Path) -> None:
+    found = [answer("cat", 1, 2, 300, 400, "sofa", 5, 5, 600, 700)]
+    out = written_job(tmp_path, {"1.png": found}, [Question(OD)], formats="imagefolder")
+    metadata = out / "images" / "train" / "metadata.jsonl"
+    assert command("export", out).code == 0
+    assert "text" not in json.loads(metadata.read_text())
+    assert command("export", out, "--join", "tags").code == 0
+    assert json.loads(metadata.read_text())["text"] == "cat, sofa"
 
 
 def test_an_image_folder_comes_and_goes_as_any_format(exported: Path, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ def test_an_outcome_comes_back_as_it_was() -> None:
         Counter({"car": 3, "tree": 1}),
         Counter({Reason.NO_CLASS: 2, Reason.MIN_SCORE: 1}),
         Counter({"z": 1, "a": 1}),
-        captions=4,
+        captions=Counter({"ocr": 1, "caption": 4}),
         not_asked=5,
         truncated=["a.png"],
     )

@@ -8,7 +8,14 @@ from florence_annotate.classes import parse_names
 from florence_annotate.policy.policy import Policy
 from florence_annotate.policy.verification import verified_classes
 from florence_annotate.reasons import Reason
-from florence_annotate.tasks import CAPTION, DENSE_CAPTIONS, GROUNDING, OD, OPEN_VOCABULARY
+from florence_annotate.tasks import (
+    CAPTION,
+    DENSE_CAPTIONS,
+    GROUNDING,
+    MORE_DETAILED_CAPTION,
+    OD,
+    OPEN_VOCABULARY,
+)
 from florence_annotate.types import Box, Caption, Instance, Reading
 
 CLASSES = parse_names("person,traffic light,hat,St. Bernard,wearing a yellow hard hat")
@@ -17,6 +24,14 @@ HERE, ELSEWHERE = (10.0, 10.0, 50.0, 50.0), (60.0, 60.0, 90.0, 90.0)
 
 def instance(label: str, box: Box = HERE, task: str = OPEN_VOCABULARY) -> Instance:
     return Instance(label, 0.5, box, task)
+
+
+def test_a_text_that_was_asked_for_itself_verifies_nothing() -> None:
+    printed = Caption("<OCR>", "hat", 1.0)
+    described = Caption(CAPTION, "a person with a hat", 1.0)
+    assert verified_classes(Reading((), (described, printed), ()), CLASSES) == frozenset()
+    longer = Caption(MORE_DETAILED_CAPTION, "A hat.", 1.0)
+    assert verified_classes(Reading((), (described, longer), ()), CLASSES) == {2}
 
 
 def is_kept(asked: Instance, *others: Instance, captions: Sequence[str] = ()) -> bool:

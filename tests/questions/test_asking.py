@@ -7,6 +7,7 @@ from florence_annotate.labels.boxes import Region
 from florence_annotate.questions.asking import (
     AskAboutRegions,
     AskAll,
+    AskAlso,
     AskTiles,
     AskWithText,
     about_region,
@@ -31,6 +32,14 @@ def test_the_same_is_asked_about_every_image_once() -> None:
     recipe = AskAll((Question(OD), Question(CAPTION)))
     assert recipe.first(picture()) == (Question(OD), Question(CAPTION))
     assert recipe.then(record(answer("cat", 1, 2, 3, 4))) == ()
+
+
+def test_further_questions_are_asked_with_the_first_and_leave_follow_ups_alone() -> None:
+    boxes = AskAboutBoxes(AskAll((Question(OD),)), REGION_TO_SEGMENTATION)
+    recipe = AskAlso(boxes, (Question(CAPTION),))
+    assert recipe.first(picture()) == (Question(OD), Question(CAPTION))
+    seen = record(answer("cat", 10, 20, 30, 40), answer("a cat", task=CAPTION))
+    assert recipe.then(seen) == boxes.then(seen) != ()
 
 
 def test_an_image_without_a_text_is_asked_nothing() -> None:

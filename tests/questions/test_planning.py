@@ -1,5 +1,7 @@
 """Which questions a job asks."""
 
+from dataclasses import replace
+
 import pytest
 
 from florence_annotate import classes, tasks
@@ -7,13 +9,19 @@ from florence_annotate.classes import ClassList, ClassSpec
 from florence_annotate.errors import UsageError
 from florence_annotate.questions import planning
 from florence_annotate.questions.asking import AskTiles
+from florence_annotate.questions.recipes import RecipeName
 from florence_annotate.questions.request import Request, Strategy
 from florence_annotate.tasks import (
     GROUNDING,
     OD,
     OPEN_VOCABULARY,
+    PROMPTS,
+    REGION_TO_SEGMENTATION,
     Gives,
+    PromptGives,
     Takes,
+    of,
+    prompt,
 )
 from florence_annotate.types import Question
 
@@ -27,6 +35,45 @@ def questions(
     class_list: ClassList | None, strategy: Strategy = Strategy.AUTO, task: str = "detection"
 ) -> tuple[Question, ...]:
     return planning.plan(Request(tasks.find(task), strategy, class_list), KNOWN).questions
+
+
+def test_several_tasks_are_asked_in_one_plan_and_none_twice() -> None:
+    caption, detailed = tasks.find("caption"), tasks.find("detailed-caption")
+    together = Request(DETECTION, also=(caption, detailed))
+    asked = planning.plan(together, KNOWN).questions
+    assert [of(question).name for question in asked] == ["detection", "caption", "detailed-caption"]
+    described = planning.plan(replace(together, recipe=RecipeName.DESCRIBE), KNOWN)
+    names = [of(question).name for question in described.questions]
+    assert names == ["detection", "caption", "region-to-description", "detailed-caption"]
+
+
+def test_a_prompt_is_asked_as_it_is() -> None:
+    tags = PROMPTS[PromptGives.TEXT]
+    alone = planning.plan(Request(tags, prompt="<TAGS> {input} <od>"), KNOWN).questions
+    assert alone == (Question("prompt:text", "<TAGS> {input} <od>"),)
+    assert prompt(alone[0]) == "<TAGS> {input} <od>"
+    beside = Request(DETECTION, prompt="<TAGS>", also=(tags,))
+    assert planning.plan(beside, KNOWN).questions == (
+        Question(OD),
+        Question("prompt:text", "<TAGS>"),
+    )
+
+
+def test_classes_are_laid_over_the_labels_of_a_prompt() -> None:
+    request = Request(
+        PROMPTS[PromptGives.BOXES], classes=classes.parse_names("hat"), prompt="<FIND>"
+    )
+    plan = planning.plan(request, KNOWN)
+    assert (plan.questions, plan.routes) == ((Question("prompt:boxes", "<FIND>"),), ())
+    assert plan.samples == plan.questions
+
+
+def test_boxes_of_a_prompt_are_asked_for_masks() -> None:
+    request = Request(
+        PROMPTS[PromptGives.BOXES], recipe=RecipeName.INSTANCE_SEGMENTATION, prompt="<FIND>"
+    )
+    asked = planning.plan(request, KNOWN).questions
+    assert [question.task for question in asked] == ["prompt:boxes", REGION_TO_SEGMENTATION]
 
 
 def test_without_classes_detection_is_asked_once() -> None:

@@ -68,8 +68,8 @@ def record(*answers: Answer) -> Record:
 
 
 def test_each_box_is_asked_about_once_and_then_no_more() -> None:
-    recipe = AskAboutBoxes(AskAll((Question(OD),)), REGION_TO_SEGMENTATION, (Question(CAPTION),))
-    assert recipe.first(PICTURE) == (Question(OD), Question(CAPTION))
+    recipe = AskAboutBoxes(AskAll((Question(OD),)), REGION_TO_SEGMENTATION)
+    assert recipe.first(PICTURE) == (Question(OD),)
     twice = answer("cat", 10, 20, 30, 40, "dog", 10, 20, 30, 40, "cat", 50, 60, 70, 80)
     asked = recipe.then(record(twice))
     assert len(asked) == 2 and {q.task for q in asked} == {REGION_TO_SEGMENTATION}

@@ -8,9 +8,12 @@ from florence_annotate.errors import UsageError
 from florence_annotate.questions import planning
 from florence_annotate.questions.recipes import RecipeName
 from florence_annotate.questions.request import Request, Strategy, finds_classes
+from florence_annotate.tasks import PromptGives
 from florence_annotate.types import Question
 
 DETECTION = tasks.find("detection")
+CAPTION = tasks.find("caption")
+TAGS, FOUND = (tasks.PROMPTS[gives] for gives in (PromptGives.TEXT, PromptGives.BOXES))
 
 
 KNOWN = {"car", "person"}
@@ -61,6 +64,42 @@ def test_regions_are_for_the_tasks_that_take_them() -> None:
         (
             Request(tasks.find("caption"), recipe=RecipeName.DESCRIBE),
             "--recipe describe begins with boxes, and --task caption gives none",
+        ),
+        (Request(TAGS, text="a", prompt="<T>"), "--prompt is asked as it is"),
+        (Request(TAGS, regions=lambda ref: (), prompt="<T>"), "--prompt with --gives text asks"),
+        (
+            Request(TAGS, classes=classes.parse_names("a"), prompt="<T>"),
+            "--prompt with --gives text names no classes",
+        ),
+        (
+            Request(tasks.PROMPTS[PromptGives.QUADS], classes=classes.parse_names("a"), prompt="a"),
+            "--gives quads names no classes",
+        ),
+        (Request(FOUND, Strategy.GROUNDING, prompt="<T>"), "leave it out here"),
+        (Request(TAGS, has_tiles=True, prompt="<T>"), "--gives text is about the whole image"),
+        (
+            Request(TAGS, recipe=RecipeName.CAPTION_GROUNDING, prompt="<T>"),
+            "begins with a caption: leave --prompt out",
+        ),
+        (
+            Request(TAGS, recipe=RecipeName.DESCRIBE, prompt="<T>"),
+            "--prompt with --gives text gives none",
+        ),
+        (
+            Request(DETECTION, also=(tasks.find("ocr-regions"),)),
+            "--task detection and --task ocr-regions both do",
+        ),
+        (
+            Request(DETECTION, also=(FOUND,), prompt="<T>"),
+            "--task detection and --prompt with --gives boxes both do",
+        ),
+        (
+            Request(tasks.find("grounding"), texts=lambda ref: "a", also=(CAPTION,)),
+            "--texts and --regions are for one task alone",
+        ),
+        (
+            Request(CAPTION, recipe=RecipeName.CAPTION_GROUNDING, also=(tasks.find("ocr"),)),
+            "begins with one caption",
         ),
     ],
 )

@@ -7,7 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from florence_annotate.model.generation.grammar import START, compile_form
-from florence_annotate.tasks import FORMS
+from florence_annotate.tasks import FORMS, FORMS_OF_PROMPTS
+
+ALL_FORMS = sorted({*FORMS.values(), *FORMS_OF_PROMPTS.values()})
 
 
 def accepts(form: str, letters: str) -> bool:
@@ -20,13 +22,13 @@ def accepts(form: str, letters: str) -> bool:
     return state in grammar.final
 
 
-@pytest.mark.parametrize("form", sorted(FORMS.values()))
+@pytest.mark.parametrize("form", ALL_FORMS)
 @given(letters=st.text("tlspq", max_size=20))
 def test_a_form_accepts_what_the_expression_matches(form: str, letters: str) -> None:
     assert accepts(form, letters) == bool(re.fullmatch(form, letters))
 
 
-@pytest.mark.parametrize("form", sorted(FORMS.values()))
+@pytest.mark.parametrize("form", ALL_FORMS)
 @given(data=st.data())
 def test_a_form_accepts_what_is_made_from_it(form: str, data: st.DataObject) -> None:
     assert accepts(form, data.draw(st.from_regex(form, fullmatch=True)))

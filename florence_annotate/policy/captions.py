@@ -1,0 +1,153 @@
+"""How a dataset writes the texts about an image: openings left out, several joined, and what
+stands before and behind them.
+
+Like the rest of a policy it never needs the model: the journal keeps what the model wrote.
+"""
+
+import re
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
+from functools import cache
+from importlib import resources
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict
+
+from florence_annotate.declaration import Names, Option, Panel
+from florence_annotate.errors import UsageError
+from florence_annotate.tasks import OCR, field_of, of
+from florence_annotate.types import Caption, KeptInstance, Question
+
+CAPTIONS = "captions"
+"""In `join`: every text about the image, in the order in which they were asked for."""
+TAGS = "tags"
+"""In `join`: the classes of what was found on the image, each once."""
+
+
+class CaptionSettings(BaseModel):
+    """What a user chose of how captions are written."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    caption_prefix: Annotated[
+        str | None,
+        Option('Put this before every caption, a trigger word say: "ohwx, ".', Panel.DATASET),
+    ] = None
+    caption_suffix: Annotated[
+        str | None, Option("Put this behind every caption.", Panel.DATASET)
+    ] = None
+    strip_openings: Annotated[
+        bool,
+        Option(
+            'Leave out how captions begin that say what every image is, as "The image shows" does.',
+            Panel.DATASET,
+        ),
+    ] = False
+    join: Annotated[
+        Names | None,
+        Option(
+            "Make one caption of several texts, in this order: captions (all of them), the names "
+            "of their tasks, prompt, and tags (the classes of what was found).",
+            Panel.DATASET,
+            "A,B,…",
+            "each for itself; a format that holds one takes the longest",
+        ),
+    ] = None
+
+    @property
+    def joins_tags(self) -> bool:
+        """Whether captions are made of what was found, too."""
+        return TAGS in (self.join or ())
+
+
+def refuse_unjoinable(questions: Collection[Question], settings: CaptionSettings) -> None:
+    """Raise UsageError for a text that is to be joined and that none of the questions gives."""
+    asked = list(dict.fromkeys(map(of, questions)))
+    fields = [task.name for task in asked if task.is_about_whole_image]
+    there = [
+        *([CAPTIONS] if fields else []),
+        *fields,
+        *([TAGS] if len(fields) < len(asked) else []),
+    ]
+    missing = next((name for name in settings.join or () if name not in there), None)
+    if missing == TAGS:
+        named = ",".join([*(task.name for task in asked if not task.is_prompt), "detection"])
+        raise UsageError(
+            "--join tags: tags are the classes of what is found, and this job looks for nothing: "
+            f"ask for boxes too, as --task {named} does in another output (-o), or leave tags out"
+        )
+    if missing is not None:
+        raise UsageError(
+            f"--join {missing}: this job has no such text: choose from {', '.join(there)}"
+        )
+
+
+def write_captions(
+    captions: Iterable[Caption],
+    instances: Sequence[KeptInstance],
+    class_names: Sequence[str],
+    settings: CaptionSettings,
+) -> list[Caption]:
+    """The captions of an image as its dataset has them; one, where several texts are joined.
+
+    `instances` are those that the dataset keeps, `class_names` the names by class id.
+    """
+    written = [
+        replace(one, text=strip_opening(one.text)) if _is_stripped(one, settings) else one
+        for one in captions
+    ]
+    if settings.join:
+        written = [_joined(settings.join, written, instances, class_names)]
+    prefix, suffix = settings.caption_prefix or "", settings.caption_suffix or ""
+    return [replace(one, text=f"{prefix}{one.text}{suffix}") for one in written]
+
+
+def strip_opening(text: str) -> str:
+    """A text without the opening that it begins with, in capitals where it begins by now.
+
+    Unchanged where it begins with none of the table, or where nothing would be left.
+    """
+    found = _openings().match(text)
+    if found is None:
+        return text
+    rest = text[found.end() :]
+    return rest[0].upper() + rest[1:]
+
+
+@cache
+def _openings() -> re.Pattern[str]:
+    """Any opening of the table, a comma in or behind it, and the space before what follows."""
+    table = resources.files(__package__).joinpath("openings.txt").read_text("utf-8")
+    longest_first = sorted(table.splitlines(), key=len, reverse=True)
+    spelled = "|".join(r",?\s+".join(map(re.escape, line.split())) for line in longest_first)
+    # atomic: no shorter opening is tried where nothing follows a longer one
+    return re.compile(rf"\s*(?>(?:{spelled})\b)[,:]?\s+(?=\S)", re.IGNORECASE)
+
+
+def _is_stripped(caption: Caption, settings: CaptionSettings) -> bool:
+    # what is printed on the image is no description of it
+    return settings.strip_openings and caption.task != OCR
+
+
+def _joined(
+    names: Sequence[str],
+    captions: Sequence[Caption],
+    instances: Sequence[KeptInstance],
+    class_names: Sequence[str],
+) -> Caption:
+    """One text, with commas between its parts; none comes twice, and what is empty is left out."""
+    texts: list[str] = []
+    scores: list[float] = []
+    left = list(captions)
+    for name in names:
+        if name == TAGS:
+            texts += dict.fromkeys(class_names[one.class_id] for one in instances)
+            scores += [one.score for one in instances]
+            continue
+        taken = [one for one in left if name in (CAPTIONS, field_of(one.task))]
+        left = [one for one in left if one not in taken]
+        texts += [one.text for one in taken]
+        scores += [one.score for one in taken]
+    parts = [text for text in texts if text]
+    ended = [part.removesuffix(".") for part in parts[:-1]]
+    return Caption(",".join(names), ", ".join([*ended, *parts[-1:]]), min(scores, default=0.0))
