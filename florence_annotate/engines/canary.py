@@ -110,8 +110,8 @@ def damage(answer: Answer, width: int, height: int) -> str | None:
             return "endless"
         return None if parsing.parse_text(answer)[0] else "empty"
     instances, dropped = parsing.parse(answer, width, height)
-    if answer.truncated:
-        return None if len(instances) >= len(dropped) else "endless"
+    if answer.truncated and (not instances or len(instances) < len(dropped)):
+        return "endless"
     return None if instances else "without a box"
 
 

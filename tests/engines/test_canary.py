@@ -17,7 +17,6 @@ from florence_annotate.errors import CheckpointError
 from florence_annotate.model.florence import Florence
 from florence_annotate.types import Answer, Answering, Generation, Picture, Question
 
-
 QUESTIONS = (Question("<OD>"), Question("<OPEN_VOCABULARY_DETECTION>", "red star"))
 GENERATION = Generation(64, 1, 0, False)
 
