@@ -14,13 +14,13 @@ HEAD = """# Options
 Every setting of a job, as `run` takes it; a YAML file for `--config` has the same names without the
 dashes. `export` takes those of the dataset, `resume` `--device` and `--batch-size`. This page is
 written by `python docs/make_options.py` from the declarations in `florence_annotate/config` and
-`florence_annotate/policy/thresholds.py`.
+`florence_annotate/policy`.
 
 A setting that **binds** would change what the model says: another run of the job goes on with the
 value that it was begun with, and is refused where you give another one. What is bound "for each
 kind of task" may differ between tasks with locations and tasks with text. What is asked stays too
-(the task, texts, regions, recipe, tiles, and classes that are asked by name): other questions need
-another output. Everything else may change from run to run.
+(tasks, prompt, texts, regions, recipe, tiles, and classes that are asked by name): other questions
+need another output. Everything else may change from run to run.
 """
 
 

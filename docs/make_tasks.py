@@ -67,6 +67,39 @@ def thumbnail(name: str) -> str:
     return f'<a href="{file}"><img src="{file}" width="160" alt="what {name} gives"></a>'
 
 
+SEVERAL = """
+## Several tasks in one run
+
+`--task caption,more-detailed-caption` asks several tasks about an image that is encoded once. One
+of them may point at things, and it is the one that `--classes`, `--text`, `--recipe` and `--tiles`
+are about; the others are texts about the whole image: the captions, `ocr`, or a prompt that gives
+text. Each caption goes by the name of its task: as `task` in COCO captions and JSON Lines, as a
+column in Parquet and image folders, as a text area in Label Studio.
+
+## A prompt of your own
+
+Fine-tuned checkpoints answer prompts that Florence-2 never had. `--prompt TEXT` asks one of them,
+and `--gives` says how its answers are read:
+
+```
+run ./images --model MiaoshouAI/Florence-2-base-PromptGen-v2.0 --prompt "<MIXED_CAPTION>"
+run ./images --model ./my-docvqa --prompt "<DocVQA>What is the total?" --format jsonl
+run ./images --model ./my-detector --prompt "<FIND_DEFECTS>" --gives boxes --classes scratch,dent
+```
+
+| `--gives` | what the answer holds |
+| --- | --- |
+| `text` (the default) | a text about the whole image, a caption by the name of `prompt` |
+| `boxes` | labels as the model writes them, each before its boxes; `object` where it writes none |
+| `polygons` | the same with outlines |
+| `quads` | printed words and the four points around each |
+
+The prompt goes to the model as it is: nothing is put for a task token in it, and control tokens,
+which texts and class names may not hold, are the model's to read. It belongs to the job as every
+question does. `--task` may stand beside it, as `--prompt "<GENERATE_TAGS>" --task
+more-detailed-caption`; classes are laid over its labels as over those of `<OD>`.
+"""
+
 RECIPES = """
 ## Recipes
 
@@ -144,7 +177,7 @@ def text() -> str:
     """The whole page."""
     table = "\n".join(map(row, TASKS))
     recipes = "\n".join(map(recipe_row, RecipeName))
-    return f"{INTRODUCTION}{table}\n{RECIPES}{recipes}\n{RULES}"
+    return f"{INTRODUCTION}{table}\n{SEVERAL}{RECIPES}{recipes}\n{RULES}"
 
 
 def options(name: str, truth: Path) -> list[str]:
