@@ -1,8 +1,10 @@
-"""Florence-2 of the public sizes with random weights from a fixed seed, as native checkpoints.
+"""Florence-2 of the public sizes with random weights from a fixed seed, in either layout.
 
 The public weights are not needed to measure speed: every product has the same shape. The
 vocabulary has the public layout too, but only the words of the embedded checkpoint; the other
 text tokens are fillers that no prompt uses.
+
+`python -m benchmarks.random_models base --layout original` makes one and prints its folder.
 """
 
 import json
@@ -11,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import load_file, save_file
 from transformers import (
     BartConfig,
     Florence2Config,
@@ -19,6 +22,8 @@ from transformers import (
 )
 from transformers.models.florence2.configuration_florence2 import Florence2VisionConfig
 
+from benchmarks.measuring import add_cache, parser
+from benchmarks.original_layout import original_config, original_tensors
 from florence_annotate.shapes import CHECKPOINT
 
 TEXT_TOKENS = 50_265
@@ -39,15 +44,30 @@ class Size:
 SIZES = {"base": Size(128, 768, 6, 12), "large": Size(256, 1024, 12, 16)}
 
 
-def checkpoint_folder(size: str, cache: Path, side: int = SIDE) -> Path:
+def checkpoint_folder(size: str, cache: Path, side: int = SIDE, layout: str = "native") -> Path:
     """A checkpoint of this size, made where it is not there yet."""
-    folder = cache / f"florence-2-{size}-random-{side}"
+    folder = cache / f"florence-2-{size}-random-{side}{'' if layout == 'native' else f'-{layout}'}"
     if not (folder / "complete").exists():
         folder.mkdir(parents=True, exist_ok=True)
         _write_weights(folder, SIZES[size])
         _write_processor(folder, side)
+        if layout == "original":
+            _rewrite(folder)
         (folder / "complete").touch()
     return folder
+
+
+def _rewrite(folder: Path) -> None:
+    """Turn a native checkpoint into one as Microsoft's repositories hold it."""
+    tensors = original_tensors(load_file(folder / "model.safetensors"))
+    save_file(tensors, folder / "model.safetensors", {"format": "pt"})
+    config, generation = (
+        json.loads((folder / f"{name}.json").read_text())
+        for name in ("config", "generation_config")
+    )
+    (folder / "config.json").write_text(json.dumps(original_config(config, generation), indent=2))
+    (folder / "generation_config.json").unlink()
+    (folder / "processor_config.json").unlink()
 
 
 def _write_weights(folder: Path, size: Size) -> None:
@@ -111,3 +131,12 @@ def _write_processor(folder: Path, side: int) -> None:
         images["size"] = {"height": side, "width": side}
         images["image_seq_length"] = 1 + (side // 32) ** 2
         (folder / name).write_text(json.dumps(settings, indent=2))
+
+
+if __name__ == "__main__":
+    options = parser("random_models", __doc__)
+    options.add_argument("size", choices=SIZES)
+    options.add_argument("--layout", choices=("native", "original"), default="native")
+    add_cache(options)
+    chosen = options.parse_args()
+    print(checkpoint_folder(chosen.size, chosen.cache, layout=chosen.layout))
