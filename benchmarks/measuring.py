@@ -4,10 +4,11 @@ import argparse
 import json
 import os
 import platform
+import re
 import subprocess
 import time
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from multiprocessing import get_context
@@ -15,6 +16,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from statistics import median
 from typing import Any
+from unittest.mock import patch
 
 import torch
 
@@ -38,29 +40,46 @@ class Timing:
 
 
 def race(contestants: Mapping[str, Prepare], turns: int) -> dict[str, Timing]:
-    """Time the contestants in turn, so that what else the machine does hits all alike.
+    """Time the contestants in turn, so that what else the machine does hits all alike."""
+    timings = {name: Timing([], 0) for name in contestants}
+    with ready(contestants) as lines:
+        for turn in range(turns + 1):
+            for name, line in lines.items():
+                seconds, timings[name].written = take_turn(line)
+                if turn:  # the first one warms up
+                    timings[name].seconds.append(seconds)
+                print(f"  {name}: {seconds:.2f} s", flush=True)
+    return timings
 
-    Each lives in a process of its own: what one sets up for itself is no help to another.
+
+@contextmanager
+def ready(
+    contestants: Mapping[str, Prepare], environments: Mapping[str, Mapping[str, str]] | None = None
+) -> Iterator[dict[str, Connection]]:
+    """Lines to contestants that are prepared, each in a process of its own.
+
+    What one sets up for itself is no help to another. `environments` has variables that some are
+    started with.
     """
     context = get_context("spawn")
-    timings = {name: Timing([], 0) for name in contestants}
     with ExitStack() as open_lines:  # a process ends when its line is closed
         lines: dict[str, Connection] = {}
         for name, prepare in contestants.items():
             line, other = context.Pipe()
             lines[name] = open_lines.enter_context(line)
-            # no daemon: those may not have readers of their own
-            context.Process(target=_serve, args=(prepare, other)).start()
+            with patch.dict(os.environ, (environments or {}).get(name, {})):
+                # no daemon: those may not have readers of their own
+                context.Process(target=_serve, args=(prepare, other)).start()
             other.close()
             line.recv()  # one after the other: loading takes memory too
-        for turn in range(turns + 1):
-            for name, line in lines.items():
-                line.send(None)
-                seconds, timings[name].written = line.recv()
-                if turn:  # the first one warms up
-                    timings[name].seconds.append(seconds)
-                print(f"  {name}: {seconds:.2f} s", flush=True)
-    return timings
+        yield lines
+
+
+def take_turn(line: Connection) -> tuple[float, int]:
+    """The seconds that a contestant took, and the tokens that it wrote."""
+    line.send(None)
+    seconds, written = line.recv()
+    return seconds, written
 
 
 def _serve(prepare: Prepare, line: Connection) -> None:
@@ -119,7 +138,7 @@ def setting() -> dict[str, Any]:
     )
     return {
         "machine": {
-            "processor": _processor(),
+            "processor": processor(),
             "cores": os.cpu_count(),
             "threads": torch.get_num_threads(),
             "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
@@ -132,7 +151,24 @@ def setting() -> dict[str, Any]:
     }
 
 
-def _processor() -> str:
+def processor() -> str:
+    """The processor's name, and what tells apart those that share it: a ratio holds for one kind.
+
+    Virtual machines often say no more than "AMD EPYC"; family and model tell Zen 4 from Zen 5.
+    """
     capabilities: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
     extensions = [k for k in ("avx512_f", "avx512_bf16", "amx_bf16") if capabilities.get(k)]
-    return " ".join([str(capabilities.get("cpu_name", platform.machine())), *extensions])
+    name = str(capabilities.get("cpu_name", platform.machine()))
+    if (cpuinfo := Path("/proc/cpuinfo")).is_file():
+        fields = dict(re.findall(r"^(cpu family|model)\s*: (\d+)$", cpuinfo.read_text(), re.M))
+        name += "".join(f" {field} {value}" for field, value in fields.items())
+        if name.startswith("AMD") and (zen := _zen(fields, extensions)):
+            name += f" ({zen})"
+    return " ".join([name, *extensions])
+
+
+def _zen(fields: Mapping[str, str], extensions: Sequence[str]) -> str | None:
+    """Family 25 is Zen 3 too, which has no AVX-512."""
+    if fields.get("cpu family") == "25":
+        return "Zen 4" if extensions else "Zen 3"
+    return {"26": "Zen 5"}.get(fields.get("cpu family", ""))

@@ -12,9 +12,9 @@ from florence_annotate.declaration import Binds, Panel
 HEAD = """# Options
 
 Every setting of a job, as `run` takes it; a YAML file for `--config` has the same names without the
-dashes. `export` takes those of the dataset, `resume` `--device` and `--batch-size`. This page is
-written by `python docs/make_options.py` from the declarations in `florence_annotate/config` and
-`florence_annotate/policy`.
+dashes. `export` takes those of the dataset, `resume` `--device`, `--batch-size` and `--threads`.
+This page is written by `python docs/make_options.py` from the declarations in
+`florence_annotate/config` and `florence_annotate/policy`.
 
 A setting that **binds** would change what the model says: another run of the job goes on with the
 value that it was begun with, and is refused where you give another one. What is bound "for each

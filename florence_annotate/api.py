@@ -54,6 +54,7 @@ def annotate(
     device: str = "auto",
     dtype: str = "auto",
     batch_size: int | Literal["auto"] = "auto",
+    threads: int | Literal["auto"] = "auto",
     num_beams: int | None = None,
     constrain: str = "off",
     canary: bool = False,
@@ -68,7 +69,9 @@ def annotate(
     where it can't be read. The settings mean what the flags of `run` with their names do
     (docs/options.md). `texts` and `regions` (boxes in pixels) hold an entry for each image, in the
     same order. With `classes` None the class ids are those of the model's labels in the order in
-    which they first appear. Raises UsageError, CheckpointError and DeviceError before the first
+    which they first appear. `threads` sets PyTorch's for the whole process; that they sleep while
+    they wait for each other, as in the command, takes OMP_WAIT_POLICY=PASSIVE in the environment in
+    which PyTorch is loaded. Raises UsageError, CheckpointError and DeviceError before the first
     image.
     """
     if isinstance(pictures, str | bytes | os.PathLike) or isinstance(classes, str):
@@ -97,6 +100,7 @@ def annotate(
             "device": device,
             "dtype": dtype,
             "batch_size": batch_size,
+            "threads": threads,
             "num_beams": num_beams,
             "constrain": constrain,
             "min_score": min_score,

@@ -44,7 +44,7 @@ def test_what_cannot_be_read_comes_as_a_failure_in_its_place(tmp_path: Path, sce
     (tmp_path / "bad.jpg").write_bytes(b"x")
     good = next(scenes.glob("*.jpg"))
     pictures = [tmp_path / "bad.jpg", good, tmp_path / "gone.jpg", np.zeros((2, 2)), good]
-    outcomes = list(florence_annotate.annotate(pictures, model="shapes", batch_size=2))
+    outcomes = list(florence_annotate.annotate(pictures, model="shapes", batch_size=2, threads=2))
     kinds = [outcome.kind if isinstance(outcome, Failure) else "ok" for outcome in outcomes]
     assert kinds == ["not-an-image", "ok", "missing", "not-an-image", "ok"]
 
@@ -66,7 +66,13 @@ def test_opened_pictures_are_turned_and_broken_ones_are_failures(
 
 
 def test_a_request_that_makes_no_sense_is_refused_at_once() -> None:
-    for wrong in ({"classes": "cat"}, {"batch_size": 0}, {"dtype": "int8"}, {"min_score": 5.0}):
+    for wrong in (
+        {"classes": "cat"},
+        {"batch_size": 0},
+        {"threads": 0},
+        {"dtype": "int8"},
+        {"min_score": 5.0},
+    ):
         with pytest.raises(UsageError):
             florence_annotate.annotate([], model="shapes", **wrong)  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="lists"):

@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "florence_annotate"
-VOCABULARY = {"types", "errors", "tasks", "classes", "reasons", "declaration", "version"}
+VOCABULARY = {"types", "errors", "tasks", "classes", "reasons", "declaration", "version", "cores"}
 PUT_TOGETHER = {"__init__", "__main__"}
 
 

@@ -22,7 +22,36 @@ if TYPE_CHECKING:
 CONFIG = "adapter_config.json"
 _FILES = ("adapter_model.safetensors", "adapter_model.bin")
 _PREFIX = "base_model.model."
-_UNREAD = {"use_dora": "DoRA", "lora_bias": "biases of LoRA layers", "use_qalora": "QALoRA"}
+
+_WHOLE = "merge it with peft's merge_and_unload, save the model, and give that folder as --model"
+_UNREAD = {
+    # setting of peft's LoraConfig: what it makes of the adapter
+    "use_dora": "DoRA, which also trains the lengths of the weights' rows",
+    "trainable_token_indices": "embeddings of single tokens, trained beside the layers "
+    "(trainable_token_indices)",
+    "lora_bias": "LoRA with biases of its own (lora_bias)",
+    "target_parameters": "LoRA of parameters that are no layer's weight (target_parameters)",
+    "kasa_config": "KaSA, which changes the base weights too",
+    "monteclora_config": "MonteCLoRA, which samples its weights",
+    "use_bdlora": "BD-LoRA, whose matrices are made of blocks",
+}
+_UNMERGEABLE = {
+    "alora_invocation_tokens": "activated LoRA, which changes a part of each text alone",
+    "arrow_config": "Arrow, which chooses among adapters token by token",
+    "use_qalora": "QALoRA, whose weights belong to quantised ones",
+}
+_SOUND_INITIALISATIONS = ("true", "false", "none", "gaussian", "eva", "orthogonal", "mica")
+"""Those that leave the weights under the adapter as they are, in `LoraLayer` of peft 0.21."""
+_CHANGING_INITIALISATIONS = {
+    # how its name begins: what it is called
+    "pissa": "PiSSA",
+    "olora": "OLoRA",
+    "corda": "CorDA",
+    "loftq": "LoftQ",
+    "lora_ga": "LoRA-GA",
+}
+"""Those that move a part of the weights into the adapter, so that it fits only what is left of
+them. peft does the same anew when it loads such an adapter."""
 
 
 def files(folder: Path) -> list[Path]:
@@ -37,6 +66,11 @@ def files(folder: Path) -> list[Path]:
             "save_pretrained writes them"
         )
     return [folder / CONFIG, weights]
+
+
+def refuse_unreadable(folder: Path) -> None:
+    """Raises CheckpointError for an adapter that can't be merged right, and says what to do."""
+    _read_config(folder)
 
 
 def merge(folder: Path, network: Any) -> None:
@@ -63,39 +97,73 @@ def merge(folder: Path, network: Any) -> None:
             _own(module, field, tensor)
         for name, (low, high) in _pairs(folder):
             module = _find(modules, name, folder)
-            shape = tuple(module.weight.shape)
-            if low.dim() != 2 or high.dim() != 2 or (len(high), low.shape[1]) != shape:
+            shape = module.weight.shape
+            if getattr(module, "groups", 1) > 1:
                 raise CheckpointError(
-                    f"the adapter {folder} does not fit: {name} has weights of shape {shape}, and "
-                    f"it has {tuple(high.shape)} by {tuple(low.shape)} for them: it was trained on "
-                    "another checkpoint"
+                    f"the adapter {folder} adapts {name}, a convolution of each channel by itself, "
+                    "which peft can't merge either: train one without it (exclude_modules)"
                 )
-            delta = _scale(config, name, len(low)) * (high.float() @ low.float())
+            if (len(high), *low.shape[1:]) != shape or high.flatten(1).shape[1] != len(low):
+                raise CheckpointError(
+                    f"the adapter {folder} does not fit: {name} has weights of shape "
+                    f"{tuple(shape)}, and it has {tuple(high.shape)} by {tuple(low.shape)} for "
+                    "them: it was trained on another checkpoint"
+                )
+            product = high.float().flatten(1) @ low.float().flatten(1)
+            delta = _scale(config, name, len(low)) * product.view(shape)
             _own(module, "weight", module.weight.float() + delta)
 
 
 def _read_config(folder: Path) -> dict[str, Any]:
     try:
         config = json.loads(files(folder)[0].read_text("utf-8"))
-        kind, _, _ = config["peft_type"], config["r"], config["lora_alpha"]
+        _ = config["peft_type"], config["r"], config["lora_alpha"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CheckpointError(f"can't read {folder / CONFIG}: {error!r}") from error
+    _refuse_other_kinds(folder, config)
+    _refuse_changed_base(folder, config.get("init_lora_weights", True))
+    return dict(config)
+
+
+def _refuse_other_kinds(folder: Path, config: Mapping[str, Any]) -> None:
     unread = [words for setting, words in _UNREAD.items() if config.get(setting)]
-    if kind != "LORA" or unread:
+    unmergeable = [words for setting, words in _UNMERGEABLE.items() if config.get(setting)]
+    if unmergeable:
+        raise CheckpointError(
+            f"the adapter {folder} is {', '.join(unmergeable)}: nothing can merge it into the "
+            "model, which is what is done here; train a plain LoRA"
+        )
+    if config["peft_type"] != "LORA" or unread:
         raise CheckpointError(
             f"the adapter {folder} is of a kind that is not read here "
-            f"({', '.join(unread) or kind}): merge it with peft's merge_and_unload, save the "
-            "model, and give that folder as --model"
+            f"({', '.join(unread) or config['peft_type']}): {_WHOLE}"
         )
-    return dict(config)
+
+
+def _refuse_changed_base(folder: Path, initialisation: Any) -> None:
+    name = str(initialisation).lower()
+    if name in _SOUND_INITIALISATIONS:
+        return
+    known = (word for start, word in _CHANGING_INITIALISATIONS.items() if name.startswith(start))
+    if word := next(known, None):
+        reason = f"{word}, which changes the base weights too, so that it would merge wrong"
+    else:
+        reason = "a method that is not known here, which may change the base weights too"
+    raise CheckpointError(
+        f"the adapter {folder} was initialised by {reason} (init_lora_weights "
+        f"{initialisation!r}): where it was trained, save it as a plain LoRA with peft's "
+        "save_pretrained(..., path_initial_model_for_weight_conversion=...), or "
+        f"{_WHOLE}"
+    )
 
 
 def _scale(config: Mapping[str, Any], name: str, rank: int) -> float:
     alpha = config["lora_alpha"]
     for pattern, own in (config.get("alpha_pattern") or {}).items():
-        # as peft matches it: the end of the module's name
+        # as peft matches it: the end of the module's name, and the first that does
         if re.match(rf"(.*\.)?({pattern})$", name):
             alpha = own
+            break
     return float(alpha / math.sqrt(rank) if config.get("use_rslora") else alpha / rank)
 
 
@@ -133,8 +201,7 @@ def _replacements(folder: Path) -> "Iterator[tuple[str, Tensor]]":
             continue
         if "lora_" in name:
             raise CheckpointError(
-                f"the adapter {folder} adapts {name}, which is not read here: merge it with "
-                "peft's merge_and_unload, save the model, and give that folder as --model"
+                f"the adapter {folder} adapts {name}, which is not read here: {_WHOLE}"
             )
         yield name.replace(".base_layer.", "."), tensor
 

@@ -116,7 +116,7 @@ def _find_adapter(name: str, download: bool) -> Path:
         if name.startswith((".", "/", "~")) or name.count("/") != 1:
             raise CheckpointError(f"the adapter folder {name} is not there: check the spelling")
         folder = hub.fetch(name, None, download)
-    adapters.files(folder)
+    adapters.refuse_unreadable(folder)
     return folder
 
 

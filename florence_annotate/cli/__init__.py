@@ -59,6 +59,9 @@ def main() -> None:
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    # PyTorch's threads sleep while they wait for each other: spinning, they would keep a core of a
+    # busy machine from those that they wait for. OpenMP reads it once, as PyTorch is loaded
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # paths need not be text in the terminal's coding
             stream.reconfigure(errors="backslashreplace")

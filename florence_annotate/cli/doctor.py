@@ -31,9 +31,10 @@ def _examine(model: str | None) -> dict[str, dict[str, Any]]:
 
     import florence_annotate
     from florence_annotate.checkpoints.known import KNOWN
+    from florence_annotate.model.threads import most_threads
     from florence_annotate.reports.summary import versions
 
-    devices: dict[str, Any] = {"cpu": f"{torch.get_num_threads()} threads"}
+    devices: dict[str, Any] = {"cpu": f"{most_threads()} threads"}
     for index in range(torch.cuda.device_count()):
         properties = torch.cuda.get_device_properties(index)
         memory = properties.total_memory / 2**30

@@ -185,6 +185,7 @@ def _settle(settings: dict[str, Any]) -> dict[str, Any]:
 _WORDS = {
     "batch_size": "write a number from 1 to 1024, or auto",
     "no_repeat_ngram": "write a number, 0 for none, or own for the checkpoint's",
+    "threads": "write a number from 1 to 1024, or auto",
     "recipe": f"choose one of {', '.join(RecipeName)}",
     "strategy": f"choose one of {', '.join(Strategy)}",
     "device": "write auto, cpu, mps, cuda, or cuda:1 for the second CUDA device",

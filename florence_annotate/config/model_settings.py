@@ -95,6 +95,16 @@ class ModelSettings(Group):
             "Processes that read images; 0 reads them in this one.", Panel.MODEL, "N", "by cores"
         ),
     ] = Field(default=None, ge=0)
+    threads: Annotated[
+        Annotated[int, Field(ge=1, le=1024)] | Literal["auto"],
+        Option(
+            "Threads that share the model's work on a CPU. auto: one for each core, or as many as "
+            "a container has time for; for a model as small as shapes one.",
+            Panel.MODEL,
+            "N|auto",
+            help_of_resume="Another number of threads than the last run's.",
+        ),
+    ] = "auto"
     max_new_tokens: Annotated[
         int | None,
         Option(

@@ -17,6 +17,7 @@ from florence_annotate.engines.batch_size import fitting_batch_size
 from florence_annotate.engines.local import LocalEngine
 from florence_annotate.errors import DeviceError
 from florence_annotate.images.loading import LoadingOptions, default_workers
+from florence_annotate.model import threads
 from florence_annotate.model.device import memory_in_use, resolve_attention
 from florence_annotate.model.florence import Florence
 from florence_annotate.model.memory import say_out_of_memory
@@ -60,7 +61,9 @@ def make_ready(
     the memory does not suffice.
     """
     attention = resolve_attention(spec.attention, device, getattr(torch, dtype))
-    note(f"loading {checkpoint.name} on {device} in {dtype} …")
+    count = threads.settle(spec.threads, checkpoint)
+    shared = f" with {count} thread{'s' * (count > 1)}" if device.type == "cpu" else ""
+    note(f"loading {checkpoint.name} on {device} in {dtype}{shared} …")
     note(f"its own settings: {checkpoint.generation}")
     for contradiction in checkpoint.generation.contradictions:
         note(f"its files contradict each other: {contradiction}")

@@ -18,6 +18,7 @@ import torch
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
+from florence_annotate import cores
 from florence_annotate.images import codec
 from florence_annotate.images.shared_memory import Handover
 from florence_annotate.images.tiles import MOST_TILES, Tiling
@@ -31,7 +32,7 @@ _WATCH_SECONDS = 0.5
 
 def default_workers() -> int:
     """One process for each core but one, which is left to the model; at most sixteen."""
-    return max(1, min(16, (os.cpu_count() or 1) - 1))
+    return max(1, min(16, cores.available() - 1))
 
 
 @dataclass(frozen=True, slots=True)

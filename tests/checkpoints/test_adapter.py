@@ -1,6 +1,8 @@
 """LoRA adapters, held to what peft computes."""
 
+import json
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,15 @@ from florence_annotate.errors import CheckpointError
 from florence_annotate.model.weights import load_network
 from florence_annotate.shapes import CHECKPOINT
 
+WEIGHTS = "adapter_model.safetensors"
+ZOO = Path(__file__).parent.parent / "data" / "zoo"
+PUBLIC = (
+    "Alasil1__efficientnet-florence2-disaster-detection/adapter_config.json",
+    "roboflow__maestro/adapter_config.partial.json",
+    "roboflow__maestro@2024/adapter_config.partial.json",
+)
+"""Configurations of adapters as people published them, or as their code writes them."""
+
 
 @pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning")  # of peft
 class TestAdapters:
@@ -32,13 +43,28 @@ class TestAdapters:
             for name, parameter in adapted.named_parameters():
                 if "lora_" in name:
                     parameter.copy_(torch.randn_like(parameter) * 0.05)
+                elif parameter.requires_grad:
+                    parameter.add_(torch.randn_like(parameter) * 0.05)
         adapted.save_pretrained(folder)
         return adapted, folder
 
     @pytest.mark.parametrize(
         "settings",
-        [{}, {"use_rslora": True}, {"alpha_pattern": {"fc2": 32}, "rank_pattern": {"qkv": 2}}],
-        ids=["plain", "rslora", "patterns"],
+        [
+            {},
+            {"use_rslora": True},
+            {"alpha_pattern": {"fc2": 32}, "rank_pattern": {"qkv": 2}},
+            {"alpha_pattern": {"decoder.layers.1.fc2": 32, "fc2": 2}, "use_rslora": True},
+            {"bias": "lora_only"},
+            {"bias": "all"},
+            {"modules_to_save": ["encoder_attn_layer_norm", "image_proj_norm"]},
+            {"modules_to_save": ["embed_tokens"], "target_modules": ["q_proj"]},
+            {"target_modules": ["fc2"], "layers_to_transform": [1], "layers_pattern": "layers"},
+            {"target_modules": "all-linear", "exclude_modules": ["fc1", "image_projection"]},
+            {"fan_in_fan_out": True},
+            {"target_modules": r".*convs\.\d+\.conv"},
+        ],
+        ids=lambda settings: "-".join(settings) or "plain",
     )
     @pytest.mark.parametrize("is_original", [False, True], ids=["native", "original"])
     def test_merged_is_what_peft_computes_unmerged(
@@ -46,8 +72,50 @@ class TestAdapters:
     ) -> None:
         adapted, folder = self.trained(tmp_path / "adapter", **settings)
         if is_original:
-            file = folder / "adapter_model.safetensors"
-            save_file({with_original_name(k): v for k, v in load_file(file).items()}, file)
+            self.rename(folder)
+        self.assert_merges(folder, adapted)
+
+    @pytest.mark.parametrize("init", [False, "gaussian", "eva", "orthogonal", "mica"])
+    def test_initialisations_that_leave_the_base_alone_merge(
+        self, tmp_path: Path, init: bool | str
+    ) -> None:
+        targets = [target for target in self.TARGETS if init != "mica" or target != "lm_head"]
+        adapted, folder = self.trained(
+            tmp_path / "adapter", init_lora_weights=init, target_modules=targets
+        )
+        assert json.loads((folder / "adapter_config.json").read_text())["init_lora_weights"] == init
+        self.assert_merges(folder, adapted)
+
+    @pytest.mark.parametrize("public", PUBLIC)
+    @pytest.mark.parametrize("is_original", [False, True], ids=["native", "original"])
+    def test_adapters_with_public_configurations_merge(
+        self, tmp_path: Path, public: str, is_original: bool
+    ) -> None:
+        """Some of their targets (o_proj, linear, Conv2d) match no layer of a Florence-2, fc2 those
+        of vision and text, lm_head a tied weight; they call it CAUSAL_LM, and their revision is
+        that of the model that they were trained on."""
+        adapted, folder = self.trained(
+            tmp_path / "adapter", **json.loads((ZOO / public).read_text())
+        )
+        adapts = {
+            name.split(".lora_")[0] for name in load_file(folder / WEIGHTS) if ".lora_" in name
+        }
+        ends = {"q_proj", "k_proj", "v_proj"} | (
+            {"lm_head", "fc2"} if "maestro" in public else set()
+        )
+        assert {name.rpartition(".")[2] for name in adapts} == ends
+        if is_original:
+            self.rename(folder)
+        shutil.copy(ZOO / public, folder / "adapter_config.json")
+        assert checkpoints.find("shapes", adapter=str(folder)).revision is None
+        self.assert_merges(folder, adapted)
+
+    def rename(self, folder: Path) -> None:
+        """Give the tensors of an adapter the names of the original layout."""
+        tensors = load_file(folder / WEIGHTS)
+        save_file({with_original_name(k): v for k, v in tensors.items()}, folder / WEIGHTS)
+
+    def assert_merges(self, folder: Path, adapted: Any) -> None:
         merged = load_network(checkpoints.find("shapes", adapter=str(folder)), torch.float32)
         plain = load_network(checkpoints.find("shapes"), torch.float32)
         ours, theirs, before = map(answer_to_noise, (merged, adapted.base_model.model, plain))
@@ -85,18 +153,90 @@ class TestAdapters:
 
     @pytest.mark.parametrize(
         ("settings", "match"),
-        [({"use_dora": True, "target_modules": ["q_proj"]}, "DoRA"), ({}, "trained on another")],
+        [
+            ({"use_dora": True}, "DoRA"),
+            ({"lora_bias": True}, "lora_bias"),
+            ({"trainable_token_indices": [5, 6]}, "single tokens"),
+        ],
     )
-    def test_what_does_not_fit_is_refused(
+    def test_other_kinds_are_called_by_their_names(
         self, tmp_path: Path, settings: dict[str, Any], match: str
     ) -> None:
-        _, folder = self.trained(tmp_path / "adapter", **settings)
-        if not settings:
-            file = folder / "adapter_model.safetensors"
-            tensors = load_file(file)
-            name = next(name for name in tensors if "lora_A" in name)
-            save_file(tensors | {name: tensors[name][:, :5].contiguous()}, file)
-        with pytest.raises(CheckpointError, match=match):
+        _, folder = self.trained(tmp_path / "adapter", target_modules=["q_proj"], **settings)
+        self.assert_refused(folder, match)
+
+    @pytest.mark.parametrize(
+        ("setting", "value", "match"),
+        [
+            ("peft_type", "LOHA", "LOHA.*merge_and_unload"),
+            ("target_parameters", ["weight"], "target_parameters"),
+            ("kasa_config", {}, None),
+            ("kasa_config", {"beta": 1}, "KaSA"),
+            ("alora_invocation_tokens", [7], "activated LoRA.*plain LoRA"),
+            ("eva_config", {"rho": 2.0}, None),
+            ("corda_config", None, None),
+            ("init_lora_weights", "pissa", "PiSSA"),
+            ("init_lora_weights", "pissa_niter_16", "PiSSA"),
+            ("init_lora_weights", "OLoRA", "OLoRA"),
+            ("init_lora_weights", "corda", "CorDA"),
+            ("init_lora_weights", "loftq", "LoftQ"),
+            ("init_lora_weights", "lora_ga", "LoRA-GA"),
+            ("init_lora_weights", "tomorrow", "not known"),
+        ],
+    )
+    def test_what_changes_more_than_the_adapter_says_is_refused_by_name(
+        self, tmp_path: Path, setting: str, value: Any, match: str | None
+    ) -> None:
+        """None: it merges."""
+        folder = tmp_path / "adapter"
+        folder.mkdir()
+        (folder / WEIGHTS).touch()
+        config = json.loads((ZOO / PUBLIC[0]).read_text()) | {setting: value}
+        (folder / "adapter_config.json").write_text(json.dumps(config))
+        if match is None:
+            assert checkpoints.find("shapes", adapter=str(folder)).adapter == folder
+        else:
+            self.assert_refused(folder, match)
+
+    def assert_refused(self, folder: Path, match: str) -> None:
+        """In one line, before the checkpoint's weights are read."""
+        with pytest.raises(CheckpointError, match=match) as refused:
+            checkpoints.find("shapes", adapter=str(folder))
+        assert "\n" not in str(refused.value)
+
+    def test_what_took_a_part_of_the_base_merges_once_it_is_converted(self, tmp_path: Path) -> None:
+        """As the message says that it can be."""
+        torch.manual_seed(3)
+        network = load_network(checkpoints.find("shapes"), torch.float32)
+        config = LoraConfig(r=4, target_modules=["q_proj", "fc2"], init_lora_weights="pissa")
+        adapted = get_peft_model(network, config).eval()
+        adapted.peft_config["default"].init_lora_weights = True
+        adapted.save_pretrained(tmp_path / "begun")
+        adapted.peft_config["default"].init_lora_weights = "pissa"
+        with torch.no_grad():
+            for parameter in adapted.parameters():
+                if parameter.requires_grad:
+                    parameter.add_(torch.randn_like(parameter) * 0.1)
+        adapted.save_pretrained(tmp_path / "as-it-is")
+        self.assert_refused(tmp_path / "as-it-is", "path_initial_model_for_weight_conversion")
+        adapted.save_pretrained(
+            tmp_path / "converted", path_initial_model_for_weight_conversion=tmp_path / "begun"
+        )
+        self.assert_merges(tmp_path / "converted", adapted)
+
+    def test_an_adapter_of_other_shapes_is_refused(self, tmp_path: Path) -> None:
+        _, folder = self.trained(tmp_path / "adapter")
+        tensors = load_file(folder / WEIGHTS)
+        name = next(name for name in tensors if "lora_A" in name)
+        save_file(tensors | {name: tensors[name][:, :5].contiguous()}, folder / WEIGHTS)
+        with pytest.raises(CheckpointError, match="trained on another"):
+            load_network(checkpoints.find("shapes", adapter=str(folder)), torch.float32)
+
+    def test_a_convolution_of_each_channel_by_itself_is_refused(self, tmp_path: Path) -> None:
+        _, folder = self.trained(
+            tmp_path / "adapter", r=32, target_modules=r".*blocks\.0\.0\.spatial_block\.conv1"
+        )
+        with pytest.raises(CheckpointError, match="peft can't merge either"):
             load_network(checkpoints.find("shapes", adapter=str(folder)), torch.float32)
 
     @pytest.mark.parametrize("name", ["./nowhere", str(CHECKPOINT)])
@@ -106,11 +246,13 @@ class TestAdapters:
 
 
 def with_original_name(key: str) -> str:
-    module, part, rest = re.split(r"\.(lora_|base_layer)", key.removeprefix("base_model.model."))
+    parts = re.match(r"base_model\.model\.(.+?)\.((?:lora_|base_layer).+|[^.]+)$", key)
+    assert parts
+    module, rest = parts.groups()
     name = original_name(f"{module}.weight").removesuffix(".weight")
     name = "language_model.lm_head" if name == "lm_head" else name
     assert ORIGINAL_LAYOUT.native_name(f"{name}.weight") == f"{module}.weight"
-    return f"base_model.model.{name}.{part}{rest}"
+    return f"base_model.model.{name}.{rest}"
 
 
 def answer_to_noise(network: Any) -> torch.Tensor:

@@ -24,10 +24,10 @@ def some(scenes: Path, folder: Path, count: int) -> Path:
 
 @pytest.mark.parametrize(
     "options",
-    [("--batch-size", 1), ("--batch-size", 3), ("--batch-size", 8, "--workers", 2)],
-    ids=["batch 1", "batch 3", "batch 8, 2 workers"],
+    [("--batch-size", 1), ("--batch-size", 3, "--threads", 3), ("--batch-size", 8, "--workers", 2)],
+    ids=["batch 1", "batch 3, 3 threads", "batch 8, 2 workers"],
 )
-def test_batches_and_workers_change_nothing_but_a_scores_last_digits(
+def test_batches_threads_and_workers_change_nothing_but_a_scores_last_digits(
     scenes: Path, dataset: Path, tmp_path: Path, options: tuple[object, ...]
 ) -> None:
     out = tmp_path / "out"
@@ -305,6 +305,7 @@ def test_failed_images_are_tried_again_only_when_asked(scenes: Path, tmp_path: P
         (("in", "--task", "dance"), 2, "no task 'dance'"),
         (("in", "--config", "nothing"), 2, "no preset or file"),
         (("in", "--batch-size", "none"), 2, "a number from 1 to 1024, or auto"),
+        (("in", "--threads", "all"), 2, "a number from 1 to 1024, or auto"),
         (("in", "--device", "gpu"), 2, "--device: 'gpu'"),
         (("in", "--device", "cuda"), 1, "sees no CUDA device"),
         (("in", "--model", "./nowhere"), 1, "is not there"),

@@ -28,12 +28,12 @@ def ready(notes: list[str], request: Request | None = None, **flags: Any) -> Rea
 
 def test_settings_reach_the_annotator_and_the_loader() -> None:
     notes: list[str] = []
-    made = ready(notes, batch_size=3, workers=2, max_pixels=1000, tiles="2x1")
+    made = ready(notes, batch_size=3, workers=2, max_pixels=1000, tiles="2x1", threads=2)
     assert made.annotator.batch_size == made.loading.batch_size == 3
     assert (made.loading.workers, made.loading.max_pixels) == (2, 1000)
     assert made.loading.image_size == 96 and made.loading.tiling == Tiling(2, 1)
     assert notes == [
-        "loading shapes on cpu in float32 …",
+        "loading shapes on cpu in float32 with 2 threads …",
         "its own settings: start 2, end 2, pad 1 (text_config); forced_first 0, forced_last 2, "
         "num_beams 1, no_repeat_ngram 0 (generation_config.json); early_stopping False "
         "(as published)",
@@ -43,7 +43,7 @@ def test_settings_reach_the_annotator_and_the_loader() -> None:
 def test_auto_chooses_a_batch_size_and_says_so() -> None:
     notes: list[str] = []
     assert ready(notes).annotator.batch_size == 8
-    assert notes[-1] == "batches of 8"
+    assert notes == ["loading shapes on cpu in float32 with 1 thread …", "batches of 8"]
 
 
 def test_a_prompt_that_is_too_long_is_refused_before_a_job_begins() -> None:
