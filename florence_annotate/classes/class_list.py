@@ -2,56 +2,20 @@
 
 The order in which the user names the classes is the class id, forever.
 
-A label maps to a class where the two are equal after `normalise`, or where one of them is an
-English plural of the other, by the table `_PLURALS`. An exact match wins; a plural that fits two
-classes fits none.
+A label maps to a class where the two are equal after `normalise`, or one is a plural of the other.
+Where no class claims it, it may be another word for a class of COCO's (`synonyms`). An exact match
+wins over plurals, a class over such a word; a plural that fits two classes fits none.
 """
 
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
-import yaml
-
+from florence_annotate.classes.heads import find_head
+from florence_annotate.classes.plurals import plurals, singulars_of_older_jobs
+from florence_annotate.classes.spelling import normalise, words
+from florence_annotate.classes.synonyms import SYNONYMS
 from florence_annotate.errors import UsageError
-
-_PLURALS = (
-    # ending of a plural, ending of its singular
-    ("s", ""),
-    ("ses", "s"),
-    ("xes", "x"),
-    ("zes", "z"),
-    ("ches", "ch"),
-    ("shes", "sh"),
-    ("oes", "o"),
-    ("ies", "y"),
-    ("ves", "f"),
-    ("ves", "fe"),
-    ("men", "man"),
-    ("people", "person"),
-    ("children", "child"),
-    ("teeth", "tooth"),
-    ("feet", "foot"),
-    ("mice", "mouse"),
-    ("geese", "goose"),
-)
-
-
-def normalise(label: str) -> str:
-    """Fold case, spelling of characters (NFKC), hyphens, underscores and runs of white space."""
-    folded = unicodedata.normalize("NFKC", label).casefold()
-    return " ".join(folded.replace("_", " ").replace("-", " ").split())
-
-
-def singulars(label: str) -> set[str]:
-    """What a normalised label may be the plural of."""
-    return {
-        label.removesuffix(plural) + single
-        for plural, single in _PLURALS
-        if label.endswith(plural) and label.removesuffix(plural) + single
-    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +32,17 @@ class ClassSpec:
         return self.prompt or self.name
 
 
+@dataclass(frozen=True, slots=True)
+class Matching:
+    """By which rules labels become classes."""
+
+    is_older: bool = False
+    """As jobs have it that were begun before phrases had heads: a phrase maps as a whole, and an
+    ending of plurals counts on any word."""
+    has_synonyms: bool = True
+    """Other words for COCO's classes stand for those that are spelled as COCO does."""
+
+
 class ClassList:
     """Classes in the user's order; the index in it is the class id.
 
@@ -75,24 +50,30 @@ class ClassList:
     belongs to two classes.
     """
 
-    def __init__(self, classes: Iterable[ClassSpec]) -> None:
+    def __init__(self, classes: Iterable[ClassSpec], matching: Matching = Matching()) -> None:
         self.classes = tuple(classes)
+        self.matching = matching
         if not self.classes:
             raise UsageError("the class list is empty: name at least one class, or leave it out")
-        self._ids: dict[str, int] = {}
+        claimed: dict[str, int] = {}
         for class_id, spec in enumerate(self.classes):
             _refuse_bad_name(spec)
             for label in (spec.name, *spec.synonyms, *([spec.prompt] if spec.prompt else [])):
-                self._claim(normalise(label), label, class_id)
-        self._spoken = {" ".join(_words(label)): id_ for label, id_ in self._ids.items()}
+                self._claim(claimed, label, class_id)
+        by_name = {normalise(name): class_id for class_id, name in enumerate(self.names)}
+        others = {
+            synonym: by_name[name]
+            for synonym, name in SYNONYMS.items()
+            if matching.has_synonyms and name in by_name and synonym not in claimed
+        }
+        forms = singulars_of_older_jobs if matching.is_older else plurals
+        self._labels = [_Labels(claimed, forms), _Labels(others, forms)]
+        self._spoken = {" ".join(words(label)): id_ for label, id_ in (others | claimed).items()}
         """Labels without punctuation."""
-        self._plural_ids: dict[str, set[int]] = {}
-        for label, class_id in self._ids.items():
-            for single in singulars(label):
-                self._plural_ids.setdefault(single, set()).add(class_id)
+        self._longest = max(len(label.split()) for label in self._spoken)
 
-    def _claim(self, normal: str, label: str, class_id: int) -> None:
-        owner = self._ids.setdefault(normal, class_id)
+    def _claim(self, claimed: dict[str, int], label: str, class_id: int) -> None:
+        owner = claimed.setdefault(normalise(label), class_id)
         if owner == class_id:
             return
         first, second = self.classes[owner].name, self.classes[class_id].name
@@ -107,26 +88,53 @@ class ClassList:
     def find(self, label: str) -> int | None:
         """Id of the class that a label stands for; None where it stands for none."""
         normal = normalise(label)
-        if normal in self._ids:
-            return self._ids[normal]
-        candidates = {self._ids[single] for single in singulars(normal) if single in self._ids}
-        candidates |= self._plural_ids.get(normal, set())
-        return candidates.pop() if len(candidates) == 1 else None
+        for labels in self._labels:
+            if normal in labels.ids:
+                return labels.ids[normal]
+        for labels in self._labels:
+            if found := labels.in_another_number(normal):
+                return found.pop() if len(found) == 1 else None
+        return None
+
+    def find_phrase(self, phrase: str) -> int | None:
+        """Id of the class that the head of a phrase stands for; None where it stands for none."""
+        whole = self.find(phrase)
+        if whole is not None or self.matching.is_older:
+            return whole
+        return find_head(phrase, self._find_spoken, self._longest)
+
+    def _find_spoken(self, run: str) -> int | None:
+        """Id of the class that words without punctuation stand for."""
+        return self._spoken.get(run, self.find(run))
 
     def named_in(self, text: str) -> set[int]:
         """Ids of the classes that a sentence names, whatever the punctuation."""
-        words = _words(text)
+        said = words(text)
         runs = (
-            " ".join(words[start : start + length])
-            for length in range(1, 1 + max(len(name.split()) for name in self._spoken))
-            for start in range(len(words) - length + 1)
+            " ".join(said[start : start + length])
+            for length in range(1, 1 + self._longest)
+            for start in range(len(said) - length + 1)
         )
-        found = (self._spoken.get(run, self.find(run)) for run in runs)
+        found = map(self._find_spoken, runs)
         return {class_id for class_id in found if class_id is not None}
 
 
-def _words(text: str) -> list[str]:
-    return "".join(c if c.isalnum() or c == "'" else " " for c in normalise(text)).split()
+class _Labels:
+    """Normalised labels with their class ids, in singular and plural."""
+
+    def __init__(self, ids: Mapping[str, int], forms: Callable[[str], Collection[str]]) -> None:
+        """`forms` gives the plurals of a label, or what it may be the plural of."""
+        self.ids = ids
+        self._forms = forms
+        self._ids_of_forms: dict[str, set[int]] = {}
+        for label, class_id in ids.items():
+            for form in forms(label):
+                self._ids_of_forms.setdefault(form, set()).add(class_id)
+
+    def in_another_number(self, label: str) -> set[int]:
+        """Ids of those that a normalised label is the plural or the singular of."""
+        found = {self.ids[form] for form in self._forms(label) if form in self.ids}
+        return found | self._ids_of_forms.get(label, set())
 
 
 _LINE_BREAKING = ("Cc", "Cs", "Zl", "Zp")
@@ -141,79 +149,3 @@ def _refuse_bad_name(spec: ClassSpec) -> None:
                 f"class {text!r} holds a control character (a newline, a tab, …): "
                 "data.yaml and the readers of labels need a name on one line"
             )
-
-
-def parse_names(text: str) -> ClassList:
-    """Classes from `person,car`; names that hold a comma go into a file instead."""
-    return ClassList(ClassSpec(name.strip()) for name in text.split(","))
-
-
-def read_file(path: Path) -> ClassList:
-    """Classes from a file: one name a line, a `data.yaml`, or YAML with synonyms and prompts.
-
-    Raises UsageError for a file that is not there, not UTF-8, or in none of these forms.
-    """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"can't read the class file {path}: {error}") from error
-    if path.suffix.lower() not in (".yaml", ".yml"):
-        lines = (line.strip() for line in text.splitlines())
-        return ClassList(ClassSpec(line) for line in lines if line)
-    try:
-        content = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        problem = " ".join(str(error).split())
-        raise UsageError(f"the class file {path} is not valid YAML: {problem}") from error
-    return from_data(content, str(path))
-
-
-def from_data(content: Any, where: str) -> ClassList:
-    """Classes from what a YAML file holds; `where` names it in errors.
-
-    Understood are a list of names; ultralytics' `names`, as a list or as id → name; and a mapping
-    of name → nothing, or name → {synonyms: […], prompt: …}.
-    """
-    if isinstance(content, Mapping) and "names" in content and not _is_spec(content["names"]):
-        content = content["names"]
-        if isinstance(content, Mapping):
-            ids = list(content)
-            if sorted(ids, key=str) != sorted(range(len(ids)), key=str):
-                raise UsageError(f"{where}: the ids of `names` must run from 0 without a gap")
-            content = [content[class_id] for class_id in range(len(ids))]
-    if isinstance(content, list):
-        return ClassList(ClassSpec(_as_name(name, where)) for name in content)
-    if isinstance(content, Mapping):
-        return ClassList(
-            _read_spec(_as_name(name, where), spec, where) for name, spec in content.items()
-        )
-    raise UsageError(
-        f"{where}: expected a list of classes, a data.yaml with `names`, "
-        "or `name: {synonyms: […], prompt: …}`"
-    )
-
-
-def _is_spec(value: Any) -> bool:
-    return value is None or (isinstance(value, Mapping) and bool({"synonyms", "prompt"} & {*value}))
-
-
-def _as_name(value: Any, where: str) -> str:
-    if isinstance(value, str):
-        return value
-    raise UsageError(f"{where}: the class name {value!r} is no text: put it in quotes")
-
-
-def _read_spec(name: str, spec: Any, where: str) -> ClassSpec:
-    if spec is None:
-        return ClassSpec(name)
-    if not isinstance(spec, Mapping) or set(spec) - {"synonyms", "prompt"}:
-        raise UsageError(f"{where}: class {name!r} may have `synonyms` and `prompt`, nothing else")
-    synonyms = spec.get("synonyms") or []
-    if not isinstance(synonyms, list):
-        raise UsageError(f"{where}: the synonyms of {name!r} must be a list, as in [sedan, suv]")
-    prompt = spec.get("prompt")
-    return ClassSpec(
-        name,
-        tuple(_as_name(synonym, where) for synonym in synonyms),
-        None if prompt is None else _as_name(prompt, where),
-    )
