@@ -70,4 +70,5 @@ def _findable(question: Question, classes: ClassList) -> set[int | None]:
             if spec.question.casefold() in text.casefold()
         }
     # of phrases, each is a label; a caption may name a class anywhere
-    return set(map(classes.find_phrase, asked)) if len(asked) > 1 else {*classes.named_in(text)}
+    named = classes.named_in(text) if len(asked) == 1 else ()
+    return {*map(classes.find_phrase, asked), *named}

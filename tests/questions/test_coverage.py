@@ -68,6 +68,7 @@ def test_classes_are_verified_only_where_all_second_questions_are_asked() -> Non
         (GROUNDING, "a car door<and>a hat", "car", "car"),  # a door
         (GROUNDING, "A man beside two cars.", "person,car", None),
         (GROUNDING, "A scarf.", "car", "car"),
+        (GROUNDING, "🚗", "🚗", None),
     ],
 )
 def test_what_is_accepted_is_what_will_map(
