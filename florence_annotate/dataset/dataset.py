@@ -61,6 +61,7 @@ class Dataset:
         self._classes = settings.classes
         self.split_names = tuple(split)
         self._split_of = splitter(split, seed)
+        # the journal is read for the labels only once one is looked for
         self._policy = policy_of(settings, questions, lambda label: self._ids.get(label))
 
     @cached_property

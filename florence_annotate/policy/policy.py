@@ -83,7 +83,8 @@ class Policy:
         # make one
         if not instance.label:
             return Reason.NO_LABEL
-        find = (self.find_phrase if self._has_phrase(instance) else None) or self.find
+        has_phrase = by_token(instance.task).labels_are_phrases
+        find = self.find_phrase if has_phrase and self.find_phrase else self.find
         class_id = find(instance.label)
         if class_id is None:
             return Reason.NO_OBJECT if self.names_nothing(instance) else Reason.NO_CLASS
@@ -96,10 +97,8 @@ class Policy:
 
     def names_nothing(self, instance: Instance) -> bool:
         """Whether an instance has a phrase that names no object."""
-        return self._has_phrase(instance) and names_nothing(instance.label)
-
-    def _has_phrase(self, instance: Instance) -> bool:
-        return self.find_phrase is not None and by_token(instance.task).labels_are_phrases
+        has_phrase = by_token(instance.task).labels_are_phrases and self.find_phrase is not None
+        return has_phrase and names_nothing(instance.label)
 
     def _best_first(
         self,
