@@ -86,15 +86,17 @@ class Trial:
         width, height = seen.image.size
         caption = self._text(self._ask(self.model, seen, Question(tasks.CAPTION)))
         found, _ = parsing.parse(self._ask(self.model, seen, Question(tasks.OD)), width, height)
-        phrase = found[0].label if found and found[0].label else "object"
+        phrase = found[0].label if found else ""
         x1, y1, x2, y2 = _CENTRE
         region = (x1 * width, y1 * height, x2 * width, y2 * height)
         for task in tasks.TASKS:
             if task.takes is Takes.REGION:
                 yield about_region(task.token, region, width, height)
             elif task.takes is Takes.TEXT:
-                text = phrase if task.takes_one_phrase else caption or "an object"
-                yield Question(task.token, text)
+                question = Question(task.token, phrase if task.takes_one_phrase else caption)
+                # random weights say what no prompt has room for
+                is_askable = question.text and not self.model.problem(question)
+                yield question if is_askable else Question(task.token, "an object")
             else:
                 yield Question(task.token)
 

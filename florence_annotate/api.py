@@ -60,7 +60,11 @@ def annotate(
     canary: bool = False,
     min_score: float = 0.0,
     min_area: float = 0.0,
+    max_area: float | None = None,
     nms: float | None = None,
+    nms_across_classes: float | None = None,
+    drop_containers: bool | None = None,
+    synonyms: bool = True,
     progress: bool = False,
 ) -> Iterator[AnnotatedImage | Failure]:
     """Annotate images in batches, in their order, without writing anything.
@@ -105,7 +109,11 @@ def annotate(
             "constrain": constrain,
             "min_score": min_score,
             "min_area": min_area,
+            "max_area": max_area,
             "nms": nms,
+            "nms_across_classes": nms_across_classes,
+            "drop_containers": drop_containers,
+            "synonyms": synonyms,
         }
     )
     indices: dict[int, int] = {}
@@ -147,8 +155,7 @@ class _Reader:
     def __init__(self, plan: Plan, settings: PolicySettings) -> None:
         self._ids: dict[str, int] = {}
         self._classes = settings.classes
-        find = self._find_or_add if settings.classes is None else settings.classes.find
-        self._policy = policy_of(settings, plan.questions, find)
+        self._policy = policy_of(settings, plan.questions, self._find_or_add)
         self._regions_given = reading.are_regions_given(plan.questions)
 
     def _find_or_add(self, label: str) -> int:

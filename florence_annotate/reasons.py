@@ -30,9 +30,16 @@ class Reason(StrEnum):
     ZERO_AREA = "zero-area", "nothing of the box lies within the image"
     NO_LABEL = "no-label", "the model gave it no label"
     NO_CLASS = "no-class", "its label belongs to no class of the list"
+    NO_OBJECT = "no-object", "its phrase names no object, as `it` and `the image` do"
     ASKED_BY_PROMPT = "asked-by-prompt", "a prompt of its own looks for its class"
     ABSENT = "absent", "no second kind of question finds its class on the image"
     DUPLICATE = "duplicate", "the same class and box came again with a better score"
     MIN_SCORE = "min-score", "its score is below --min-score"
     MIN_AREA = "min-area", "its box has fewer square pixels than --min-area"
+    MAX_AREA = "max-area", "its box covers more of the image than --max-area"
+    CONTAINER = "container", "it is a box around several others of its class"
     NMS = "nms", "it overlaps a better instance of its class by more than --nms"
+    NMS_ACROSS_CLASSES = (
+        "nms-across-classes",
+        "it overlaps a better instance of another class by more than --nms-across-classes",
+    )

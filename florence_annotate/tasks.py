@@ -88,7 +88,7 @@ SPECIAL_TOKENS: tuple[str, ...] = (
 
 
 PHRASE_SEPARATOR = "<and>"
-"""The control token that stands between the phrases of one grounding prompt."""
+"""The control token that stands between the phrases of one prompt, and of one answer."""
 
 _CONTROL_TOKENS = frozenset({*SPECIAL_TOKENS, "<s>", "</s>", "<pad>", "<unk>", "<mask>", "<image>"})
 _IN_BRACKETS = re.compile(r"<[^<>]*>")
@@ -104,6 +104,8 @@ class Task:
     gives: Gives
     takes_one_phrase: bool = False
     """Its text is one phrase, and it always points somewhere, also where there is nothing of it."""
+    labels_are_phrases: bool = False
+    """Its labels are phrases of a text, as `a red car` and `it`, instead of names."""
     verifies: bool = False
     """Its answers tell whether an image shows a class that was asked for by name."""
     is_prompt: bool = False
@@ -168,6 +170,7 @@ TASKS: tuple[Task, ...] = (
         "Locate the phrases in the caption: {input}",
         Takes.TEXT,
         Gives.BOXES,
+        labels_are_phrases=True,
     ),
     Task(
         "dense-captions",
@@ -175,6 +178,7 @@ TASKS: tuple[Task, ...] = (
         "Locate the objects in the image, with their descriptions.",
         Takes.NOTHING,
         Gives.BOXES,
+        labels_are_phrases=True,
         verifies=True,
     ),
     Task(
@@ -313,6 +317,11 @@ def form(question: Question) -> str:
     """What the answer looks like; see FORMS."""
     task = of(question)
     return (FORMS_OF_PROMPTS if task.is_prompt else FORMS)[task.gives]
+
+
+def phrases(text: str) -> list[str]:
+    """The phrases of a text that the control token separates; one where there is none of it."""
+    return [phrase.strip() for phrase in text.split(PHRASE_SEPARATOR)]
 
 
 def control_token_in(text: str) -> str | None:

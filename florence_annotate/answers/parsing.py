@@ -17,20 +17,25 @@ from florence_annotate.types import Answer, Box, Dropped, Instance, Polygon, Tok
 
 _RUNS = re.compile(rb"\x00+|\x01+|\x02")
 """Tokens of one kind in a row; of control tokens each alone."""
+_SEPARATOR = tasks.PHRASE_SEPARATOR.encode()
 
 
 def parse_text(answer: Answer) -> tuple[str, float]:
-    """The text of an answer and its score; location and control tokens are no part of it.
+    """The text of an answer and its score; location and control tokens are no part of it, and
+    phrases that a control token separates have a comma between them.
 
     The score is the geometric mean of the probabilities of its tokens; 0 where there is none.
     """
-    pieces: list[bytes] = []
+    parts = [b""]
     logprobs: list[float] = []
     for kind, first, after, said in _runs(answer):
         if kind == TokenKind.TEXT:
-            pieces.append(said)
+            parts[-1] += said
             logprobs += answer.logprobs[first:after]
-    text = b"".join(pieces).decode("utf-8", errors="replace").strip()
+        elif said == _SEPARATOR:
+            parts.append(b"")
+    texts = [part.decode("utf-8", errors="replace").strip() for part in parts]
+    text = ", ".join(filter(None, texts))
     return text, _geometric_mean(logprobs) if logprobs else 0.0
 
 
@@ -106,6 +111,10 @@ def _phrases(answer: Answer) -> Iterator[_Phrase]:
                 last = phrase.objects[-1][-1]
                 phrase.objects[-1][-1] = _Run(last.bins + bins, last.logprobs + run.logprobs)
             begin_object, begin_run = False, False
+        elif said == _SEPARATOR:
+            if phrase.label or phrase.objects:
+                yield phrase
+            phrase, begin_object = _Phrase(), True
         elif said in (b"<poly>", b"</poly>", b"<sep>"):
             phrase.are_polygons = True
             begin_run = True

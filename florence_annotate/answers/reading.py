@@ -16,6 +16,7 @@ from florence_annotate.tasks import (
     Takes,
     Task,
     of,
+    phrases,
 )
 from florence_annotate.types import (
     Answer,
@@ -49,7 +50,8 @@ def read(record: Record, *, regions_given: bool = False) -> Reading:
     """Instances in pixels of the image, unfiltered; captions; and what could not be read.
 
     The answer to a prompt about one phrase is about that phrase, whatever the model repeated
-    before the locations, so its instances carry the phrase as their label. An answer about a region
+    before the locations, so its instances carry the phrase as their label; of a prompt about
+    several, what the model says before the locations tells which. An answer about a region
     belongs to the instance with that very box: it gives a mask, a label or a text. Where there is
     no such instance, a region that the user gave becomes one.
     """
@@ -110,6 +112,8 @@ def _labelled(found: list[Instance], answer: Answer, task: Task) -> list[Instanc
     """Instances under the label that their question gives them, if it gives one."""
     if task.takes_one_phrase:
         label = answer.question.text or ""
+        if len(phrases(label)) > 1:
+            return [replace(each, label=each.label or label) for each in found]
     elif task.gives is Gives.PLAIN_BOXES:
         label = REGION_LABEL
     elif task.gives is Gives.QUADS:

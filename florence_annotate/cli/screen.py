@@ -143,6 +143,15 @@ def _remarks(summary: dict[str, Any]) -> list[str]:
     if summary["dropped"]:
         reasons = ", ".join(f"{count} {reason}" for reason, count in summary["dropped"].items())
         remarks.append(f"left out of the dataset, kept in the journal: {reasons}")
+    if large := summary["boxes_over_0.9_of_the_image"]:
+        said = "1 box covers" if large == 1 else f"{large} boxes cover"
+        remarks.append(f"{said} over 0.9 of the image: --max-area 0.9 leaves such out")
+    if pairs := summary["pairs_of_classes_over_0.9_iou"]:
+        said = "1 pair" if pairs == 1 else f"{pairs} pairs"
+        remarks.append(
+            f"{said} of boxes of different classes in one place (IoU over 0.9): "
+            "--nms-across-classes 0.9 keeps the better"
+        )
     if summary["unmapped_labels"]:
         labels = list(summary["unmapped_labels"].items())
         some = ", ".join(f"{label} ({count})" for label, count in labels[:8])

@@ -11,7 +11,7 @@ from pydantic import Field, ValidationError, field_validator
 
 from florence_annotate import classes as class_lists
 from florence_annotate import tasks
-from florence_annotate.classes import ClassList
+from florence_annotate.classes import ClassList, Matching
 from florence_annotate.config import presets
 from florence_annotate.config.model_settings import ModelSettings
 from florence_annotate.config.older_jobs import BEFORE_IT_EXISTED
@@ -61,7 +61,8 @@ class JobSpec(
         return None if self.tiles is None else Tiling.parse(self.tiles, self.overlap)
 
     def class_list(self) -> ClassList | None:
-        return None if self.classes is None else ClassList(self.classes)
+        matching = Matching(is_older=self.label_rules == 1, has_synonyms=self.synonyms)
+        return None if self.classes is None else ClassList(self.classes, matching)
 
     def policy(self) -> PolicySettings:
         """The part of the policy that these settings choose."""

@@ -11,5 +11,8 @@ from typing import Any
 BEFORE_IT_EXISTED: Mapping[str, Any] = {
     "adapter": None,
     "constrain": "off",
+    "drop_containers": False,
+    "label_rules": 1,
     "labels": [],
+    "synonyms": False,
 }

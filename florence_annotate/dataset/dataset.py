@@ -1,8 +1,7 @@
 """Journal + policy → annotated images, in key order, one at a time."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
-from functools import cached_property, lru_cache
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 
 from florence_annotate.answers import reading
 from florence_annotate.answers.attempts import with_counting_answers
@@ -64,7 +63,8 @@ class Dataset:
         self._classes = settings.classes
         self.split_names = tuple(split)
         self._split_of = splitter(split, seed)
-        self._policy = policy_of(settings, questions, lambda label: None)
+        # the journal is read for the labels only once one is looked for
+        self._policy = policy_of(settings, questions, lambda label: self._ids.get(label))
 
     @cached_property
     def class_names(self) -> tuple[str, ...]:
@@ -76,7 +76,8 @@ class Dataset:
         labels: set[str] = set()
         for record in self._records():
             found = reading.read(record, regions_given=self._regions_given)
-            labels.update([instance.label for instance in found.instances])
+            named = (one for one in found.instances if not self._policy.names_nothing(one))
+            labels.update([instance.label for instance in named])
         return tuple(sorted(labels - {""}))
 
     @property
@@ -85,20 +86,19 @@ class Dataset:
         asks = any(of(question).is_about_whole_image for question in self._questions)
         return asks or self._policy.captions.joins_tags
 
-    def _finder(self) -> Callable[[str], int | None]:
-        """A function from a label to its class id; most labels come often."""
-        if self._classes is not None:
-            return lru_cache(maxsize=10_000)(self._classes.find)
-        return {name: class_id for class_id, name in enumerate(self.class_names)}.get
+    @cached_property
+    def _ids(self) -> dict[str, int]:
+        """Label → class id, where every label is a class."""
+        return {name: class_id for class_id, name in enumerate(self.class_names)}
 
     def _records(self) -> Iterator[Record]:
         for record in self._journal.records():
             yield with_counting_answers(record, self._questions, regions_given=self._regions_given)
 
     def __iter__(self) -> Iterator[AnnotatedImage]:
-        policy, class_names = replace(self._policy, find=self._finder()), self.class_names
+        policy, names = self._policy, self.class_names
         for record in self._records():
-            yield annotate_record(record, policy, class_names, regions_given=self._regions_given)
+            yield annotate_record(record, policy, names, regions_given=self._regions_given)
 
     def split_of(self, key: str) -> str:
         """The split of an image; it depends on no other one."""

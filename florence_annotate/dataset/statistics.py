@@ -2,10 +2,17 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
+from itertools import combinations
 
 from florence_annotate.dataset.annotated_image import AnnotatedImage
+from florence_annotate.geometry.boxes import area, iou
 from florence_annotate.reasons import Reason
 from florence_annotate.tasks import field_of
+
+LARGE = 0.9
+"""Part of the image; counted is what `--max-area` of it would leave out."""
+SAME_REGION = 0.9
+"""Intersection over union; counted are the pairs that `--nms-across-classes` of it would find."""
 
 
 @dataclass(slots=True)
@@ -22,12 +29,21 @@ class Statistics:
     """Texts about the images, by what they are called."""
     not_asked: int = 0
     """Images without a text or regions of their own, where the job needs them."""
+    large: int = 0
+    """Kept boxes that cover more than LARGE of their image."""
+    pairs_across_classes: int = 0
+    """Pairs of kept boxes of different classes that overlap by more than SAME_REGION."""
     truncated: list[str] = field(default_factory=list)
     """Keys of images with an answer that was cut at the token limit."""
 
     def add(self, image: AnnotatedImage) -> None:
         for instance in image.instances:
             self.instances[image.class_names[instance.class_id]] += 1
+            self.large += area(instance.box) > LARGE * image.width * image.height
+        self.pairs_across_classes += sum(
+            one.class_id != other.class_id and iou(one.box, other.box) > SAME_REGION
+            for one, other in combinations(image.instances, 2)
+        )
         for dropped in image.dropped:
             self.dropped[dropped.reason] += 1
             if dropped.reason is Reason.NO_CLASS:

@@ -150,9 +150,8 @@ class Begun:
             return None
         text = journal.last_settings()
         last = None if text is None else job_spec.load(text)
-        defaults = journal.value("defaults")
-        if defaults is None:
-            defaults = {name: value for name, value in BEFORE_IT_EXISTED.items() if name in SHAPING}
+        defaults = {name: value for name, value in BEFORE_IT_EXISTED.items() if name in SHAPING}
+        defaults |= journal.value("defaults") or {}
         return cls(fingerprint, asked, last, defaults)
 
     def described(self) -> dict[str, Any]:

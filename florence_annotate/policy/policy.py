@@ -7,11 +7,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from florence_annotate.classes import ClassList
+from florence_annotate.classes.empty_phrases import names_nothing
 from florence_annotate.geometry.boxes import area, iou
 from florence_annotate.policy.captions import CaptionSettings
+from florence_annotate.policy.containers import find_containers
 from florence_annotate.policy.thresholds import Thresholds
 from florence_annotate.reasons import Reason
-from florence_annotate.tasks import by_token
+from florence_annotate.tasks import GROUNDING, OPEN_VOCABULARY, by_token
 from florence_annotate.types import Box, Dropped, Instance, KeptInstance
 
 
@@ -21,13 +23,16 @@ class Policy:
 
     1. Boxes are clipped to the image, their corners put in order. `zero-area` boxes go, and
        `witness`, what only a question points at that is there to verify others.
-    2. Labels become classes by `find`: `no-class` where there is none, `no-label` where the model
-       gave none, `asked-by-prompt` where another question names a class that a prompt of its own
+    2. Labels become classes by `find`, phrases by `find_phrase`: `no-class` where there is none,
+       `no-object` where the phrase names none, `no-label` where the model gave none,
+       `asked-by-prompt` where another question names a class that a prompt of its own
        looks for, `absent` where no second question verifies the answer to such a prompt.
     3. `duplicate`: the same class and box again; the higher score stays.
-    4. `min-score`, and `min-area`: boxes of fewer square pixels.
-    5. `nms`: overlap with a better instance of the same class above `nms`, as intersection over
-       union; the detail names the winner.
+    4. `min-score`; `min-area`: boxes of fewer square pixels; `max-area`: boxes that cover more of
+       the image.
+    5. `container`: the hull of several others of the same class and task, of those that are left.
+    6. `nms`: overlap with a better instance of the same class above `nms`, as intersection over
+       union, and `nms-across-classes` with one of another class; the detail names the winner.
     """
 
     find: Callable[[str], int | None]
@@ -41,6 +46,8 @@ class Policy:
     """Tasks that were asked only to verify others."""
     captions: CaptionSettings = field(default_factory=CaptionSettings)
     """How the texts about an image are written; see `florence_annotate.policy.captions`."""
+    find_phrase: Callable[[str], int | None] | None = None
+    """The class id of a phrase; None: phrases are labels like others."""
 
     def apply(
         self,
@@ -63,7 +70,7 @@ class Policy:
                 dropped.append(Dropped(instance.label, instance.score, box, found))
             else:
                 candidates.append(KeptInstance.of(instance, found, box))
-        kept = self._best_first(candidates, dropped)
+        kept = self._best_first(candidates, (width, height), dropped)
         return [instance for instance in candidates if id(instance) in kept], dropped
 
     def _classify(
@@ -79,9 +86,11 @@ class Policy:
         # make one
         if not instance.label:
             return Reason.NO_LABEL
-        class_id = self.find(instance.label)
+        has_phrase = by_token(instance.task).labels_are_phrases
+        find = self.find_phrase if has_phrase and self.find_phrase else self.find
+        class_id = find(instance.label)
         if class_id is None:
-            return Reason.NO_CLASS
+            return Reason.NO_OBJECT if self.names_nothing(instance) else Reason.NO_CLASS
         if by_token(instance.task).takes_one_phrase:
             if verified is not None and class_id not in verified:
                 return Reason.ABSENT
@@ -89,38 +98,86 @@ class Policy:
             return Reason.ASKED_BY_PROMPT
         return class_id
 
-    def _best_first(self, candidates: Sequence[KeptInstance], dropped: list[Dropped]) -> set[int]:
-        """Identities of the instances that survive, the better score deciding; ties go by order."""
-        limits = self.thresholds
+    def names_nothing(self, instance: Instance) -> bool:
+        """Whether an instance has a phrase that names no object."""
+        has_phrase = by_token(instance.task).labels_are_phrases and self.find_phrase is not None
+        return has_phrase and names_nothing(instance.label)
+
+    def _best_first(
+        self,
+        candidates: Sequence[KeptInstance],
+        size: tuple[int, int],
+        dropped: list[Dropped],
+    ) -> set[int]:
+        """Identities of the instances that survive, the better score deciding; ties go by order.
+
+        `size` is the image's width and height in pixels.
+        """
+        image_area = float(size[0] * size[1])
+        containers = self._containers(candidates, size)
         kept: list[KeptInstance] = []
         seen: set[tuple[int, Box]] = set()
         for instance in sorted(candidates, key=lambda candidate: -candidate.score):
             if (instance.class_id, instance.box) in seen:
                 dropped.append(_drop(instance, Reason.DUPLICATE))
-            elif instance.score < limits.min_score:
-                detail = f"{instance.score:.4f} < {limits.min_score:g}"
-                dropped.append(_drop(instance, Reason.MIN_SCORE, detail))
-            elif area(instance.box) < limits.min_area:
-                detail = f"{area(instance.box):.1f} < {limits.min_area:g} square pixels"
-                dropped.append(_drop(instance, Reason.MIN_AREA, detail))
-            elif winner := self._overlapped(instance, kept):
-                dropped.append(_drop(instance, Reason.NMS, _name_winner(instance, winner)))
+            elif beyond := self._beyond_limits(instance, image_area):
+                dropped.append(_drop(instance, *beyond))
+            elif count := containers.get(id(instance)):
+                dropped.append(_drop(instance, Reason.CONTAINER, f"around {count} others"))
+            elif lost := self._overlapped(instance, kept):
+                dropped.append(_drop(instance, *lost))
             else:
                 kept.append(instance)
             seen.add((instance.class_id, instance.box))
         return {id(instance) for instance in kept}
 
+    def _beyond_limits(
+        self, instance: KeptInstance, image_area: float
+    ) -> tuple[Reason, str] | None:
+        """The limit that an instance does not keep to, and by how much."""
+        limits, size = self.thresholds, area(instance.box)
+        if instance.score < limits.min_score:
+            return Reason.MIN_SCORE, f"{instance.score:.4f} < {limits.min_score:g}"
+        if size < limits.min_area:
+            return Reason.MIN_AREA, f"{size:.1f} < {limits.min_area:g} square pixels"
+        if limits.max_area is not None and size > limits.max_area * image_area:
+            part = size / image_area
+            return Reason.MAX_AREA, f"{part:.4f} > {limits.max_area:g} of the image"
+        return None
+
+    def _containers(
+        self, candidates: Sequence[KeptInstance], size: tuple[int, int]
+    ) -> dict[int, int]:
+        """Identities of the boxes around others, and around how many."""
+        image_area = float(size[0] * size[1])
+        groups: dict[tuple[int, str], dict[Box, list[KeptInstance]]] = {}
+        for instance in candidates:
+            if self._may_be_container(instance) and not self._beyond_limits(instance, image_area):
+                boxes = groups.setdefault((instance.class_id, instance.task), {})
+                boxes.setdefault(instance.box, []).append(instance)
+        return {
+            id(instance): len(members)
+            for boxes in groups.values()
+            for index, members in find_containers(list(boxes), *size).items()
+            for instance in list(boxes.values())[index]
+        }
+
+    def _may_be_container(self, instance: Instance) -> bool:
+        if self.thresholds.drop_containers is None:
+            return instance.task in (OPEN_VOCABULARY, GROUNDING)
+        return self.thresholds.drop_containers
+
     def _overlapped(
         self, instance: KeptInstance, kept: Sequence[KeptInstance]
-    ) -> KeptInstance | None:
-        if self.thresholds.nms is None:
-            return None
-        for better in kept:
-            if (
-                better.class_id == instance.class_id
-                and iou(better.box, instance.box) > self.thresholds.nms
-            ):
-                return better
+    ) -> tuple[Reason, str] | None:
+        """Why an instance goes that overlaps a better one, with the winner's name."""
+        nms, across = self.thresholds.nms, self.thresholds.nms_across_classes
+        for better in kept if (nms, across) != (None, None) else ():
+            is_same = better.class_id == instance.class_id
+            limit = nms if is_same else across
+            if limit is not None and iou(better.box, instance.box) > limit:
+                reason = Reason.NMS if is_same else Reason.NMS_ACROSS_CLASSES
+                return reason, _name_winner(instance, better)
         return None
 
 

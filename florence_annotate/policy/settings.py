@@ -2,8 +2,10 @@
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from functools import lru_cache
 
 from florence_annotate.classes import ClassList
+from florence_annotate.classes.empty_phrases import names_nothing
 from florence_annotate.policy.captions import CaptionSettings, refuse_unjoinable
 from florence_annotate.policy.policy import Policy
 from florence_annotate.policy.thresholds import Thresholds
@@ -26,9 +28,11 @@ class PolicySettings:
 def policy_of(
     settings: PolicySettings,
     questions: Collection[Question],
-    find: Callable[[str], int | None],
+    find_any: Callable[[str], int | None],
 ) -> Policy:
-    """The policy of a job that asked these questions; `find` gives the class id of a label.
+    """The policy of a job that asked these questions.
+
+    `find_any` gives the class id of a label where every label is a class.
 
     Raises UsageError for a class or a text that the job never asked for, and where classes are to
     be verified and no question can do it.
@@ -40,6 +44,11 @@ def policy_of(
         prompted = coverage.asked_by_prompt(questions, settings.classes)
     if settings.verifies:
         coverage.refuse_unverified(questions)
+    if settings.classes is None:
+        find, find_phrase = find_any, _except_empty(find_any)
+    else:  # most labels come often
+        find = lru_cache(maxsize=10_000)(settings.classes.find)
+        find_phrase = lru_cache(maxsize=10_000)(settings.classes.find_phrase)
     return Policy(
         find,
         settings.thresholds,
@@ -47,4 +56,9 @@ def policy_of(
         settings.classes if settings.verifies else None,
         coverage.asked_to_verify(questions),
         settings.captions,
+        find_phrase if settings.thresholds.label_rules > 1 else None,
     )
+
+
+def _except_empty(find: Callable[[str], int | None]) -> Callable[[str], int | None]:
+    return lambda phrase: None if names_nothing(phrase) else find(phrase)

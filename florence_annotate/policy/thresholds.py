@@ -1,4 +1,4 @@
-"""What a user may have left out of a dataset."""
+"""What a user may decide about what a dataset holds."""
 
 from typing import Annotated
 
@@ -28,6 +28,49 @@ class Thresholds(BaseModel):
         float,
         Option("Leave out boxes of fewer square pixels.", Panel.DATASET, "PIXELS"),
     ] = Field(default=0.0, ge=0, allow_inf_nan=False)
+    max_area: Annotated[
+        float | None,
+        Option(
+            "Leave out boxes that cover more than this part of the image, 0 to 1.",
+            Panel.DATASET,
+            "SHARE",
+        ),
+    ] = Field(default=None, gt=0, le=1)
+    drop_containers: Annotated[
+        bool | None,
+        Option(
+            "Leave out a box that is the hull of several others of its class.",
+            Panel.DATASET,
+            default="for open-vocabulary and grounding",
+        ),
+    ] = None
+    nms_across_classes: Annotated[
+        float | None,
+        Option(
+            "Of two boxes of different classes that overlap by more than this, keep the better.",
+            Panel.DATASET,
+            "IOU",
+        ),
+    ] = Field(default=None, ge=0, le=1)
+    synonyms: Annotated[
+        bool,
+        Option(
+            "Take other words for COCO's classes for those that are spelled as COCO does: man for "
+            "person, sofa for couch.",
+            Panel.DATASET,
+            default="synonyms",
+        ),
+    ] = True
+    label_rules: Annotated[
+        int,
+        Option(
+            "How labels become classes: 2 takes a phrase for its head, knows plurals from words "
+            "that look like one, and leaves out phrases that name nothing; 1 is that of jobs begun "
+            "before.",
+            Panel.DATASET,
+            "1|2",
+        ),
+    ] = Field(default=2, ge=1, le=2)
     presence: Annotated[
         bool | None,
         Option(

@@ -4,7 +4,7 @@ from collections.abc import Collection
 
 from florence_annotate.classes import ClassList
 from florence_annotate.errors import UsageError
-from florence_annotate.tasks import DENSE_CAPTIONS, TASKS, Takes, of
+from florence_annotate.tasks import DENSE_CAPTIONS, TASKS, Takes, of, phrases
 from florence_annotate.types import Question
 
 
@@ -46,18 +46,29 @@ def refuse_unasked(questions: Collection[Question], classes: ClassList) -> None:
     ]
     if not finding or any(q.text is None or of(q).takes is Takes.NOTHING for q in finding):
         return  # regions that are given, and questions that name nothing, may have any label
-    phrases = {q.text or "" for q in finding if of(q).takes_one_phrase}
-    # a caption may name a class anywhere
-    texts = [(q.text or "").casefold() for q in finding if not of(q).takes_one_phrase]
-    missing = [
-        spec.name
-        for spec in classes.classes
-        if spec.question not in phrases
-        and not any(spec.question.casefold() in text for text in texts)
-    ]
+    found = {class_id for each in finding for class_id in _findable(each, classes)}
+    missing = [name for class_id, name in enumerate(classes.names) if class_id not in found]
     if missing:
         raise UsageError(
             f"no question of this job can find {', '.join(missing)}: with --text, leave out what "
             "it does not name; of a finished job, annotate again with these classes in another "
             "output (-o)"
         )
+
+
+def _findable(question: Question, classes: ClassList) -> set[int | None]:
+    """Ids of the classes that labels of the answers to a question with a text can stand for."""
+    task, text = of(question), question.text or ""
+    asked = phrases(text)
+    if task.takes_one_phrase:
+        # where the model gives no labels, the whole text is the label
+        return set(map(classes.find, asked if task.gives.has_labels else [text]))
+    if classes.matching.is_older:
+        return {
+            class_id
+            for class_id, spec in enumerate(classes.classes)
+            if spec.question.casefold() in text.casefold()
+        }
+    # of phrases, each is a label; a caption may name a class anywhere
+    named = classes.named_in(text) if len(asked) == 1 else ()
+    return {*map(classes.find_phrase, asked), *named}

@@ -10,7 +10,7 @@ from collections.abc import Collection
 from dataclasses import replace
 
 from florence_annotate import tasks
-from florence_annotate.classes import ClassList, ClassSpec
+from florence_annotate.classes import ClassList, ClassSpec, Matching
 from florence_annotate.errors import UsageError
 from florence_annotate.questions.asking import AskAboutRegions, AskTiles, AskWithText
 from florence_annotate.questions.coverage import refuse_unasked
@@ -58,7 +58,8 @@ def _plan_classes(request: Request, known_labels: Collection[str]) -> Plan:
     if request.classes is None:
         return ask_all([Question(OD)])
     specs = request.classes.classes
-    pairs = [(spec, one_for_all or _task_for(spec, known_labels)) for spec in specs]
+    matching = request.classes.matching
+    pairs = [(spec, one_for_all or _task_for(spec, matching, known_labels)) for spec in specs]
     routes = [(spec.name, task.token) for spec, task in pairs]
     if one_for_all and one_for_all.is_given_names and not one_for_all.takes_one_phrase:
         text = PHRASE_SEPARATOR.join(map(_askable, specs))
@@ -87,9 +88,9 @@ def _task_for_all(request: Request) -> Task | None:
     return task if strategy is Strategy.OD else tasks.find(strategy)
 
 
-def _task_for(spec: ClassSpec, known_labels: Collection[str]) -> Task:
+def _task_for(spec: ClassSpec, matching: Matching, known_labels: Collection[str]) -> Task:
     """`<OD>` where the checkpoint is known to say the class, a prompt of its own otherwise."""
-    alone = ClassList([replace(spec, prompt=None)])
+    alone = ClassList([replace(spec, prompt=None)], matching)
     is_known = any(alone.find(label) is not None for label in known_labels)
     return tasks.by_token(OD if is_known else OPEN_VOCABULARY)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from florence_annotate.config.job_spec import JobSpec
+from florence_annotate.dataset.statistics import LARGE, SAME_REGION
 from florence_annotate.errors import OutputError
 from florence_annotate.formats.outcome import Outcome
 from florence_annotate.journal import Journal
@@ -66,6 +67,8 @@ def _describe(exported: Outcome) -> dict[str, Any]:
         "images_not_asked": statistics.not_asked,
         "classes": {name: statistics.instances[name] for name in exported.class_names},
         "dropped": dict(sorted(statistics.dropped.items())),
+        f"boxes_over_{LARGE}_of_the_image": statistics.large,
+        f"pairs_of_classes_over_{SAME_REGION}_iou": statistics.pairs_across_classes,
         "unmapped_labels": dict(statistics.unmapped.most_common()),
         "truncated": statistics.truncated,
         "left_out": notes.left_out,

@@ -142,7 +142,7 @@ def test_nothing_that_was_said_is_lost_without_a_reason(task: str, tokens: list[
         assert used_locations(instances, dropped) == sum(locations)
     phrases, is_new = [""], False
     for token in tokens:
-        if isinstance(token, int):
+        if isinstance(token, int) or token == "<and>":
             is_new = True
         elif not token.startswith("<"):
             phrases = [*phrases, token] if is_new else [*phrases[:-1], phrases[-1] + token]
@@ -164,3 +164,15 @@ def test_printed_text_keeps_its_four_corners() -> None:
     assert instance.quad == ((10.5, 20.5), (30.5, 22.5), (29.5, 40.5), (9.5, 38.5))
     assert instance.box == (9.5, 20.5, 30.5, 40.5)
     assert (torn.label, torn.reason) == ("犬", "torn-quad")
+
+
+def test_a_control_token_separates_phrases() -> None:
+    spoken = answer("person", "<and>", "car", 1, 2, 3, 4, "<and>", "hat", 5, 6, 7, 8)
+    instances, dropped = parsing.parse(spoken, 1000, 1000)
+    assert [(one.label, one.box[0]) for one in instances] == [("car", 1.5), ("hat", 5.5)]
+    assert [(one.label, one.reason) for one in dropped] == [("person", "no-box")]
+
+
+def test_phrases_of_a_text_have_a_comma_between_them() -> None:
+    spoken = answer("person", "<and>", " car", "<and>", task="<REGION_TO_CATEGORY>")
+    assert parsing.parse_text(spoken) == ("person, car", 1.0)

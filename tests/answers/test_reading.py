@@ -1,6 +1,7 @@
 """Answers about one picture, joined across questions."""
 
 from florence_annotate.answers import reading
+from florence_annotate.tasks import OPEN_VOCABULARY, SEGMENTATION
 from florence_annotate.types import Answer, Box, ImageRef, Question, Record, TokenKind
 
 BOX: Box = (100.5, 200.5, 300.5, 400.5)
@@ -79,3 +80,18 @@ def test_texts_about_the_whole_picture_are_captions() -> None:
         ("prompt:text", "a street, a sign"),
     ]
     assert said.instances == said.dropped == ()
+
+
+def test_the_label_is_the_one_phrase_that_was_asked_for() -> None:
+    (instance,) = read(answer(OPEN_VOCABULARY, "wheel", 4, text="wheels of a car")).instances
+    assert instance.label == "wheels of a car"
+
+
+def test_of_several_phrases_the_models_own_words_tell_which() -> None:
+    several = {"text": "person<and>a red car"}
+    said = read(
+        answer(OPEN_VOCABULARY, "person", 4, **several),
+        answer(OPEN_VOCABULARY, "a red car", 4, **several),
+        answer(SEGMENTATION, "", 6, **several),
+    )
+    assert [one.label for one in said.instances] == ["person", "a red car", several["text"]]

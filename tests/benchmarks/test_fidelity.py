@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from benchmarks import fidelity
 from small_models import write_original
 
+from benchmarks import fidelity
 from florence_annotate.model.florence import Florence
 
 

@@ -1,5 +1,6 @@
 """Journal + policy → annotated images."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from florence_annotate.dataset import opening
 from florence_annotate.dataset.dataset import Dataset
 from florence_annotate.errors import JobError
 from florence_annotate.journal import Journal
-from florence_annotate.tasks import CAPTION, REGION_TO_DESCRIPTION
+from florence_annotate.tasks import CAPTION, GROUNDING, REGION_TO_DESCRIPTION
 from florence_annotate.types import Question
 
 SAID = {
@@ -94,3 +95,39 @@ def test_before_the_first_run_there_is_nothing_to_open(tmp_path: Path) -> None:
             opening.questions_of(journal)
         with pytest.raises(JobError, match="holds no job yet"):
             opening.last_spec(journal)
+
+
+CAPTION_OF_STREET = Question(GROUNDING, "The image shows a red car in a street.")
+GROUNDED = {
+    "a.png": [
+        answer("The image", 1, 2, 900, 900, "a red car", 1, 2, 300, 400, task=GROUNDING),
+    ]
+}
+
+
+def test_phrases_are_of_the_class_of_their_head(tmp_path: Path) -> None:
+    out = written_job(tmp_path, GROUNDED, (CAPTION_OF_STREET,), classes="street,car")
+    dataset = florence_annotate.open_dataset(out)
+    assert labels(dataset) == {"a.png": [("a red car", 1)]}
+    (dropped,) = next(iter(dataset)).dropped
+    assert (dropped.label, dropped.reason) == ("The image", "no-object")
+
+
+def test_a_phrase_that_names_nothing_makes_no_class(tmp_path: Path) -> None:
+    out = written_job(tmp_path / "new", GROUNDED, (CAPTION_OF_STREET,))
+    assert florence_annotate.open_dataset(out).class_names == ("a red car",)
+    out = written_job(tmp_path / "older", GROUNDED, (CAPTION_OF_STREET,), label_rules=1)
+    assert florence_annotate.open_dataset(out).class_names == ("The image", "a red car")
+
+
+def test_a_job_from_before_the_rules_keeps_its_own(tmp_path: Path) -> None:
+    said = {"a.png": [answer("sofa", 1, 2, 300, 400), answer("couchs", 1, 2, 3, 4)]}
+    out = written_job(tmp_path, said, classes="couch")
+    assert labels(florence_annotate.open_dataset(out)) == {"a.png": [("sofa", 0)]}
+    with Journal.open_existing(out) as journal, journal.transaction():
+        ((text,),) = journal.connection.execute("SELECT settings FROM runs").fetchall()
+        kept = json.loads(text)
+        for name in ("synonyms", "label_rules", "drop_containers"):
+            del kept[name]
+        journal.connection.execute("UPDATE runs SET settings = ?", (json.dumps(kept),))
+    assert labels(florence_annotate.open_dataset(out)) == {"a.png": [("couchs", 0)]}

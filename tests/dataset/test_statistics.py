@@ -1,5 +1,7 @@
 """Counts over a dataset."""
 
+from dataclasses import replace
+
 from florence_annotate.dataset.annotated_image import AnnotatedImage
 from florence_annotate.dataset.statistics import Statistics
 from florence_annotate.reasons import Reason
@@ -30,3 +32,15 @@ def test_every_image_is_counted() -> None:
     assert statistics.dropped == {"no-class": 2, "min-score": 2}
     assert statistics.unmapped == {"?": 2}
     assert (statistics.captions, statistics.truncated) == ({"caption": 2}, ["2"])
+
+
+def test_what_stricter_filters_would_find_is_counted() -> None:
+    boxes = [(0, 0, 9, 8.2), (0, 0, 9, 8.1), (0, 0, 9, 8.2), (0, 0, 9, 7)]
+    kept = tuple(
+        KeptInstance("car", 0.5, box, OD, class_id=class_id)
+        for box, class_id in zip(boxes, (0, 0, 1, 1), strict=True)
+    )
+    statistics = Statistics()
+    statistics.add(replace(image("1"), instances=kept))
+    assert statistics.large == 2  # of 81 square pixels, over 72.9; the second box has just that
+    assert statistics.pairs_across_classes == 2

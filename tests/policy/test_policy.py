@@ -1,11 +1,13 @@
 import json
+from collections.abc import Callable
 
 import pytest
 
+from florence_annotate.classes import parse_names
 from florence_annotate.policy.policy import Policy, iou
 from florence_annotate.policy.thresholds import Thresholds
 from florence_annotate.reasons import Reason
-from florence_annotate.tasks import OD, OPEN_VOCABULARY
+from florence_annotate.tasks import DENSE_CAPTIONS, GROUNDING, OD, OPEN_VOCABULARY
 from florence_annotate.types import Box, Instance, KeptInstance
 
 IDS = {"car": 0, "hat": 1}
@@ -74,6 +76,95 @@ def test_od_does_not_repeat_what_a_prompt_of_its_own_looks_for() -> None:
     kept, dropped = policy.apply(found, 10, 10)
     assert [k.task for k in kept] == [OPEN_VOCABULARY]
     assert [drop.reason for drop in dropped] == ["asked-by-prompt"]
+
+
+def phrases(*said: str, find: Callable[[str], int | None] | None) -> list[str]:
+    """What becomes of the boxes of phrases: the class id, or the reason for dropping it."""
+    policy = Policy(IDS.get, find_phrase=find)
+    fates = []
+    for label in said:
+        for task in (GROUNDING, DENSE_CAPTIONS):
+            kept, dropped = policy.apply([instance(label, (0, 0, 9, 9), task=task)], 10, 10)
+            fates.append(str(kept[0].class_id) if kept else str(dropped[0].reason))
+    assert fates[::2] == fates[1::2]
+    return fates[::2]
+
+
+def test_labels_of_questions_about_phrases_map_by_their_head() -> None:
+    known = parse_names("car,hat,photo")
+    said = ("a red car", "a tree", "It", "the image", "a photo")
+    expected = ["0", "no-class", "no-object", "no-object", "2"]
+    assert phrases(*said, find=known.find_phrase) == expected
+    assert phrases("car", "a red car", "it", find=None) == ["0", "no-class", "no-class"]
+    by_name = Policy(known.find, find_phrase=known.find_phrase)
+    for task in (OD, OPEN_VOCABULARY):
+        _, dropped = by_name.apply([instance("a red car", (0, 0, 9, 9), task=task)], 10, 10)
+        assert [drop.reason for drop in dropped] == ["no-class"]
+
+
+def test_boxes_over_most_of_the_image_are_dropped_with_the_figure() -> None:
+    boxes = [instance("car", (0, 0, 20, 9.1)), instance("car", (0, 0, 20, 8.9))]
+    kept, dropped = Policy(IDS.get, Thresholds(max_area=0.9)).apply(boxes, 20, 10)
+    assert [one.box for one in kept] == [(0, 0, 20, 8.9)]
+    assert [(drop.reason, drop.detail) for drop in dropped] == [
+        ("max-area", "0.9100 > 0.9 of the image")
+    ]
+    assert len(Policy(IDS.get).apply(boxes, 20, 10)[0]) == 2
+
+
+def test_nms_across_classes_keeps_the_best_of_a_region() -> None:
+    boxes = [
+        instance("car", (0.0, 0.0, 10.0, 10.0), 0.6),
+        instance("hat", (0.0, 0.0, 10.0, 9.5), 0.9),
+        instance("car", (0.0, 0.0, 10.0, 9.0), 0.5),
+        instance("car", (0.0, 0.0, 10.0, 5.0), 0.4),
+    ]
+    kept, dropped = Policy(IDS.get, Thresholds(nms_across_classes=0.7)).apply(boxes, 10, 10)
+    assert [(k.label, k.score) for k in kept] == [("hat", 0.9), ("car", 0.4)]
+    assert [drop.reason for drop in dropped] == ["nms-across-classes"] * 2
+    assert dropped[0].detail == "IoU 0.95 with hat at 0.0, 0.0, 10.0, 9.5 (score 0.9000)"
+    both = Thresholds(nms=0.4, nms_across_classes=0.7)
+    _, dropped = Policy(IDS.get, both).apply(boxes, 10, 10)
+    assert [drop.reason for drop in dropped] == ["nms-across-classes"] * 2
+    _, dropped = Policy(IDS.get, Thresholds(nms=0.4)).apply(boxes, 10, 10)
+    assert [drop.reason for drop in dropped] == ["nms", "nms"]
+
+
+WHEELS: tuple[Box, ...] = ((0, 0, 100, 40), (0, 1, 40, 40), (61, 0, 100, 39))
+
+
+@pytest.mark.parametrize(
+    ("task", "drop", "is_dropped"),
+    [
+        (OPEN_VOCABULARY, None, True),
+        (GROUNDING, None, True),
+        (OD, None, False),
+        (OD, True, True),
+        (OPEN_VOCABULARY, False, False),
+    ],
+)
+def test_a_box_around_others_of_its_class_is_dropped(
+    task: str, drop: bool | None, is_dropped: bool
+) -> None:
+    said = [instance("car", box, 0.9 - 0.1 * n, task) for n, box in enumerate(WHEELS)]
+    kept, dropped = Policy(IDS.get, Thresholds(drop_containers=drop)).apply(said, 200, 200)
+    assert [one.box for one in kept] == list(WHEELS[is_dropped:])
+    assert [(one.reason, one.detail) for one in dropped] == [
+        ("container", "around 2 others")
+    ] * is_dropped
+
+
+def test_a_box_is_around_what_is_kept_of_its_own_class_alone() -> None:
+    def fates(*said: tuple[str, float], **limits: float) -> list[str]:
+        pairs = zip(WHEELS, said, strict=True)
+        found = [instance(label, box, score, GROUNDING) for box, (label, score) in pairs]
+        _, dropped = Policy(IDS.get, Thresholds(**limits)).apply(found, 200, 200)
+        return [one.reason for one in dropped]
+
+    assert fates(("car", 0.5), ("hat", 0.5), ("car", 0.5)) == []
+    assert fates(("car", 0.5), ("car", 0.1), ("car", 0.5), min_score=0.3) == ["min-score"]
+    # it goes before it can put its members out
+    assert fates(("car", 0.9), ("car", 0.5), ("car", 0.5), nms=0.3) == ["container"]
 
 
 def test_iou_is_intersection_over_union() -> None:

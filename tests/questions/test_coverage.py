@@ -3,11 +3,11 @@
 import pytest
 
 from florence_annotate import classes, tasks
-from florence_annotate.classes import ClassList
+from florence_annotate.classes import ClassList, Matching
 from florence_annotate.errors import UsageError
 from florence_annotate.questions import coverage, planning
 from florence_annotate.questions.request import Request, Strategy
-from florence_annotate.tasks import DENSE_CAPTIONS, GROUNDING, OD, OPEN_VOCABULARY
+from florence_annotate.tasks import DENSE_CAPTIONS, GROUNDING, OD, OPEN_VOCABULARY, SEGMENTATION
 from florence_annotate.types import Question
 
 DETECTION = tasks.find("detection")
@@ -54,3 +54,35 @@ def test_classes_are_verified_only_where_all_second_questions_are_asked() -> Non
     for asked in ([by_name], seconds, [by_name, *seconds[1:]]):
         with pytest.raises(UsageError, match="--recipe verify"):
             coverage.refuse_unverified(asked)
+
+
+@pytest.mark.parametrize(
+    ("task", "text", "names", "missing"),
+    [
+        (OPEN_VOCABULARY, "cars", "car", None),
+        (OPEN_VOCABULARY, "a red car", "car", "car"),  # its label is the whole phrase
+        (OPEN_VOCABULARY, "car<and>hat", "hat,car", None),
+        (OPEN_VOCABULARY, "sofa", "couch", None),
+        (SEGMENTATION, "car<and>hat", "car", "car"),  # no answer says which it is
+        (GROUNDING, "a red car<and>a man", "person,car", None),
+        (GROUNDING, "a car door<and>a hat", "car", "car"),  # a door
+        (GROUNDING, "A man beside two cars.", "person,car", None),
+        (GROUNDING, "A scarf.", "car", "car"),
+        (GROUNDING, "🚗", "🚗", None),
+    ],
+)
+def test_what_is_accepted_is_what_will_map(
+    task: str, text: str, names: str, missing: str | None
+) -> None:
+    asked, named = [Question(task, text)], classes.parse_names(names)
+    if missing is None:
+        coverage.refuse_unasked(asked, named)
+        return
+    with pytest.raises(UsageError, match=f"can find {missing}:"):
+        coverage.refuse_unasked(asked, named)
+
+
+def test_what_an_older_job_accepted_it_accepts() -> None:
+    caption = [Question(GROUNDING, "A scarf and a fire-truck.")]
+    older = ClassList(classes.parse_names("scar").classes, Matching(is_older=True))
+    coverage.refuse_unasked(caption, older)

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import command
 from written_answers import answer, written_job
 
 from florence_annotate.dataset.opening import last_spec
@@ -45,6 +46,25 @@ def test_a_summary_counts_what_was_exported(tmp_path: Path) -> None:
     assert failure["key"] == "broken.png" and failure["message"] == "no header"
     assert "labels/train/a.txt" in summary["files"]
     assert "labels/train/b.txt" not in summary["files"]
+
+
+def test_what_stricter_filters_would_find_is_told(tmp_path: Path) -> None:
+    whole = (0, 0, 999, 999)
+    said = {"a.png": [answer("car", *whole, "boat", *whole)], "b.png": [answer("car", *whole)]}
+    out = written_job(tmp_path, said, formats="yolo")
+    summary = summary_of(out)
+    assert summary["boxes_over_0.9_of_the_image"] == 3
+    assert summary["pairs_of_classes_over_0.9_iou"] == 1
+    shown = command("export", out).out
+    assert "3 boxes cover over 0.9 of the image: --max-area 0.9 leaves such out" in shown
+    assert "1 pair of boxes of different classes in one place" in shown
+    filters = ("--max-area", 0.9)
+    filtered = command("export", out, *filters, "--json").json
+    assert (filtered["instances"], filtered["dropped"]) == (0, {"max-area": 3})
+    assert filtered["boxes_over_0.9_of_the_image"] == 0
+    assert "over 0.9 of the image" not in command("export", out, *filters).out
+    filtered = command("export", out, "--nms-across-classes", 0.9, "--json").json
+    assert filtered["dropped"] == {"nms-across-classes": 1}
 
 
 def test_a_run_that_was_interrupted_has_no_dataset(tmp_path: Path) -> None:

@@ -1,0 +1,54 @@
+"""Class lists in flags and files."""
+
+from pathlib import Path
+
+import pytest
+
+from florence_annotate import classes
+from florence_annotate.classes import ClassSpec
+from florence_annotate.errors import UsageError
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "expected"),
+    [
+        ("plain.txt", "person\n\ncar, red\n", ("person", "car, red")),
+        ("data.yaml", "train: x\nval: y\nnames: [b, a]", ("b", "a")),
+        ("data.yaml", "nc: 2\nnames:\n  1: a\n  0: b", ("b", "a")),
+        ("list.yaml", "- b\n- a", ("b", "a")),
+        ("spec.yaml", "car: {synonyms: [sedan]}\ndog:", ("car", "dog")),
+    ],
+)
+def test_class_files_of_every_form_are_read(
+    tmp_path: Path, name: str, text: str, expected: tuple[str, ...]
+) -> None:
+    (tmp_path / name).write_text(text)
+    assert classes.read_file(tmp_path / name).names == expected
+
+
+def test_synonyms_and_prompts_come_from_yaml(tmp_path: Path) -> None:
+    file = tmp_path / "classes.yaml"
+    file.write_text('car: {synonyms: [sedan, suv], prompt: "a parked car"}')
+    (car,) = classes.read_file(file).classes
+    assert car == ClassSpec("car", ("sedan", "suv"), "a parked car")
+    assert car.question == "a parked car"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "names: {0: a, 2: b}",
+        "car: {colour: red}",
+        "car: [a]",
+        "- 1",
+        "3",
+        "a: {synonyms: b}",
+        "{",
+        "- no",
+    ],
+)
+def test_class_files_that_make_no_sense_are_refused(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "classes.yaml"
+    file.write_text(text)
+    with pytest.raises(UsageError):
+        classes.read_file(file)
