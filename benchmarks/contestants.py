@@ -101,7 +101,7 @@ class Ours:
         """`workers` read images; by default as many as a job would have."""
         self.workers = default_workers() if workers is None else workers
         checkpoint = checkpoints.find(str(folder))
-        attention = resolve_attention("auto", torch.device(device), dtype)
+        attention = resolve_attention("auto", torch.device(device), dtype, print)
         self.model = Florence(checkpoint, torch.device(device), dtype, attention)
 
     def run(

@@ -59,7 +59,7 @@ def make_ready(
     Raises CheckpointError, UsageError for a prompt that is too long, and DeviceError, also where
     the memory does not suffice.
     """
-    attention = resolve_attention(spec.attention, device, getattr(torch, dtype))
+    attention = resolve_attention(spec.attention, device, getattr(torch, dtype), note)
     note(f"loading {checkpoint.name} on {device} in {dtype} …")
     try:
         model = Florence(checkpoint, device, getattr(torch, dtype), attention)

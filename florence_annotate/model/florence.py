@@ -13,6 +13,7 @@ from florence_annotate.errors import DeviceError, UsageError
 from florence_annotate.model.answering_by_kind import AnsweringByKind
 from florence_annotate.model.attention import attend_by
 from florence_annotate.model.decoder import Decoder
+from florence_annotate.model.device import make_current
 from florence_annotate.model.encoder import Encoder
 from florence_annotate.model.generation.constraint import Constraint, compile_constraint
 from florence_annotate.model.generation.logit_filters import Rules
@@ -43,6 +44,7 @@ class Florence:
 
         Raises CheckpointError for weights or a tokenizer that do not fit.
         """
+        make_current(device)
         if device.type == "cpu":
             keep_freed_memory()
         self.image_size = checkpoint.image_size
