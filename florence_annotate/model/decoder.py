@@ -116,6 +116,16 @@ class Decoder:
         mask = torch.zeros((rows, 1, 1, source), dtype=self._dtype, device=self.device)
         return Caches(each(positions * beams), each(source), mask)
 
+    def row_bytes(self, beams: int, positions: int, source: int) -> int:
+        """Bytes of one row in caches of this size, and while they are enlarged to it.
+
+        Then a layer's keys and values are there twice.
+        """
+        past, layers = positions * beams, len(self._layers)
+        width: int = self._heads * self._head_size
+        values = 2 * width * (layers * (past + source) + past)
+        return (values + source) * self._dtype.itemsize
+
     def place_source(self, caches: Caches, rows: Tensor, encoded: Tensor, mask: Tensor) -> None:
         """Write encoder states (N, s, D), s ≤ S, with their mask (N, s), to the rows (N,)."""
         length = encoded.shape[1]

@@ -27,6 +27,9 @@ _FIRST_POSITIONS = 64
 _SOURCE_STEP = 8
 """Source positions are rounded up to a multiple of this, to enlarge the caches seldom."""
 
+_TOKEN_BYTES = 8 + 4 + 8 + 8 + 4
+"""What `Rows` and `BeamSearch` keep of each token: that and its log-probability twice, ancestry."""
+
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
@@ -47,6 +50,16 @@ class Encoded:
     """(N, S), bool: false for padding."""
     constraint_states: Sequence[int]
     """The state in which the constraint of each question begins."""
+
+
+def most_bytes_held(decoder: Decoder, beams: int, max_new_tokens: int, source: int) -> int:
+    """Bytes that a row of `Decoding` keeps from step to step when its answer is the longest.
+
+    `source` is the number of the question's encoder states.
+    """
+    limit = 1 + max_new_tokens
+    source = -(-source // _SOURCE_STEP) * _SOURCE_STEP
+    return decoder.row_bytes(beams, limit, source) + beams * (limit + 1) * _TOKEN_BYTES
 
 
 @dataclass(frozen=True, slots=True)
