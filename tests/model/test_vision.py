@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from transformers import BartConfig, Florence2Config, Florence2ForConditionalGeneration
+from random_models import network_of_windows_of_one
 from transformers.models.florence2.configuration_florence2 import Florence2VisionConfig
 from transformers.models.florence2.modeling_florence2 import (
     Florence2VisionBackbone,
@@ -127,24 +127,13 @@ def test_the_tower_takes_as_many_images_as_cudas_kernels_do(
 
 
 def test_more_images_than_a_kernel_takes_are_encoded_in_parts() -> None:
-    """Narrow, with windows of one position: like base at 768 pixels it has 256 for each image."""
-    vision = Florence2VisionConfig(
-        depths=(1, 1, 1, 1), patch_stride=(4, 2, 2, 2), embed_dim=(8, 8, 8, 8),
-        num_heads=(1, 1, 1, 1), num_groups=(1, 1, 1, 1), window_size=1, projection_dim=8,
-    )  # fmt: skip
-    text = BartConfig(
-        vocab_size=8, d_model=8, encoder_layers=1, decoder_layers=1, encoder_attention_heads=1,
-        decoder_attention_heads=1,
-    )  # fmt: skip
-    config = Florence2Config(text_config=text, vision_config=vision, image_token_id=7)
-    network = Florence2ForConditionalGeneration(config).eval()
     windows = []
 
     def attend(*tensors: Any) -> torch.Tensor:
         windows.append(len(tensors[0]))
         return attend_by("sdpa")(*tensors)
 
-    tower = VisionTower(network, attend, MEAN, STD)
+    tower = VisionTower(network_of_windows_of_one(), attend, MEAN, STD)
     pixels = torch.randint(0, 256, (300, 3, 64, 64), dtype=torch.uint8)
     features = tower(pixels)
     assert max(windows) == 255 * 256 < 65_536

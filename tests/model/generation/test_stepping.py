@@ -4,7 +4,7 @@ Without a GPU, by an emulation of CUDA's graphs; tests/end_to_end/test_cuda.py i
 """
 
 import copy
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import torch
 from emulated_graphs import Emulation, emulate
+from random_models import answers_to, random_states
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
@@ -19,7 +20,7 @@ from florence_annotate.model.attention import attend_by
 from florence_annotate.model.decoder import Decoder
 from florence_annotate.model.florence import Florence
 from florence_annotate.model.generation.logit_filters import Rules
-from florence_annotate.model.generation.loop import Decoding, Encoded, NextTokens
+from florence_annotate.model.generation.loop import NextTokens
 from florence_annotate.model.generation.rows import Rows
 from florence_annotate.model.generation.search import BeamSearch, Greedy
 from florence_annotate.model.generation.stepping import (
@@ -27,19 +28,16 @@ from florence_annotate.model.generation.stepping import (
     Graphs,
     Size,
     Step,
-    Stepping,
     stepping_on,
     try_out,
 )
 from florence_annotate.types import Generation
 
 CPU = torch.device("cpu")
-ROWS, TOKENS = 4, 150
 
 
 @pytest.fixture(autouse=True)
 def no_gradients() -> Iterator[None]:
-    torch.manual_seed(0)
     with torch.inference_mode():
         yield
 
@@ -47,30 +45,6 @@ def no_gradients() -> Iterator[None]:
 @pytest.fixture
 def emulation(monkeypatch: pytest.MonkeyPatch) -> Emulation:
     return emulate(monkeypatch)
-
-
-def random_states(model: Florence) -> torch.Tensor:
-    """Encoder states so far from any image's that some answers end soon and some never."""
-    return 3 * torch.randn(8, 20, model.network.config.text_config.d_model)
-
-
-def answers_to(
-    model: Florence, states: torch.Tensor, beams: int, stepping: Stepping
-) -> list[list[int]]:
-    """The tokens of the answer to each of the states (N, S, d_model)."""
-    rules = Rules(2, 2, 0, 2, Generation(TOKENS, beams, 3, retry_truncated=False))
-
-    def encode(tickets: Sequence[int]) -> Encoded:
-        chosen = states[list(tickets)]
-        return Encoded(chosen, torch.ones(chosen.shape[:2]), [0] * len(chosen))
-
-    decoding = Decoding[int](model.decoder, rules, ROWS, TOKENS, encode, stepping)
-    for ticket in range(len(states)):
-        decoding.ask(ticket)
-    answers = {}
-    while found := decoding.answers():
-        answers |= {ticket: list(decoded.tokens) for ticket, decoded in found}
-    return [answers[ticket] for ticket in range(len(states))]
 
 
 @pytest.mark.parametrize("beams", [1, 3])
