@@ -158,7 +158,8 @@ def channel_attention(attention: Any, normed: Tensor) -> Tensor:
     query, key, value = qkv.view(count, positions, 3, channels).unbind(2)
     scale = positions**-0.5
     if qkv.dtype is torch.float16:
-        # the sum over all positions may be too large for it; a power of two rounds nothing
+        # the sum over all positions may be too large for it; a power of two keeps all digits of
+        # what is not nearly zero
         before = 2.0 ** math.ceil(math.log2(scale))
         query.mul_(before)
         scale /= before
