@@ -96,13 +96,21 @@ class Ours:
     """This package: the rooms that a job goes through, without journal and export."""
 
     def __init__(
-        self, folder: Path, device: str, dtype: torch.dtype, workers: int | None = None
+        self,
+        folder: Path,
+        device: str,
+        dtype: torch.dtype,
+        workers: int | None = None,
+        attention: str = "auto",
     ) -> None:
-        """`workers` read images; by default as many as a job would have."""
+        """`workers` read images; by default as many as a job would have.
+
+        Raises DeviceError for an `attention` that this machine lacks.
+        """
         self.workers = default_workers() if workers is None else workers
         checkpoint = checkpoints.find(str(folder))
-        attention = resolve_attention("auto", torch.device(device), dtype)
-        self.model = Florence(checkpoint, torch.device(device), dtype, attention)
+        kernel = resolve_attention(attention, torch.device(device), dtype, print)
+        self.model = Florence(checkpoint, torch.device(device), dtype, kernel)
 
     def run(
         self,

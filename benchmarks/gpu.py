@@ -4,8 +4,10 @@
 
 Random weights of the public sizes, bfloat16, answers of forced length: 64 tokens as for `<OD>`, 128
 as for a caption; one beam and three; a sweep of batch sizes; the model alone, and end to end from
-JPEG files; the guides' loop and transformers in batches beside it. The card's ceilings are measured
-first. `--smoke` runs the same code in small, on whatever is there.
+JPEG files; float16 and each attention kernel beside it, the guides' loop and transformers in
+batches; and what the automatic batch size foresees, against what the longest answers then take. The
+card's ceilings are measured first. `--smoke` runs the same code in small, on whatever is there.
+Whether the answers are right is for `python -m pytest tests/end_to_end/test_cuda.py`.
 """
 
 import time
@@ -20,6 +22,8 @@ from benchmarks import counting
 from benchmarks.contestants import Library, Ours, paint_files
 from benchmarks.measuring import add_cache, parser, save, synchronise
 from benchmarks.random_models import checkpoint_folder
+from florence_annotate.engines.batch_size import fitting_batch_size
+from florence_annotate.errors import DeviceError
 from florence_annotate.tasks import OD
 from florence_annotate.types import Generation, Question
 
@@ -39,9 +43,16 @@ class Plan:
     library_batch: int = 32
     guide_files: int = 4
     matrix: int = 8192
+    longest: int = 1024
 
 
-SMOKE = Plan(("base",), ((4, 1), (4, 2)), (2,), 1, 4, 2, 1, 512)
+SMOKE = Plan(("base",), ((4, 1), (4, 2)), (2,), 1, 4, 2, 1, 512, 8)
+VARIANTS = (
+    (torch.bfloat16, "sdpa"),
+    (torch.bfloat16, "flash_attention_2"),
+    (torch.float16, "sdpa"),
+    (torch.float32, "sdpa"),
+)
 
 
 class Card:
@@ -132,6 +143,44 @@ def idle_share(ours: Ours, batch: int, tokens: int, beams: int) -> float:
     return max(0.0, 1 - float(busy) / seconds)
 
 
+def automatic(card: Card, ours: Ours, longest: int) -> dict[str, Any]:
+    """The batch size that is chosen, and the memory that it takes with the longest answers.
+
+    Random weights give no others. The second batch is encoded while the caches of the first are
+    there.
+    """
+    generation = Generation(longest, 3, 0, retry_truncated=False)
+    batch = fitting_batch_size(ours.model, generation, [QUESTION])
+    row: dict[str, Any] = {"batch": batch, "tokens": longest, "beams": 3}
+    if card.device == "cuda":
+        torch.cuda.empty_cache()
+        row["free GiB"] = torch.cuda.mem_get_info()[0] / 2**30
+        torch.cuda.reset_peak_memory_stats()
+        before = torch.cuda.memory_reserved()
+    model_only(ours, batch, 2, longest, 3)
+    if card.device == "cuda":
+        row["taken GiB"] = (torch.cuda.max_memory_reserved() - before) / 2**30
+    print("  automatic: " + ", ".join(f"{k} {v:.3g}" for k, v in row.items()), flush=True)
+    return row
+
+
+def variants(card: Card, folder: Path, plan: Plan, batch: int) -> dict[str, Any]:
+    """The first line of the table in other number formats, and by each attention kernel."""
+    tokens, beams = plan.answers[0]
+    rows: dict[str, Any] = {}
+    for dtype, attention in VARIANTS:
+        name = f"{dtype} {attention}"
+        print(f"  {name}")
+        try:
+            ours = Ours(folder, card.device, dtype, attention=attention)
+        except DeviceError as error:
+            rows[name] = str(error)
+            print(f"  {error}")
+            continue
+        rows[name] = measure(card, ours, batch, plan, tokens, beams)
+    return rows
+
+
 def rate(run: Callable[[], object], images: int) -> float:
     run()
     synchronise()
@@ -173,9 +222,14 @@ def main() -> None:
             len(files),
         )
         print(f"  end to end from JPEGs: {end_to_end:.1f} images/s", flush=True)
+        content[size] = {
+            "model only": rows,
+            "end to end": end_to_end,
+            "automatic batch size": automatic(card, ours, plan.longest),
+        }
         del ours
-        content[size] = {"model only": rows, "end to end": end_to_end}
         if size == "base":
+            content[size]["variants"] = variants(card, folder, plan, batch)
             content[size] |= peers(folder, card, files, plan, tokens)
     save(
         "gpu-smoke" if given.smoke else "gpu",

@@ -60,7 +60,7 @@ def make_ready(
     Raises CheckpointError, UsageError for a prompt that is too long, and DeviceError, also where
     the memory does not suffice.
     """
-    attention = resolve_attention(spec.attention, device, getattr(torch, dtype))
+    attention = resolve_attention(spec.attention, device, getattr(torch, dtype), note)
     count = threads.settle(spec.threads, checkpoint)
     shared = f" with {count} thread{'s' * (count > 1)}" if device.type == "cpu" else ""
     note(f"loading {checkpoint.name} on {device} in {dtype}{shared} …")

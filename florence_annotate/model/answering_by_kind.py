@@ -3,7 +3,14 @@
 from typing import Any
 
 from florence_annotate.tasks import Kind, of
-from florence_annotate.types import Answer, Answering, Question
+from florence_annotate.types import Answer, Answering, Generation, Question
+
+
+def settings_for(generation: Generation, question: Question) -> Generation:
+    """The settings that a question is answered by."""
+    if generation.for_text is not None and of(question).kind is Kind.TEXT:
+        return generation.for_text
+    return generation
 
 
 class AnsweringByKind:

@@ -40,17 +40,31 @@ class Caches:
     """Keys and values (2, R, H, S, D / H)."""
     source_mask: Tensor
     """(R, 1, 1, S): 0 for a source position, -inf for padding."""
-    view: "_View | None" = None
-    """The parts that the last step looked at, kept for the next one."""
 
-    def take_over(self, smaller: "Caches") -> None:
-        """Copy the content of smaller caches with the same rows."""
-        pairs = [(self.source_mask, smaller.source_mask)]
-        pairs += zip(self.past, smaller.past, strict=True)
-        pairs += zip(self.source, smaller.source, strict=True)
-        self.source_mask.fill_(-torch.inf)
-        for to, held in pairs:
-            to[tuple(slice(size) for size in held.shape)] = held
+    @property
+    def slots(self) -> int:
+        """P · B, how many keys there is room for in each row."""
+        return self.past[0].shape[3]
+
+    def enlarge(self, slots: int, source: int) -> None:
+        """Move to tensors with room for at least so many slots (P · B) and source positions (S).
+
+        One is moved after the other, so that memory for a single one more is enough. Views of the
+        old tensors keep them alive.
+        """
+        for held, length in ((self.past, slots), (self.source, source)):
+            for layer, tensor in enumerate(held):
+                held[layer] = _lengthened(tensor, length, 0.0)
+        self.source_mask = _lengthened(self.source_mask, source, -torch.inf)
+
+
+def _lengthened(tensor: Tensor, length: int, filling: float) -> Tensor:
+    """The tensor, or a longer copy where it is shorter than `length` in its fourth dimension."""
+    if tensor.shape[3] >= length:
+        return tensor
+    longer = tensor.new_full((*tensor.shape[:3], length, *tensor.shape[4:]), filling)
+    longer[:, :, :, : tensor.shape[3]] = tensor
+    return longer
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +116,16 @@ class Decoder:
         mask = torch.zeros((rows, 1, 1, source), dtype=self._dtype, device=self.device)
         return Caches(each(positions * beams), each(source), mask)
 
+    def row_bytes(self, beams: int, positions: int, source: int) -> int:
+        """Bytes of one row in caches of this size, and while they are enlarged to it.
+
+        Then a layer's keys and values are there twice.
+        """
+        past, layers = positions * beams, len(self._layers)
+        width: int = self._heads * self._head_size
+        values = 2 * width * (layers * (past + source) + past)
+        return (values + source) * self._dtype.itemsize
+
     def place_source(self, caches: Caches, rows: Tensor, encoded: Tensor, mask: Tensor) -> None:
         """Write encoder states (N, s, D), s ≤ S, with their mask (N, s), to the rows (N,)."""
         length = encoded.shape[1]
@@ -114,28 +138,42 @@ class Decoder:
         padding[:, 0, 0, :length].masked_fill_(mask.bool(), 0)
         caches.source_mask[rows] = padding
 
-    def step(
-        self, tokens: Tensor, positions: Tensor, caches: Caches, ancestry: Tensor, width: int
-    ) -> Tensor:
+    def view(self, caches: Caches, rows: int, beams: int, width: int) -> "View":
+        """What steps read and write of the first rows and the first `width` positions."""
+        memories = [
+            (
+                self._mix.memory(*past[:, :rows, :, : width * beams]),
+                self._mix.memory(*source[:, :rows]),
+            )
+            for past, source in zip(caches.past, caches.source, strict=True)
+        ]
+        return View(
+            list(caches.past),
+            memories,
+            caches.source_mask[:rows].expand(-1, -1, beams, -1),
+            torch.arange(rows, device=self.device)[:, None],
+            torch.arange(beams, device=self.device),
+            torch.arange(width, device=self.device)[:, None],
+        )
+
+    def step(self, tokens: Tensor, positions: Tensor, view: "View", ancestry: Tensor) -> Tensor:
         """The logits (R, B, V) of the next token, after tokens (R, B) at positions (R,).
 
-        `ancestry` (R, B, P) names the beam that wrote each position of a sequence. Only the first
-        `width` positions and the first R rows of the caches are looked at.
+        `view` is of these rows, and of the first `width` positions of their sequences; `ancestry`
+        (R, B, width or more) names the beam that wrote each position.
         """
         rows, beams = tokens.shape
-        view = self._view(caches, rows, beams, width)
         slots = positions[:, None]
         if beams > 1:
             slots = slots * beams + view.beams
-        own_mask = self._own_past(view, positions, ancestry[:, :, :width])
+        own_mask = self._own_past(view, positions, ancestry[:, :, : len(view.positions)])
         own_mask = self._mix.mask(own_mask, self._heads)
-        source_mask = caches.source_mask[:rows].expand(-1, -1, beams, -1)
-        source_mask = self._mix.mask(source_mask, self._heads)
+        source_mask = self._mix.mask(view.source_mask, self._heads)
         states = self._embeddings[tokens] * self._embedding_scale
         states = (states + self._positions[positions][:, None]).flatten(0, 1)
         states = normalise(states, self._norm)
         for layer, past, (own_past, source) in zip(
-            self._layers, caches.past, view.memories, strict=True
+            self._layers, view.past, view.memories, strict=True
         ):
             own = linear(states, layer.own).view(rows, beams, 3, self._heads, -1)
             past[:, view.rows, :, slots] = own[:, :, 1:]
@@ -148,27 +186,7 @@ class Decoder:
             states = normalise(states + fed, layer.norm)
         return linear(states, self._output).view(rows, beams, -1)
 
-    def _view(self, caches: Caches, rows: int, beams: int, width: int) -> "_View":
-        """The parts of the caches that a step looks at, made anew where their size has changed."""
-        view = caches.view
-        if view is None or view.size != (rows, beams, width):
-            memories = [
-                (
-                    self._mix.memory(*past[:, :rows, :, : width * beams]),
-                    self._mix.memory(*source[:, :rows]),
-                )
-                for past, source in zip(caches.past, caches.source, strict=True)
-            ]
-            view = caches.view = _View(
-                (rows, beams, width),
-                torch.arange(rows, device=self.device)[:, None],
-                torch.arange(beams, device=self.device),
-                torch.arange(width, device=self.device)[:, None],
-                memories,
-            )
-        return view
-
-    def _own_past(self, view: "_View", positions: Tensor, ancestry: Tensor) -> Tensor:
+    def _own_past(self, view: "View", positions: Tensor, ancestry: Tensor) -> Tensor:
         """The mask (R, 1, B, width · B) that shows each beam what it has written itself."""
         is_seen = view.positions <= positions[:, None, None, None]  # (R, 1, width, 1)
         if ancestry.shape[1] > 1:
@@ -177,19 +195,24 @@ class Decoder:
 
 
 @dataclass(frozen=True, slots=True)
-class _View:
-    """Views of the caches, and index tensors, that stay the same for many steps."""
+class View:
+    """The parts of the caches that steps look at, and index tensors: the same for many steps.
 
-    size: tuple[int, int, int]
-    """Rows, beams, positions."""
-    rows: Tensor
-    """(R, 1)"""
-    beams: Tensor
-    """(B,)"""
-    positions: Tensor
-    """(width, 1)"""
+    A list holds an entry for each layer.
+    """
+
+    past: list[Tensor]
+    """The caches' own tensors, to which steps write."""
     memories: list[tuple[Memory, Memory]]
-    """For each layer what was written so far, and the encoder states."""
+    """What was written so far, and the encoder states."""
+    source_mask: Tensor
+    """(R, 1, B, S)"""
+    rows: Tensor
+    """(R, 1): the indices of the rows."""
+    beams: Tensor
+    """(B,): the indices of the beams."""
+    positions: Tensor
+    """(width, 1): the indices of the positions."""
 
 
 def _layer_weights(layer: Any) -> _Layer:

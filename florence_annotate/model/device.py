@@ -1,6 +1,7 @@
 """Which device, number format and attention kernel a job runs on."""
 
 import importlib.util
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from florence_annotate.errors import DeviceError
@@ -36,6 +37,18 @@ def resolve_device(asked: str) -> "torch.device":
     return device
 
 
+def make_current(device: "torch.device") -> None:
+    """Let a CUDA device be the one that is meant where PyTorch is told none.
+
+    Otherwise that is `cuda:0`: its streams would be captured and waited for, and memory be taken
+    there, while the model is on another.
+    """
+    import torch
+
+    if device.type == "cuda" and device.index is not None:
+        torch.cuda.set_device(device)
+
+
 def resolve_dtype(asked: str, device: "torch.device", *, is_embedded: bool) -> "torch.dtype":
     """The number format of the model: for `auto` bfloat16 where the hardware multiplies it.
 
@@ -64,29 +77,65 @@ def _multiplies_bfloat16(device: "torch.device") -> bool:
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
 
 
-def resolve_attention(asked: str, device: "torch.device", dtype: "torch.dtype") -> str:
-    """The attention kernel: for `auto` flash-attn where it is installed and fits, else SDPA.
+_FLASH = "flash_attention_2"
+_FLASH_NEEDS = 8, 0
+"""The compute capability from which on flash-attn 2 has kernels: Ampere's (its README)."""
 
-    It fits CUDA devices in bfloat16 or float16. Raises DeviceError where it is asked for and is
-    not installed or does not fit.
+
+def resolve_attention(
+    asked: str, device: "torch.device", dtype: "torch.dtype", note: Callable[[str], None]
+) -> str:
+    """The attention kernel: for `auto` flash-attn where it is installed and works, else SDPA.
+
+    It works on CUDA devices in bfloat16 or float16, and is tried; where it fails although it is
+    installed, `note` tells the user why. Raises DeviceError where it is asked for and does not
+    work.
     """
     import torch
 
-    installed = importlib.util.find_spec("flash_attn") is not None
+    if asked not in ("auto", _FLASH):
+        return asked
+    is_installed = importlib.util.find_spec("flash_attn") is not None
     fits = device.type == "cuda" and dtype in (torch.float16, torch.bfloat16)
+    if is_installed and fits:
+        problem = _flash_problem(device, dtype)
+        if problem is None:
+            return _FLASH
+        if asked == "auto":
+            note(f"attention by SDPA, since flash-attn does not work here: {problem}")
+            return "sdpa"
+        raise DeviceError(
+            f"--attention {_FLASH}: flash-attn does not work here: {problem}. Install a build for "
+            f"PyTorch {torch.__version__} and this GPU, or use --attention sdpa"
+        )
     if asked == "auto":
-        return "flash_attention_2" if installed and fits else "sdpa"
-    if asked == "flash_attention_2":
-        if not installed:
-            raise DeviceError(
-                "--attention flash_attention_2: flash-attn is not installed: "
-                "pip install flash-attn, or use --attention sdpa"
-            )
-        if not fits:
-            raise DeviceError(
-                "--attention flash_attention_2 needs a CUDA device and --dtype bfloat16 or float16"
-            )
-    return asked
+        return "sdpa"
+    if not is_installed:
+        raise DeviceError(
+            f"--attention {_FLASH}: flash-attn is not installed: "
+            "pip install flash-attn, or use --attention sdpa"
+        )
+    raise DeviceError(f"--attention {_FLASH} needs a CUDA device and --dtype bfloat16 or float16")
+
+
+def _flash_problem(device: "torch.device", dtype: "torch.dtype") -> str | None:
+    """Why flash-attn, which is installed, does not work on a CUDA device; None where it does."""
+    import torch
+
+    from florence_annotate.model.attention import attend_by
+
+    has = torch.cuda.get_device_capability(device)
+    if has < _FLASH_NEEDS:
+        return "it needs compute capability {}.{}, and {} has {}.{}".format(
+            *_FLASH_NEEDS, device, *has
+        )
+    try:
+        probe = torch.zeros((1, 2, 16, 32), device=device, dtype=dtype)
+        attend_by(_FLASH)(probe, probe, probe, None)
+        torch.cuda.synchronize(device)
+    except Exception as error:  # what was built for another PyTorch raises nearly anything
+        return (str(error) or type(error).__name__).strip().splitlines()[0]
+    return None
 
 
 def memory_in_use(device: "torch.device") -> str:

@@ -10,13 +10,14 @@ import torch
 from florence_annotate import tasks
 from florence_annotate.checkpoints.checkpoint import Checkpoint
 from florence_annotate.errors import DeviceError, UsageError
-from florence_annotate.model.answering_by_kind import AnsweringByKind
+from florence_annotate.model.answering_by_kind import AnsweringByKind, settings_for
 from florence_annotate.model.attention import attend_by
 from florence_annotate.model.decoder import Decoder
+from florence_annotate.model.device import make_current
 from florence_annotate.model.encoder import Encoder
 from florence_annotate.model.generation.constraint import Constraint, compile_constraint
 from florence_annotate.model.generation.logit_filters import Rules
-from florence_annotate.model.generation.loop import Decoded, Decoding, Encoded
+from florence_annotate.model.generation.loop import Decoded, Decoding, Encoded, most_bytes_held
 from florence_annotate.model.memory import keep_freed_memory
 from florence_annotate.model.vision import VisionTower, stage_sides
 from florence_annotate.model.vocabulary import Vocabulary, load_tokenizer
@@ -43,6 +44,7 @@ class Florence:
 
         Raises CheckpointError for weights or a tokenizer that do not fit.
         """
+        make_current(device)
         if device.type == "cpu":
             keep_freed_memory()
         self.image_size = checkpoint.image_size
@@ -157,6 +159,23 @@ class Florence:
             return queue
         return AnsweringByKind(queue, FlorenceAnswering(self, generation.for_text, rows))
 
+    def longest_answer(self, generation: Generation) -> int:
+        """The most tokens of an answer, of one that goes on beyond the limit too."""
+        # an answer that goes on is the answer that twice the limit would have given at once
+        limit = generation.max_new_tokens * (2 if generation.retry_truncated else 1)
+        return max(generation.max_new_tokens, min(limit, self.max_new_tokens))
+
+    def bytes_held(self, generation: Generation, question: Question) -> int:
+        """Bytes of device memory that a question holds until its answer, the longest, is there."""
+        generation = settings_for(generation, question)
+        prompt = self.vocabulary.prompt_ids(tasks.prompt(question))
+        return most_bytes_held(
+            self.decoder,
+            generation.num_beams,
+            self.longest_answer(generation),
+            self._image_tokens() + len(prompt),
+        )
+
     def encode_prompts(
         self, features: torch.Tensor, prompts: Sequence[Sequence[int]]
     ) -> tuple[torch.Tensor, torch.Tensor]:
@@ -200,11 +219,9 @@ class FlorenceAnswering:
             generation=generation,
             constraint=self._compile_constraint() if generation.constrain != "off" else None,
         )
-        # an answer that goes on is the answer that twice the limit would have given at once
-        limit = generation.max_new_tokens * (2 if generation.retry_truncated else 1)
-        limit = max(generation.max_new_tokens, min(limit, model.max_new_tokens))
         self._constraint = rules.constraint
-        self._decoding = Decoding[_Asked](model.decoder, rules, rows, limit, self._encode)
+        longest = model.longest_answer(generation)
+        self._decoding = Decoding[_Asked](model.decoder, rules, rows, longest, self._encode)
 
     @property
     def free(self) -> int:

@@ -13,21 +13,40 @@ _NEVER = -1
 _SMALL, _LARGE = 1 << 17, 1 << 30
 
 
-_SIGNS = ("can't allocate memory", "not enough memory", "could not create a primitive")
-"""Words in the messages of PyTorch's allocator on CPUs and of oneDNN, which raise RuntimeError."""
+_SIGNS = (
+    "out of memory",  # CUDA's allocator and its runtime, HIP, XPU, MPS
+    "alloc_failed",  # cuBLAS, cuDNN, cuSPARSE and their kin on HIP, as the name of a status
+    "allocation_failed",  # cuDNN from version 9 on
+    "invalid buffer size",  # MPS, for a tensor that is larger than any buffer may be
+    "can't allocate memory",  # PyTorch's allocator on CPUs
+    "not enough memory",  # the same on Windows
+    "bad_alloc",  # C++
+    "could not create a primitive",  # oneDNN
+)
+"""Words, in lower case, in the messages of errors that are a RuntimeError like any other."""
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that memory ran out."""
-    is_known = isinstance(error, torch.OutOfMemoryError | MemoryError)
-    return is_known or any(sign in str(error) for sign in _SIGNS)
+    """Whether an error, or one during which it was raised, says that memory ran out."""
+    return _shortage(error) is not None
 
 
 def say_out_of_memory(error: BaseException) -> str:
     """The first line of an error that says that memory ran out; raises any other error again."""
-    if not is_out_of_memory(error):
+    shortage = _shortage(error)
+    if shortage is None:
         raise error
-    return (str(error) or "out of memory").strip().splitlines()[0]
+    return (str(shortage) or "out of memory").strip().splitlines()[0]
+
+
+def _shortage(error: BaseException | None) -> BaseException | None:
+    while error is not None:
+        is_known = isinstance(error, torch.OutOfMemoryError | MemoryError)
+        if is_known or any(sign in str(error).lower() for sign in _SIGNS):
+            return error
+        # where memory runs out in a capture, leaving that fails too
+        error = error.__cause__ or error.__context__
+    return None
 
 
 def keep_freed_memory() -> None:

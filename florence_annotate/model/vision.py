@@ -10,6 +10,7 @@ does it; a test holds it to that. It is faster by three things:
 - The positions of a window are gathered once; they are put back as part of the residual sum.
 """
 
+import math
 from typing import Any
 
 import torch
@@ -32,6 +33,21 @@ def stage_sides(config: Any, side: int) -> list[int]:
     return sides
 
 
+_MOST_WINDOWS = (1 << 16) - 1
+"""The attention kernels that CUDA has run one window in each layer of a grid, which has so many."""
+_MOST_VALUES = (1 << 31) - 2
+"""Depthwise convolutions on CUDA count the values of a tensor in 32 bits."""
+
+
+def images_at_once(config: Any, side: int) -> int:
+    """How many images of `side` pixels the tower of a `vision_config` may take together."""
+    most: list[int] = []
+    for cells, channels in zip(stage_sides(config, side), config.embed_dim, strict=True):
+        windows = -(-cells // config.window_size)
+        most.append(min(_MOST_WINDOWS // windows**2, _MOST_VALUES // (cells**2 * channels)))
+    return max(1, min(most))
+
+
 class VisionTower:
     """Pixels (images, 3, S, S), uint8 → features (images, 1 + cells, d_model).
 
@@ -43,6 +59,7 @@ class VisionTower:
     ) -> None:
         """`network` is a `Florence2ForConditionalGeneration`; mean and std are of RGB in [0, 1]."""
         self._tower = network.model.vision_tower.to(memory_format=torch.channels_last)
+        self._config = network.config.vision_config
         self._attend = attend
         self._projector = network.model.multi_modal_projector
         weight = self._tower.convs[0].conv.weight
@@ -51,6 +68,11 @@ class VisionTower:
         self._shift = (-torch.tensor(mean) / torch.tensor(std)).to(weight.device).view(3, 1, 1)
 
     def __call__(self, pixels: Tensor) -> Tensor:
+        parts = torch.split(pixels, images_at_once(self._config, pixels.shape[3]))
+        features = [self._encode(part) for part in parts]
+        return features[0] if len(features) == 1 else torch.cat(features)
+
+    def _encode(self, pixels: Tensor) -> Tensor:
         states = torch.addcmul(self._shift, pixels, self._scale).to(self._dtype)
         states = rearrange(states, "n c h w -> n h w c")
         for embed, blocks in zip(self._tower.convs, self._tower.blocks, strict=True):
@@ -87,7 +109,7 @@ def _spatial_block(block: Any, states: Tensor, attend: Attend) -> Tensor:
 def _channel_block(block: Any, states: Tensor) -> Tensor:
     """Attention among channels, then the feed-forward network."""
     states = _convolve(block.conv1, states).add_(states)
-    states = states + _channel_attention(block.channel_attn, block.norm1(states))
+    states = states + channel_attention(block.channel_attn, block.norm1(states))
     states = _convolve(block.conv2, states).add_(states)
     return _feed_forward(block, states)
 
@@ -123,16 +145,24 @@ def _add_window_attention(attention: Any, normed: Tensor, states: Tensor, attend
         states.view(back.shape).add_(back)
 
 
-def _channel_attention(attention: Any, normed: Tensor) -> Tensor:
+def channel_attention(attention: Any, normed: Tensor) -> Tensor:
     """Each channel becomes a mixture of its group's channels, weighted by how alike they are.
 
-    With q, k, v (positions, channels): softmax(qᵀk / √positions) vᵀ, then the projection. Here the
-    weights are multiplied into the projection's matrix, and the values by the result.
+    `normed` (images, height, width, channels) gives the result its shape. With q, k, v (positions,
+    channels): softmax(qᵀk / √positions) vᵀ, then the projection. Here the weights are multiplied
+    into the projection's matrix, and the values by the result.
     """
     count, height, width, channels = normed.shape
     positions, groups = height * width, attention.groups
     qkv = linear(normed, affine(attention.qkv))
     query, key, value = qkv.view(count, positions, 3, channels).unbind(2)
+    scale = positions**-0.5
+    if qkv.dtype is torch.float16:
+        # the sum over all positions may be too large for it; a power of two keeps all digits of
+        # what is not nearly zero
+        before = 2.0 ** math.ceil(math.log2(scale))
+        query.mul_(before)
+        scale /= before
     likeness = torch.stack(
         [
             # one image at a time, since its views need no copy for the product
@@ -143,7 +173,7 @@ def _channel_attention(attention: Any, normed: Tensor) -> Tensor:
             for q, k in zip(query, key, strict=True)
         ]
     )
-    weights = torch.softmax(likeness * positions**-0.5, dim=-1)
+    weights = torch.softmax(likeness * scale, dim=-1)
     projection = rearrange(attention.proj.weight, "o (g c) -> g c o", g=groups)
     mixing = rearrange(weights.transpose(2, 3) @ projection, "n g d o -> n (g d) o")
     return torch.baddbmm(attention.proj.bias, value, mixing).view(normed.shape)

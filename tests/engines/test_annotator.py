@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -67,6 +68,45 @@ def test_out_of_memory_halves_the_batch_and_goes_on() -> None:
 def test_an_image_that_does_not_fit_alone_is_a_failure() -> None:
     _, kinds = run_out(batch=2, spare_mib=8, beams=2000)
     assert kinds == ["out-of-memory"] * 2
+
+
+@dataclass
+class Starved:
+    """The model on a device that holds two images at most."""
+
+    model: Florence
+    message: str
+
+    def encode(self, pixels: Sequence[Any]) -> Any:
+        if len(pixels) > 2:
+            raise RuntimeError(self.message)
+        return self.model.encode(pixels)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.model, name)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "CUDA error: out of memory\nCUDA kernel errors might be asynchronously reported at some",
+        "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`",
+        "cuDNN error: CUDNN_STATUS_ALLOC_FAILED",
+        "MPS backend out of memory (MPS allocated: 17.94 GB, other allocations: 77.38 MB, max "
+        "allowed: 18.13 GB). Tried to allocate 256.00 MB on private pool.",
+    ],
+    ids=lambda message: message.split(" (")[0][:40],
+)
+def test_memory_that_runs_out_in_any_wording_halves_the_batch(
+    model: Florence, message: str
+) -> None:
+    starved = Starved(model, message)
+    annotator = Annotator(starved, AskAll((Question("<OD>"),)), Generation(8, 1, 0, False), 8)
+    keys = "abcdef"
+    outcomes = [o for some in annotator.annotate([pictures_of(model, *keys)]) for o in some]
+    assert all(isinstance(one, Record) for one in outcomes)
+    assert sorted(one.ref.key for one in outcomes) == list(keys)
+    assert annotator.batch_size == 2
 
 
 def test_images_that_cannot_be_read_are_handed_on_without_waiting_for_the_end(

@@ -1,5 +1,6 @@
 """One step of the decoder against that of transformers, and its caches."""
 
+import operator
 from collections.abc import Iterator
 
 import pytest
@@ -38,9 +39,10 @@ def test_steps_give_the_logits_that_the_library_gives_for_the_whole_sequence(
     caches = decoder.allocate(rows=2, beams=1, positions=8, source=16)
     decoder.place_source(caches, torch.tensor([0, 1]), states, mask)
     ancestry = torch.zeros(2, 1, 8, dtype=torch.long)
+    view = decoder.view(caches, rows=2, beams=1, width=8)
     for position in range(5):
         at = torch.full((2,), position)
-        logits = decoder.step(tokens[:, position, None], at, caches, ancestry, width=8)
+        logits = decoder.step(tokens[:, position, None], at, view, ancestry)
         assert torch.allclose(logits[:, 0], expected[:, position], atol=1e-4)
 
 
@@ -51,20 +53,27 @@ def test_a_beam_sees_its_own_past_and_no_other(model: Florence, decoder: Decoder
     caches = decoder.allocate(rows=1, beams=2, positions=8, source=8)
     decoder.place_source(caches, torch.tensor([0]), states, mask)
     ancestry = torch.arange(2)[None, :, None].expand(1, 2, 8).clone()
+    view = decoder.view(caches, rows=1, beams=2, width=8)
     steps = [[2, 2], [60, 70]]
     for position, pair in enumerate(steps):
-        decoder.step(torch.tensor([pair]), torch.tensor([position]), caches, ancestry, 8)
+        decoder.step(torch.tensor([pair]), torch.tensor([position]), view, ancestry)
     ancestry[0, 0, :2] = 1
-    logits = decoder.step(torch.tensor([[80, 80]]), torch.tensor([2]), caches, ancestry, 8)
+    logits = decoder.step(torch.tensor([[80, 80]]), torch.tensor([2]), view, ancestry)
     assert torch.allclose(logits[0, 0], logits[0, 1], atol=1e-5)
 
 
-def test_larger_caches_take_over_what_smaller_ones_hold(decoder: Decoder) -> None:
-    small, large = (decoder.allocate(2, 1, positions, positions) for positions in (4, 6))
-    for tensor in (*small.past, *small.source):
-        tensor.normal_()
-    large.take_over(small)
-    for held, taken in zip((*small.past, *small.source), (*large.past, *large.source), strict=True):
-        assert torch.equal(taken[..., :4, :], held)
-    assert (large.source_mask[..., 4:] == -torch.inf).all()
-    assert torch.equal(large.source_mask[..., :4], small.source_mask)
+def test_caches_that_are_enlarged_hold_what_they_held(decoder: Decoder) -> None:
+    caches = decoder.allocate(rows=2, beams=1, positions=4, source=4)
+    held = [tensor.normal_() for tensor in (*caches.past, *caches.source)]
+    caches.source_mask[1, ..., 3:] = -torch.inf
+    mask = caches.source_mask
+    caches.enlarge(6, 5)
+    for tensor, before in zip((*caches.past, *caches.source), held, strict=True):
+        assert torch.equal(tensor[..., :4, :], before)
+        assert not tensor[..., 4:, :].any()
+    assert caches.slots == 6 and caches.source[0].shape[3] == 5
+    assert torch.equal(caches.source_mask[..., :4], mask)
+    assert (caches.source_mask[..., 4:] == -torch.inf).all()
+    same = [*caches.past, *caches.source, caches.source_mask]
+    caches.enlarge(3, 2)
+    assert all(map(operator.is_, same, (*caches.past, *caches.source, caches.source_mask)))

@@ -18,12 +18,28 @@ from florence_annotate.model import memory
         RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: 12 bytes"),
         RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate 12 bytes"),
         RuntimeError("could not create a primitive"),
+        RuntimeError("std::bad_alloc"),
+        RuntimeError("cuDNN error: CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED"),
+        RuntimeError(
+            "HIP error: out of memory\nHIP kernel errors might be asynchronously reported"
+        ),
+        RuntimeError("Invalid buffer size: 24.00 GiB"),
     ],
 )
 def test_memory_that_runs_out_is_recognised_and_told_in_one_line(error: BaseException) -> None:
     assert memory.is_out_of_memory(error)
     told = memory.say_out_of_memory(error)
     assert told and "\n" not in told
+
+
+def test_memory_that_ran_out_in_a_capture_is_recognised_by_the_error_that_follows() -> None:
+    """torch.cuda.graph ends a capture that failed with an error about just that."""
+    with pytest.raises(RuntimeError) as raised:
+        try:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+        finally:
+            raise RuntimeError("operation failed due to a previous error during capture")
+    assert memory.say_out_of_memory(raised.value).startswith("CUDA out of memory")
 
 
 def test_any_other_error_is_raised_again() -> None:

@@ -6,10 +6,16 @@ from typing import Any
 
 import pytest
 import torch
+from random_models import network_of_windows_of_one
+from transformers.models.florence2.configuration_florence2 import Florence2VisionConfig
+from transformers.models.florence2.modeling_florence2 import (
+    Florence2VisionBackbone,
+    Florence2VisionChannelAttention,
+)
 
 from florence_annotate.model.attention import attend_by
 from florence_annotate.model.florence import Florence
-from florence_annotate.model.vision import VisionTower
+from florence_annotate.model.vision import VisionTower, channel_attention, images_at_once
 
 WIDTHS, HEADS, DEPTHS, WINDOW = (16, 32, 64, 64), (2, 4, 8, 8), (1, 1, 2, 1), 6
 
@@ -35,8 +41,6 @@ def timm_davit() -> Any:
 
 def test_the_vision_tower_computes_what_timms_davit_computes() -> None:
     davit = timm_davit()
-    from transformers import Florence2VisionConfig
-    from transformers.models.florence2.modeling_florence2 import Florence2VisionBackbone
 
     torch.manual_seed(0)
     config = Florence2VisionConfig(
@@ -85,3 +89,53 @@ def test_the_vision_tower_is_the_librarys(model: Florence, side: int) -> None:
     for kind in ("sdpa", "eager"):
         features = VisionTower(model.network, attend_by(kind), MEAN, STD)(pixels)
         assert torch.allclose(features, expected, atol=1e-4)
+
+
+BASE = Florence2VisionConfig(
+    depths=(1, 1, 9, 1), patch_stride=(4, 2, 2, 2), embed_dim=(128, 256, 512, 1024),
+    num_heads=(4, 8, 16, 32), num_groups=(4, 8, 16, 32), window_size=12,
+)  # fmt: skip
+LARGE = Florence2VisionConfig(**BASE.to_dict() | {"embed_dim": (256, 512, 1024, 2048)})
+
+
+def test_channel_attention_in_float16_does_not_overflow_at_bases_first_stage() -> None:
+    """Channels that are as alike over 36,864 positions as channels may be: a sum of 147,456."""
+    BASE._attn_implementation = "eager"
+    attention = Florence2VisionChannelAttention(BASE, 0).eval()
+    attention.qkv.weight[:256] = 2 * torch.eye(128).repeat(2, 1)  # queries and keys are equal
+    attention.qkv.bias[:256] = 0
+    normed = torch.randn(1, 192, 192, 128)
+    expected = attention(normed.flatten(1, 2)).view(normed.shape)
+    assert torch.allclose(channel_attention(attention, normed), expected, atol=1e-4)
+    found = channel_attention(attention.half(), normed.half())
+    assert torch.allclose(found.float(), expected, atol=5e-3)
+
+
+@pytest.mark.parametrize(
+    ("config", "side", "most"),
+    [
+        (BASE, 768, 255),  # the first stage has 256 windows for each image
+        (LARGE, 768, 227),  # and in large 192 · 192 · 256 values
+        (BASE, 384, 1023),
+        (BASE, 12 * 4 * 300, 1),
+    ],
+)
+def test_the_tower_takes_as_many_images_as_cudas_kernels_do(
+    config: Florence2VisionConfig, side: int, most: int
+) -> None:
+    assert images_at_once(config, side) == most
+
+
+def test_more_images_than_a_kernel_takes_are_encoded_in_parts() -> None:
+    windows = []
+
+    def attend(*tensors: Any) -> torch.Tensor:
+        windows.append(len(tensors[0]))
+        return attend_by("sdpa")(*tensors)
+
+    tower = VisionTower(network_of_windows_of_one(), attend, MEAN, STD)
+    pixels = torch.randint(0, 256, (300, 3, 64, 64), dtype=torch.uint8)
+    features = tower(pixels)
+    assert max(windows) == 255 * 256 < 65_536
+    expected = torch.cat([tower(part) for part in pixels.split(100)])
+    assert torch.allclose(features, expected, atol=1e-5)

@@ -2,8 +2,7 @@
 
 Every row has its own length, so that a long answer does not hold up the others: as soon as enough
 rows are free, waiting questions are encoded together and begin. All that a step needs is on the
-device; the host looks for finished rows every few steps. On CUDA a step is captured as a graph, one
-for each number of rows and width; elsewhere the same code runs without one.
+device; the host looks for finished rows every few steps.
 """
 
 from collections import deque
@@ -14,10 +13,11 @@ from typing import Generic, TypeVar
 import torch
 from torch import Tensor
 
-from florence_annotate.model.decoder import Caches, Decoder
+from florence_annotate.model.decoder import Caches, Decoder, View
 from florence_annotate.model.generation.logit_filters import Rules
 from florence_annotate.model.generation.rows import Rows
 from florence_annotate.model.generation.search import BeamSearch, Greedy, Search
+from florence_annotate.model.generation.stepping import Size, Stepping, stepping_on
 
 Ticket = TypeVar("Ticket")
 """What the caller identifies a question by."""
@@ -26,10 +26,9 @@ _FIRST_POSITIONS = 64
 """How many positions the caches begin with; doubled when an answer needs more."""
 _SOURCE_STEP = 8
 """Source positions are rounded up to a multiple of this, to enlarge the caches seldom."""
-_WIDTH_STEP, _CUDA_WIDTH_STEP = 8, 64
-"""The width of the attention is rounded up to a multiple of this: few views, or few graphs."""
-_CUDA_LOOK = 8
-"""Steps between two looks at which rows are done, since each look waits for the device."""
+
+_TOKEN_BYTES = 8 + 4 + 8 + 8 + 4
+"""What `Rows` and `BeamSearch` keep of each token: that and its log-probability twice, ancestry."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +52,37 @@ class Encoded:
     """The state in which the constraint of each question begins."""
 
 
+def most_bytes_held(decoder: Decoder, beams: int, max_new_tokens: int, source: int) -> int:
+    """Bytes that a row of `Decoding` keeps from step to step when its answer is the longest.
+
+    `source` is the number of the question's encoder states.
+    """
+    limit = 1 + max_new_tokens
+    source = -(-source // _SOURCE_STEP) * _SOURCE_STEP
+    return decoder.row_bytes(beams, limit, source) + beams * (limit + 1) * _TOKEN_BYTES
+
+
+@dataclass(frozen=True, slots=True)
+class NextTokens:
+    """One token further in the first rows; holds the tensors that this reads and writes."""
+
+    decoder: Decoder
+    search: Search
+    rows: Rows
+    view: View
+
+    def __call__(self) -> None:
+        rows, view = self.rows, self.view
+        # a row that is done and full may be longer than the caches, until the next look
+        positions = (rows.lengths - 1).clamp(max=len(view.positions) - 1)
+        logits = self.decoder.step(rows.last_tokens(), positions, view, rows.ancestry)
+        self.search.choose(rows, logits)
+
+    def state(self) -> list[Tensor]:
+        # not the caches: a step that is repeated writes the same to them
+        return self.search.state()
+
+
 class Decoding(Generic[Ticket]):
     """Answers a stream of questions, `rows` of them at a time."""
 
@@ -63,8 +93,12 @@ class Decoding(Generic[Ticket]):
         rows: int,
         max_new_tokens: int,
         encode: Callable[[Sequence[Ticket]], Encoded],
+        stepping: Stepping | None = None,
     ) -> None:
-        """`encode` gives the encoder states of the questions that some tickets stand for."""
+        """`encode` gives the encoder states of the questions that some tickets stand for.
+
+        `stepping` is the way that suits the device, unless another is given.
+        """
         self._decoder = decoder
         self._rules = rules
         self._encode = encode
@@ -79,9 +113,7 @@ class Decoding(Generic[Ticket]):
         self._tickets: list[Ticket | None] = [None] * rows
         self._steps = [0] * rows
         """The most steps that each row can have made: a bound on its length, known to the host."""
-        self._first: tuple[tuple[int, int], Rows] | None = None
-        """How many rows and positions the last step looked at, and the views of them."""
-        self._graphs: dict[tuple[int, int], torch.cuda.CUDAGraph] = {}
+        self._stepping = stepping or stepping_on(decoder.device)
 
     @property
     def free(self) -> int:
@@ -96,7 +128,7 @@ class Decoding(Generic[Ticket]):
         """Go on until at least one answer is complete; empty where no question is left."""
         self._seat_waiting()
         while any(ticket is not None for ticket in self._tickets):
-            for _ in range(_CUDA_LOOK if self._decoder.device.type == "cuda" else 1):
+            for _ in range(self._stepping.look_every):
                 self._step()
             if found := self._collect():
                 return found
@@ -120,22 +152,17 @@ class Decoding(Generic[Ticket]):
         self._search.start(rows, torch.full_like(rows, self._limit), constraint_states)
 
     def _room_for(self, source: int, positions: int) -> Caches:
-        """The caches, moved to larger ones where they are too small."""
-        held = self._caches
-        beams = self._beams
-        if held is not None:
-            has_source, has_positions = held.source_mask.shape[3], held.past[0].shape[3] // beams
-            if source <= has_source and positions <= has_positions:
-                return held
-            source = max(source, has_source)
-            positions = max(positions, has_positions)
-        positions = min(positions, self._limit)
+        """The caches, enlarged where they are too small."""
         source = -(-source // _SOURCE_STEP) * _SOURCE_STEP
-        self._caches = self._decoder.allocate(len(self._tickets), beams, positions, source)
-        self._graphs.clear()  # they point at the old ones
-        if held is not None:
-            self._caches.take_over(held)
-        return self._caches
+        positions = min(positions, self._limit)
+        held = self._caches
+        if held is None:
+            held = self._decoder.allocate(len(self._tickets), self._beams, positions, source)
+            self._caches = held
+        elif source > held.source_mask.shape[3] or positions * self._beams > held.slots:
+            self._stepping.forget()  # steps hold the tensors that are replaced
+            held.enlarge(positions * self._beams, source)
+        return held
 
     def _step(self) -> None:
         """One token further in every row up to the last one that is taken."""
@@ -144,52 +171,20 @@ class Decoding(Generic[Ticket]):
             if self._tickets[row] is not None:
                 self._steps[row] = min(self._steps[row] + 1, self._limit - 1)
         longest = max(self._steps[:count])
-        caches = self._caches
-        assert caches is not None
-        held = caches.past[0].shape[3] // self._beams
+        assert self._caches is not None
+        held = self._caches.slots // self._beams
         if longest > held:
-            caches = self._room_for(0, 2 * held)
-        is_cuda = self._decoder.device.type == "cuda"
-        step = _CUDA_WIDTH_STEP if is_cuda else _WIDTH_STEP
-        width = min(-(-longest // step) * step, caches.past[0].shape[3] // self._beams)
-        if not is_cuda:
-            self._advance(caches, count, width)
-            return
-        count = min(len(self._tickets), 1 << (count - 1).bit_length())
-        self._graph(caches, count, width).replay()
+            held = self._room_for(0, 2 * held).slots // self._beams
+        count, width = self._stepping.rounded(count, longest)
+        self._stepping.run((min(count, len(self._tickets)), min(width, held)), self._make_step)
 
-    def _advance(self, caches: Caches, count: int, width: int) -> None:
-        """A step of the first `count` rows, which have `width` tokens at most."""
-        if self._first is None or self._first[0] != (count, width):
-            # one more for the next token, and one to spare
-            self._first = (count, width), self._search.rows.first(count, width + 2)
-        rows = self._first[1]
-        # a row that is done and full may be longer than the caches, until the next look
-        positions = (rows.lengths - 1).clamp(max=width - 1)
-        logits = self._decoder.step(rows.last_tokens(), positions, caches, rows.ancestry, width)
-        self._search.choose(rows, logits)
-
-    def _graph(self, caches: Caches, count: int, width: int) -> torch.cuda.CUDAGraph:
-        """The captured step; capturing it does not change any row."""
-        graph = self._graphs.get((count, width))
-        if graph is None:
-            graph = self._graphs[count, width] = torch.cuda.CUDAGraph()
-            self._try_step(caches, count, width)
-            torch.cuda.synchronize()
-            with torch.cuda.graph(graph):
-                self._advance(caches, count, width)
-        return graph
-
-    def _try_step(self, caches: Caches, count: int, width: int) -> None:
-        """Make a step and take it back, so that libraries allocate now what a capture forbids.
-
-        The caches need no restoring: the step itself will write the same to them.
-        """
-        state = self._search.state()
-        held = [tensor.clone() for tensor in state]
-        self._advance(caches, count, width)
-        for tensor, before in zip(state, held, strict=True):
-            tensor.copy_(before)
+    def _make_step(self, size: Size) -> NextTokens:
+        assert self._caches is not None
+        count, width = size
+        # one more for the next token, and one to spare
+        rows = self._search.rows.first(count, width + 2)
+        view = self._decoder.view(self._caches, count, self._beams, width)
+        return NextTokens(self._decoder, self._search, rows, view)
 
     def _collect(self) -> list[tuple[Ticket, Decoded]]:
         """The answers of the rows that are done; the rows are free from now on."""

@@ -16,7 +16,7 @@ from transformers.models.florence2.configuration_florence2 import Florence2Visio
 from florence_annotate import tasks
 from florence_annotate.images.codec import model_pixels
 from florence_annotate.model.attention import attend_by
-from florence_annotate.model.decoder import Caches, Decoder
+from florence_annotate.model.decoder import Decoder
 from florence_annotate.model.florence import Florence
 from florence_annotate.model.generation.logit_filters import Rules
 from florence_annotate.model.generation.loop import Decoding, Encoded
@@ -97,19 +97,6 @@ def generate(
     return [row[: row.index(2, 1) + 1] for row in rows]
 
 
-class HesitantDecoding(Decoding[int]):
-    """Tries every step before it makes it, as CUDA does before it captures one."""
-
-    def _advance(self, caches: Caches, count: int, width: int) -> None:
-        if not self.is_trying:
-            self.is_trying = True
-            self._try_step(caches, count, width)
-            self.is_trying = False
-        super()._advance(caches, count, width)
-
-    is_trying = False
-
-
 class LateDecoding(Decoding[int]):
     """Looks for finished rows every few steps, as on CUDA; at no step that a length divides."""
 
@@ -131,16 +118,6 @@ def test_steps_beyond_the_end_of_every_row_change_nothing(
     )
     assert min(len(row) for row in plain) > tokens
     assert late == plain
-
-
-@pytest.mark.parametrize("beams", [1, 3])
-def test_a_step_that_is_only_tried_leaves_no_trace(model: Florence, beams: int) -> None:
-    states = torch.randn(5, 20, model.network.config.text_config.d_model)
-    plain, hesitant = (
-        decode(model.network, states, beams, 3, 40, 3, way)
-        for way in (Decoding[int], HesitantDecoding)
-    )
-    assert hesitant == plain
 
 
 @pytest.fixture(scope="module")
