@@ -198,7 +198,7 @@ _TOKENIZER = "tokenizer.json"
 def _tokenizer_ids(folder: Path, name: str, layout: Layout) -> Mapping[str, int]:
     """Token → id, of the tokens that the tokenizer's file spells out.
 
-    Raises CheckpointError where there is none.
+    Raises CheckpointError where there is none, or no such file.
     """
     if not (folder / _TOKENIZER).exists():
         public = KNOWN["base"].original if layout is ORIGINAL else KNOWN["base"].repository
@@ -207,9 +207,15 @@ def _tokenizer_ids(folder: Path, name: str, layout: Layout) -> Mapping[str, int]
             f"made from; that of {public} (huggingface.co/{public}) fits where no tokens were added"
         )
     content = load_json(folder / _TOKENIZER, name)
-    words = (content.get("model") or {}).get("vocab")
-    added = {token["content"]: token["id"] for token in content.get("added_tokens") or ()}
-    return {**(words if isinstance(words, Mapping) else {}), **added}
+    try:
+        added = {token["content"]: token["id"] for token in content["added_tokens"]}
+        return {**content["model"]["vocab"], **added}
+    except (KeyError, TypeError) as error:
+        raise CheckpointError(
+            f"{name}: its {_TOKENIZER} is no byte-level BPE as Florence-2's is "
+            f"({type(error).__name__}: {error}): copy it from the checkpoint that this one was "
+            "made from"
+        ) from error
 
 
 def _known_labels(folder: Path, name: str) -> frozenset[str]:

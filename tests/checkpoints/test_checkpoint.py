@@ -103,6 +103,30 @@ def test_an_input_that_is_no_square_of_rgb_is_refused(
     refused(folder, match)
 
 
+@pytest.mark.parametrize("content", ["{}", '{"added_tokens": [], "model": {"vocab": [["a", 1]]}}'])
+def test_a_tokenizer_of_another_kind_is_refused(content: str, tmp_path: Path) -> None:
+    folder = copy_of_shapes(tmp_path)
+    (folder / "tokenizer.json").write_text(content)
+    refused(folder, r"tokenizer\.json is no byte-level BPE")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"do_normalize": False}, "do_normalize = False"),
+        ({"do_center_crop": True}, "do_center_crop = True"),
+        ({"rescale_factor": 1.0}, r"rescale_factor = 1\.0"),
+    ],
+)
+def test_images_that_are_to_be_made_otherwise_are_refused(
+    change: dict[str, object], said: str, tmp_path: Path
+) -> None:
+    folder = copy_of_shapes(tmp_path)
+    file = folder / "preprocessor_config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | change))
+    refused(folder, said)
+
+
 def test_a_revision_is_for_the_hub_alone(tmp_path: Path) -> None:
     for name in ("shapes", str(tmp_path)):
         with pytest.raises(CheckpointError, match="leave it out"):
