@@ -29,6 +29,7 @@ from florence_annotate.checkpoints import checkpoint as checkpoints
 from florence_annotate.checkpoints.checkpoint import Checkpoint
 from florence_annotate.images import codec
 from florence_annotate.images.sources import Sources
+from florence_annotate.model import threads
 from florence_annotate.model.device import resolve_device
 from florence_annotate.model.florence import Florence
 from florence_annotate.questions.asking import about_region
@@ -236,6 +237,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     checkpoint = checkpoints.find(chosen.model, chosen.revision, adapter=chosen.adapter)
     device = resolve_device(chosen.device)
+    threads.settle("auto", checkpoint)
     print(f"{checkpoint.name}, layout {checkpoint.layout.name}, on {device} in {chosen.dtype}")
     print(f"its own settings: {checkpoint.generation}", flush=True)
     if chosen.images:

@@ -109,9 +109,12 @@ def model() -> "Florence":
     import torch
 
     from florence_annotate.checkpoints import checkpoint as checkpoints
+    from florence_annotate.model import threads
     from florence_annotate.model.florence import Florence
 
-    return Florence(checkpoints.find("shapes"), torch.device("cpu"), torch.float32, "sdpa")
+    checkpoint = checkpoints.find("shapes")
+    threads.settle("auto", checkpoint)
+    return Florence(checkpoint, torch.device("cpu"), torch.float32, "sdpa")
 
 
 @pytest.fixture(scope="session")
