@@ -120,10 +120,8 @@ def measure(name: str, images: Path, folder: Path, count: int, turns: int) -> di
         for turn in range(turns):
             for load, by_contestant in seconds.items():
                 fastest = min((taken[0] for taken in by_contestant.values() if taken), default=0.0)
-                # nobody is always the first
-                order = [*by_contestant][turn % len(lines) :] + [*by_contestant][
-                    : turn % len(lines)
-                ]
+                first = turn % len(lines)  # nobody always is
+                order = [*by_contestant][first:] + [*by_contestant][:first]
                 with others(load):
                     for contestant in order:
                         taken = by_contestant[contestant]
