@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 
 from benchmarks.contestants import Library, Ours, paint_files
-from benchmarks.measuring import Prepare, add_cache, parser, race, save
+from benchmarks.measuring import Prepare, add_cache, parser, processor, race, save
 from benchmarks.random_models import checkpoint_folder
 from florence_annotate.tasks import OD, OPEN_VOCABULARY
 from florence_annotate.types import Question
@@ -92,15 +92,17 @@ class Bench:
         bars: list[tuple[str, str, float]],
     ) -> None:
         """Race, print and keep; `bars` are (slower, faster, least ratio)."""
-        print(f"{name}: {images} images")
+        print(f"{name}: {images} images on {processor()}")
         timings = race(contestants, self.turns)
         for contestant, timing in timings.items():
             print(f"{contestant:40} {timing.median / images:8.3f} s an image")
         ratios = []
         for slower, faster, bar in bars:
             ratio = timings[slower].median / timings[faster].median
-            print(f"{faster} is {ratio:.2f} times as fast as {slower} (bar {bar})")
-            ratios.append({"slower": slower, "faster": faster, "ratio": ratio, "bar": bar})
+            print(f"{faster} is {ratio:.2f} times as fast as {slower} (bar {bar}), {processor()}")
+            ratios.append(
+                {"slower": slower, "faster": faster, "ratio": ratio, "bar": bar, "on": processor()}
+            )
         save(
             f"end-to-end-{name}",
             f"python -m benchmarks.end_to_end {name.split('-')[0]} --turns {self.turns}",

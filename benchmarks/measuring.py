@@ -127,7 +127,7 @@ def save(name: str, command: str, content: Mapping[str, Any]) -> Path:
     file = RESULTS / f"{name}.json"
     whole = {"command": command, **setting(), **content}
     file.write_text(json.dumps(whole, indent=2) + "\n")
-    print(f"kept in {file}")
+    print(f"measured on {processor()}, kept in {file}")
     return file
 
 

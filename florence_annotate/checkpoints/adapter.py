@@ -24,6 +24,10 @@ _FILES = ("adapter_model.safetensors", "adapter_model.bin")
 _PREFIX = "base_model.model."
 
 _WHOLE = "merge it with peft's merge_and_unload, save the model, and give that folder as --model"
+_CONVERT = (
+    "where it was trained, save it as a plain LoRA with peft's save_pretrained(..., "
+    "path_initial_model_for_weight_conversion=...), or "
+)
 _UNREAD = {
     # setting of peft's LoraConfig: what it makes of the adapter
     "use_dora": "DoRA, which also trains the lengths of the weights' rows",
@@ -130,8 +134,8 @@ def _refuse_other_kinds(folder: Path, config: Mapping[str, Any]) -> None:
     unmergeable = [words for setting, words in _UNMERGEABLE.items() if config.get(setting)]
     if unmergeable:
         raise CheckpointError(
-            f"the adapter {folder} is {', '.join(unmergeable)}: nothing can merge it into the "
-            "model, which is what is done here; train a plain LoRA"
+            f"the adapter {folder} is {', '.join(unmergeable)}: it can't be merged into a model, "
+            "as adapters are here; train a plain LoRA"
         )
     if config["peft_type"] != "LORA" or unread:
         raise CheckpointError(
@@ -149,11 +153,11 @@ def _refuse_changed_base(folder: Path, initialisation: Any) -> None:
         reason = f"{word}, which changes the base weights too, so that it would merge wrong"
     else:
         reason = "a method that is not known here, which may change the base weights too"
+    # what LoftQ takes out of the weights is lost by rounding
+    remedy = "" if word == "LoftQ" else _CONVERT
     raise CheckpointError(
         f"the adapter {folder} was initialised by {reason} (init_lora_weights "
-        f"{initialisation!r}): where it was trained, save it as a plain LoRA with peft's "
-        "save_pretrained(..., path_initial_model_for_weight_conversion=...), or "
-        f"{_WHOLE}"
+        f"{initialisation!r}): {remedy}{_WHOLE}"
     )
 
 

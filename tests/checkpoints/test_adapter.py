@@ -175,11 +175,11 @@ class TestAdapters:
             ("alora_invocation_tokens", [7], "activated LoRA.*plain LoRA"),
             ("eva_config", {"rho": 2.0}, None),
             ("corda_config", None, None),
-            ("init_lora_weights", "pissa", "PiSSA"),
+            ("init_lora_weights", "pissa", "PiSSA.*weight_conversion.*merge_and_unload"),
             ("init_lora_weights", "pissa_niter_16", "PiSSA"),
             ("init_lora_weights", "OLoRA", "OLoRA"),
             ("init_lora_weights", "corda", "CorDA"),
-            ("init_lora_weights", "loftq", "LoftQ"),
+            ("init_lora_weights", "loftq", r"LoftQ[^.]+merge_and_unload"),  # no other way
             ("init_lora_weights", "lora_ga", "LoRA-GA"),
             ("init_lora_weights", "tomorrow", "not known"),
         ],
