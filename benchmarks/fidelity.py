@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 from PIL import Image
+from transformers.utils import logging
 
 from benchmarks.contestants import paint_files
 from benchmarks.measuring import add_cache, parser, save
@@ -235,6 +236,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add_cache(options)
     chosen = options.parse_args(arguments)
 
+    logging.set_verbosity_error()
     checkpoint = checkpoints.find(chosen.model, chosen.revision, adapter=chosen.adapter)
     device = resolve_device(chosen.device)
     threads.settle("auto", checkpoint)
