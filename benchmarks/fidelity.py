@@ -28,6 +28,7 @@ from florence_annotate import tasks
 from florence_annotate.answers import parsing
 from florence_annotate.checkpoints import checkpoint as checkpoints
 from florence_annotate.checkpoints.checkpoint import Checkpoint
+from florence_annotate.errors import FlorenceAnnotateError, UsageError
 from florence_annotate.images import codec
 from florence_annotate.images.sources import Sources
 from florence_annotate.model import threads
@@ -246,7 +247,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         refs = iter(Sources((chosen.images,), codec.SUFFIXES))
         files = [ref.path for ref, _ in zip(refs, range(chosen.limit), strict=False)]
     else:
-        files = [bytes(file) for file in paint_files(chosen.cache / "scenes", _PAINTED)]
+        count = min(chosen.limit, _PAINTED)
+        files = [bytes(file) for file in paint_files(chosen.cache / "scenes", count)]
+    if not files:
+        raise UsageError("there is no image to ask about: give --images a folder that has some")
     trial = Trial(checkpoint, device, getattr(torch, chosen.dtype), chosen.tokens)
     rows = {task.token: Compared() for task in tasks.TASKS}
     for number, file in enumerate(files, 1):
@@ -265,4 +269,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except FlorenceAnnotateError as error:
+        sys.exit(f"error: {error}")

@@ -25,6 +25,7 @@ from florence_annotate.checkpoints.layouts import (
     Layout,
     foreign_part,
     layout_of,
+    wrong_field,
 )
 from florence_annotate.errors import CheckpointError
 from florence_annotate.shapes import CHECKPOINT as SHAPES_FOLDER
@@ -165,8 +166,8 @@ def _inspect(name: str, folder: Path, revision: str | None) -> Checkpoint:
         revision,
         read_image_settings(folder, name),
         _known_labels(folder, name),
-        int(native["text_config"].get("max_position_embeddings", 1024)),
-        read_generation_settings(folder, config, ids, name),
+        native["text_config"].get("max_position_embeddings", 1024),
+        read_generation_settings(folder, config, ids, native["text_config"]["vocab_size"], name),
         layout,
         native,
     )
@@ -178,9 +179,10 @@ def _understand(config: Mapping[str, Any], name: str) -> tuple[Layout, dict[str,
         layout = layout_of(config)
         problem = foreign_part(config) if layout else None
         native = layout.native_config(config) if layout and not problem else {}
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError) as error:
         raise CheckpointError(
-            f"can't load {name} ({type(error).__name__}: {error}): is the download complete?"
+            f"can't load {name}: its config.json lacks {error}: take it from the checkpoint that "
+            "this one was made from"
         ) from error
     if layout is None:
         raise CheckpointError(
@@ -189,6 +191,11 @@ def _understand(config: Mapping[str, Any], name: str) -> tuple[Layout, dict[str,
         )
     if problem:
         raise CheckpointError(f"{name} can't be read: {problem}")
+    if wrong := wrong_field(native):
+        raise CheckpointError(
+            f"{name} can't be read: {wrong} in its config.json: take it from the checkpoint that "
+            "this one was made from"
+        )
     return layout, native
 
 
@@ -220,7 +227,7 @@ def _tokenizer_ids(folder: Path, name: str, layout: Layout) -> Mapping[str, int]
 
 def _known_labels(folder: Path, name: str) -> frozenset[str]:
     if (folder / "labels.txt").is_file():
-        text = (folder / "labels.txt").read_text(encoding="utf-8")
+        text = (folder / "labels.txt").read_text(encoding="utf-8", errors="replace")
     elif name in {*(known.repository for known in KNOWN.values()), *ORIGINALS}:
         text = resources.files(__package__).joinpath("coco-labels.txt").read_text("utf-8")
     else:

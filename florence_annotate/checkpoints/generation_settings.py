@@ -22,6 +22,7 @@ from florence_annotate.checkpoints.files import load_json
 from florence_annotate.errors import CheckpointError
 
 FILE = "generation_config.json"
+MOST_BEAMS = 64
 _TEXT_CONFIG = "text_config"
 _TOKENIZER = "tokenizer.json"
 _KNOWN = "as published"
@@ -57,6 +58,8 @@ class GenerationSettings:
     origins: Origins = field(default_factory=dict)
     contradictions: tuple[str, ...] = ()
     """What other files say of the token ids, in words for the user."""
+    is_doubtful: bool = False
+    """Whether the tokenizer itself contradicts an id: then one of the two is wrong."""
     before: Decoding | None = None
     """What earlier versions made of the same files, where that was something else. Journals that do
     not record how answers were decoded have answers under these settings."""
@@ -108,18 +111,20 @@ _CHOICES: dict[str, tuple[str, type]] = {
 
 
 def read_generation_settings(
-    folder: Path, config: Mapping[str, Any], tokenizer: Mapping[str, int], name: str
+    folder: Path, config: Mapping[str, Any], tokenizer: Mapping[str, int], size: int, name: str
 ) -> GenerationSettings:
     """The settings of a checkpoint in a folder, with this `config.json`.
 
-    `tokenizer` has the ids of the tokens that the tokenizer knows. Raises CheckpointError for a
-    file that can't be read, and for a value that is none.
+    `tokenizer` has the ids of the tokens that the tokenizer knows, `size` is how many tokens the
+    weights have rows for. Raises CheckpointError for a file that can't be read, and for a value
+    that is none.
     """
     text: Mapping[str, Any] = config.get("text_config") or {}
     file = load_json(folder / FILE, name) if (folder / FILE).exists() else {}
     values: dict[str, Any] = {}
     origins: dict[str, str] = {}
     contradictions: list[str] = []
+    is_doubtful = False
     for setting, (key, token, known) in _TOKENS.items():
         values[setting], origins[setting] = _first(
             {_TEXT_CONFIG: text.get(key), _TOKENIZER: tokenizer.get(token), _KNOWN: known}
@@ -130,6 +135,7 @@ def read_generation_settings(
             FILE: file.get(key),
             _TOKENIZER: tokenizer.get(token),
         }
+        is_doubtful |= others[_TOKENIZER] not in (None, values[setting])
         contradictions += [
             f"{key} is {values[setting]} ({origins[setting]}); {other} says {value}"
             for other, value in others.items()
@@ -148,14 +154,27 @@ def read_generation_settings(
             {FILE: file.get(key), _TEXT_CONFIG: text.get(key), _KNOWN: published[setting]}
         )
         _refuse_other_type(values[setting], kind, key, origins[setting], name)
+    if not 1 <= values["num_beams"] <= MOST_BEAMS:
+        raise CheckpointError(
+            f"{name}: num_beams in its {origins['num_beams']} is {values['num_beams']}, not a "
+            f"number from 1 to {MOST_BEAMS}"
+        )
+    for setting in (*_TOKENS, "forced_first", "forced_last"):
+        if values[setting] >= size:
+            key = (*_TOKENS.get(setting, ()), *_CHOICES.get(setting, ()))[0]
+            raise CheckpointError(
+                f"{name}: {key} in its {origins[setting]} is {values[setting]}, and its vocabulary "
+                f"has {size} tokens: take the file from the checkpoint that this one was made from"
+            )
     decoding = Decoding(**{each: values[each] for each in Decoding.__dataclass_fields__})
     before = _as_read_before(file or text, text)
     return GenerationSettings(
         decoding,
-        max(1, values["num_beams"]),
+        values["num_beams"],
         values["no_repeat_ngram"],
         {setting: origin for setting, origin in origins.items() if setting != "bos"},
         tuple(contradictions),
+        is_doubtful,
         before if before != decoding else None,
     )
 

@@ -42,7 +42,8 @@ def _snapshot(
         where = f"{repository}@{revision}" if revision else repository
         if not download:
             raise CheckpointError(
-                f"{where} is not on this machine: 'run' fetches it when it is first used"
+                f"there is no folder {where} here, nor a checkpoint of that name in the hub's "
+                "cache: check the spelling; 'run' fetches a hub id when it is first used"
             ) from error
         summary = str(error).strip().splitlines()[0] if str(error).strip() else "no answer"
         raise CheckpointError(

@@ -51,23 +51,45 @@ def read_image_settings(folder: Path, name: str) -> ImageSettings:
         settings = load_json(folder / file, name).get("image_processor")
     if settings is None:
         return PUBLISHED
-    try:
-        size = settings["size"]
-        # some versions of transformers write one number for a square
-        height, width = (size, size) if isinstance(size, int) else (size["height"], size["width"])
-        mean, std = tuple(settings["image_mean"]), tuple(settings["image_std"])
-    except (KeyError, TypeError) as error:
+    size = settings.get("size")
+    # some versions of transformers write one number for a square
+    sides = [size, size] if isinstance(size, int) else _values(size, ("height", "width"))
+    mean, std = _triple(settings.get("image_mean")), _triple(settings.get("image_std"))
+    for key, value in (("size", sides), ("image_mean", mean), ("image_std", std)):
+        if value is None:
+            raise CheckpointError(
+                f"{name}: {key} in its {file} is {settings.get(key)!r}, and Florence-2 takes a "
+                "square RGB image: copy the file from the checkpoint that this one was made from"
+            )
+    assert sides and mean and std
+    if sides[0] != sides[1] or sides[0] < 1:
         raise CheckpointError(
-            f"{name}: its preprocessor configuration lacks {error}: copy it from the checkpoint "
-            "that this one was made from"
-        ) from error
-    if height != width or len(mean) != 3 or len(std) != 3:
-        raise CheckpointError(f"{name}: its input is no square RGB image ({width}x{height})")
+            f"{name}: its {file} makes images of {sides[1]}x{sides[0]} pixels, and Florence-2 "
+            "takes a square"
+        )
     for key, wanted in _FIXED.items():
         value = settings.get(key)
-        if value is not None and abs(value - wanted) > 1e-6:
+        is_number = isinstance(value, int | float)
+        if value is not None and not (is_number and abs(value - wanted) < 1e-6):
             raise CheckpointError(
                 f"{name}: its {file} says {key} = {value}, and images are made for Florence-2 with "
                 f"{key} = {wanted} alone: answers would be wrong without a sign"
             )
-    return ImageSettings(int(height), mean, std)
+    return ImageSettings(sides[0], mean, std)
+
+
+def _values(value: Any, keys: tuple[str, ...]) -> list[int] | None:
+    """The whole numbers that a mapping has under these keys; None where it has others."""
+    if not isinstance(value, Mapping):
+        return None
+    found = [each for each in map(value.get, keys) if type(each) is int]
+    return found if len(found) == len(keys) else None
+
+
+def _triple(value: Any) -> Triple | None:
+    """Three numbers; None for anything else."""
+    is_triple = isinstance(value, list) and len(value) == 3
+    if not is_triple or not all(type(each) in (int, float) for each in value):
+        return None
+    red, green, blue = map(float, value)
+    return red, green, blue

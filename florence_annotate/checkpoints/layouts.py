@@ -74,7 +74,10 @@ _VISION_FIELDS = {
     "window_size": "window_size",
     "projection_dim": "projection_dim",
 }
-_NATIVE_VISION_FIELDS = (*_VISION_FIELDS, "max_temporal_embeddings", "max_position_embeddings")
+_OF_ALL_STAGES = ("window_size", "projection_dim")
+"""The others are lists with an entry for each stage of the tower."""
+_TABLES = ("max_temporal_embeddings", "max_position_embeddings")
+_NATIVE_VISION_FIELDS = (*_VISION_FIELDS, *_TABLES)
 _USUAL_FIELDS = ("activation_function", "in_channels", "mlp_ratio", "qkv_bias", "scale_embedding")
 """Of either part; where one is missing, transformers' default is that of every Florence-2."""
 
@@ -97,9 +100,10 @@ def _is_florence2(config: Config) -> bool:
 
 
 def _from_native(config: Config) -> dict[str, Any]:
-    # saving leaves out what equals a default
-    text = _present(config["text_config"], *_TEXT_FIELDS)
-    vision = _present(config["vision_config"], *_NATIVE_VISION_FIELDS)
+    # saving leaves out what equals a default, which no vocabulary of Florence-2 does
+    text, vision = config["text_config"], config["vision_config"]
+    text = {**_present(text, *_TEXT_FIELDS), "vocab_size": text["vocab_size"]}
+    vision = _present(vision, *_NATIVE_VISION_FIELDS)
     return _native(text, vision, config.get("image_token_id", 51_289))
 
 
@@ -110,7 +114,9 @@ NATIVE = Layout("native", _is_florence2, _from_native)
 def _is_original(config: Config) -> bool:
     # these keys alone tell: native configurations may keep the original's key beside their own, and
     # what the parts are called (`model_type`) fine-tunes write in every way
-    vision = config.get("vision_config") or {}
+    vision = config.get("vision_config")
+    if not isinstance(vision, Mapping):
+        return False
     return _is_florence2(config) and "dim_embed" in vision and "embed_dim" not in vision
 
 
@@ -172,6 +178,9 @@ _FEATURES = ["spatial_avg_pool", "temporal_avg_pool"]
 def foreign_part(config: Config) -> str | None:
     """What keeps a checkpoint that calls itself a Florence-2 from being one that can be read here;
     None where nothing does."""
+    for part in ("text_config", "vision_config"):
+        if not isinstance(config.get(part), Mapping):
+            return f"{part} in its config.json is {config.get(part)!r}, and no JSON object"
     for key in ("quantization", "quantization_config"):
         if config.get(key):
             bits = config[key].get("bits") if isinstance(config[key], Mapping) else None
@@ -180,7 +189,7 @@ def foreign_part(config: Config) -> str | None:
                 "config.json): take the checkpoint that it was made from, and --dtype bfloat16 "
                 "where memory is short"
             )
-    vision = config.get("vision_config") or {}
+    vision = config["vision_config"]
     if vision.get("model_type") not in _TOWERS:
         return f"its vision tower is {vision['model_type']!r}, and Florence-2's is a DaViT"
     if vision.get("image_feature_source", _FEATURES) != _FEATURES:
@@ -188,6 +197,26 @@ def foreign_part(config: Config) -> str | None:
             f"its image features are {vision['image_feature_source']}, and Florence-2's are "
             f"{_FEATURES}"
         )
+    return None
+
+
+def wrong_field(native: Config) -> str | None:
+    """What of a native configuration is of another kind than Florence-2's, in words for the user;
+    None where nothing is."""
+    text, vision = native["text_config"], native["vision_config"]
+    for name in (each for each in _TEXT_FIELDS if each in text):
+        if type(text[name]) is not int or text[name] < 1:
+            return f"{name} is {text[name]!r}"
+    stages = [name for name in _VISION_FIELDS if name in vision and name not in _OF_ALL_STAGES]
+    for name in stages:
+        values = vision[name]
+        if not isinstance(values, list) or not all(type(each) in (int, bool) for each in values):
+            return f"{name} is {vision[name]!r}"
+        if len(vision[name]) != len(vision[stages[0]]):
+            return f"{name} is {vision[name]!r}, another number of stages than {stages[0]}"
+    for name in (each for each in (*_OF_ALL_STAGES, *_TABLES) if each in vision):
+        if type(vision[name]) is not int or vision[name] < 1:
+            return f"{name} is {vision[name]!r}"
     return None
 
 

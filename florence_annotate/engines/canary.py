@@ -13,6 +13,7 @@ import torch
 
 from florence_annotate import tasks
 from florence_annotate.answers import parsing
+from florence_annotate.checkpoints.generation_settings import GenerationSettings
 from florence_annotate.errors import CheckpointError
 from florence_annotate.images import codec
 from florence_annotate.model.florence import Florence
@@ -30,7 +31,12 @@ _SHOWN = 60
 """Bytes of an answer that are shown."""
 
 
-def check(model: Florence, questions: Sequence[Question], generation: Generation) -> list[str]:
+def check(
+    model: Florence,
+    questions: Sequence[Question],
+    generation: Generation,
+    own: GenerationSettings,
+) -> list[str]:
     """Ask `<OD>`, a caption and the first question of each task about test images.
 
     Returns what to tell the user: where only one of the two general questions shows damage, as it
@@ -38,8 +44,8 @@ def check(model: Florence, questions: Sequence[Question], generation: Generation
     in lower precision.
 
     Raises CheckpointError where both show damage: in each of two images the answer is empty, or
-    does not end; and where in float32 the answers to an image alone and in a batch are not the
-    same.
+    does not end; where one does, and the token ids of `own`, the checkpoint's settings, are
+    doubtful; and where in float32 the answers to an image alone and in a batch are not the same.
     """
     short = generation.shortened(min(_MOST_TOKENS, model.max_new_tokens))
     first_of_task = {question.task: question for question in reversed((*questions, *_JUDGED))}
@@ -55,6 +61,11 @@ def check(model: Florence, questions: Sequence[Question], generation: Generation
         if (said := _say_damage([answers[question], other], images))
     ]
     notes = []
+    if damage and own.is_doubtful:
+        raise CheckpointError(
+            f"{damage[0]}, and its files contradict each other: {'; '.join(own.contradictions)}. "
+            "Put the ids in text_config right, or give --no-canary to go on"
+        )
     if len(damage) == len(_JUDGED):
         told = "; ".join(damage)
         if not any(tasks.of(question).is_prompt for question in questions):

@@ -4,12 +4,13 @@ This is where an engine is chosen.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
 
 from florence_annotate.checkpoints.checkpoint import Checkpoint
+from florence_annotate.checkpoints.generation_settings import GenerationSettings
 from florence_annotate.config.job_spec import JobSpec
 from florence_annotate.engines import canary
 from florence_annotate.engines.annotator import Annotator
@@ -22,6 +23,7 @@ from florence_annotate.model.device import memory_in_use, resolve_attention
 from florence_annotate.model.florence import Florence
 from florence_annotate.model.memory import say_out_of_memory
 from florence_annotate.questions.plan import Plan
+from florence_annotate.tasks import Kind
 from florence_annotate.types import Engine, Generation
 
 
@@ -65,13 +67,16 @@ def make_ready(
     shared = f" with {count} thread{'s' * (count > 1)}" if device.type == "cpu" else ""
     note(f"loading {checkpoint.name} on {device} in {dtype}{shared} …")
     note(f"its own settings: {checkpoint.generation}")
-    for contradiction in checkpoint.generation.contradictions:
-        note(f"its files contradict each other: {contradiction}")
+    if contradictions := checkpoint.generation.contradictions:
+        note(f"its files contradict each other: {'; '.join(contradictions)}")
+    for told in _in_use(generation, checkpoint.generation):
+        note(told)
     try:
         model = Florence(checkpoint, device, getattr(torch, dtype), attention)
         model.refuse_unaskable(plan.samples)
-        for told in canary.check(model, plan.samples, generation) if spec.canary else ():
-            note(told)
+        if spec.canary:
+            for told in canary.check(model, plan.samples, generation, checkpoint.generation):
+                note(told)
         batch_size = _settle_batch_size(spec, model, plan, generation, note)
     except (MemoryError, RuntimeError) as error:
         reason = say_out_of_memory(error)
@@ -86,6 +91,22 @@ def make_ready(
         checkpoint.image_size, batch_size, workers, spec.max_pixels, tiling=spec.tiling
     )
     return Ready(annotator, options)
+
+
+def _in_use(generation: Generation, own: GenerationSettings) -> Iterator[str]:
+    """A line for each kind of task that is answered under other settings than the checkpoint's."""
+    kinds = {Kind.LOCATIONS: generation, Kind.TEXT: generation.for_text or generation}
+    for kind, each in kinds.items():
+        others = [
+            f"{name} {value} instead of {getattr(own, name)}"
+            for name, value in (
+                ("num_beams", each.num_beams),
+                ("no_repeat_ngram", each.no_repeat_ngram),
+            )
+            if value != getattr(own, name)
+        ]
+        if others:
+            yield f"in use for tasks with {kind}: {', '.join(others)}"
 
 
 def _settle_batch_size(

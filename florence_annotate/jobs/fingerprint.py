@@ -175,12 +175,16 @@ def refuse_other(bound: Mapping[str, Any], now: Mapping[str, Any], where: Path) 
             raise FingerprintError(
                 f"{where} was begun with {_SAID.get(name, name)} = {_short(bound.get(name))}, and "
                 f"now it is {_short(now.get(name))}: its images would not be annotated alike. "
-                "Go on with the first value, choose another output with -o, or begin again with "
+                "Go on as it was begun, choose another output with -o, or begin again with "
                 "--restart"
             )
 
 
-_SAID = {"inputs": "the content of --texts or --regions"}
+_SAID = {
+    "inputs": "the content of --texts or --regions",
+    "weights": "a checkpoint whose files (weights, tokenizer, configurations) have the hash",
+    "adapter": "an adapter whose files have the hash",
+}
 
 
 def _short(value: Any) -> str:

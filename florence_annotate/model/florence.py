@@ -9,7 +9,7 @@ import torch
 
 from florence_annotate import tasks
 from florence_annotate.checkpoints.checkpoint import Checkpoint
-from florence_annotate.errors import DeviceError, UsageError
+from florence_annotate.errors import CheckpointError, DeviceError, UsageError
 from florence_annotate.model.answering_by_kind import AnsweringByKind, settings_for
 from florence_annotate.model.attention import attend_by
 from florence_annotate.model.decoder import Decoder
@@ -66,6 +66,12 @@ class Florence:
         self.decoder = Decoder(self.network, attend)
         positions = int(self.network.config.text_config.max_position_embeddings)
         self._most_prompt_tokens = positions - self._image_tokens()
+        if self._most_prompt_tokens < 1:
+            raise CheckpointError(
+                f"{checkpoint.name}: an image of {self.image_size} pixels makes "
+                f"{self._image_tokens()} tokens, and its encoder has positions for {positions}: "
+                "copy the preprocessor_config.json of the checkpoint that this one was made from"
+            )
 
     def refuse_unaskable(self, questions: Sequence[Question]) -> None:
         """Raise UsageError for a question that can't be asked; see `problem`."""

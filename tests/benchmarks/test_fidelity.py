@@ -1,5 +1,7 @@
 """The comparison with transformers that is the first thing to run on a new checkpoint."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -44,3 +46,10 @@ def test_other_tokens_end_with_code_1(
     code, out = compare("shapes", tmp_path, capsys, tokens=16)
     assert code == 1
     assert "the tokens differ, in float64 too" in out
+
+
+def test_a_mistake_gets_one_line(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "benchmarks.fidelity", str(tmp_path)]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert ended.stderr.startswith("error: ") and len(ended.stderr.splitlines()) == 1

@@ -89,9 +89,12 @@ def test_a_checkpoint_is_the_same_wherever_it_lies_until_a_file_changes(tmp_path
 @pytest.mark.parametrize(
     ("settings", "match"),
     [
-        ({"size": {"height": 96, "width": 64}}, "no square RGB image"),
-        ({"image_mean": [0.5]}, "no square RGB image"),
-        ({"size": None}, "preprocessor configuration lacks"),
+        ({"size": {"height": 96, "width": 64}}, "makes images of 64x96 pixels"),
+        ({"size": 0}, "makes images of 0x0 pixels"),
+        ({"size": None}, "size in its preprocessor_config.json is None"),
+        ({"size": "96"}, "size in its .* is '96'"),
+        ({"image_mean": [0.5]}, r"image_mean in its .* is \[0.5\]"),
+        ({"image_std": ["a", "b", "c"]}, "image_std in its"),
     ],
 )
 def test_an_input_that_is_no_square_of_rgb_is_refused(
@@ -101,6 +104,34 @@ def test_an_input_that_is_no_square_of_rgb_is_refused(
     file = folder / "preprocessor_config.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | settings))
     refused(folder, match)
+
+
+@pytest.mark.parametrize(
+    ("part", "values", "said"),
+    [
+        ("text_config", {"max_position_embeddings": None}, "max_position_embeddings is None"),
+        ("text_config", {"d_model": "128"}, "d_model is '128'"),
+        ("vision_config", {"depths": 1}, "depths is 1"),
+        ("vision_config", {"depths": [1, 1]}, "another number of stages than embed_dim"),
+        ("vision_config", {"window_size": 0}, "window_size is 0"),
+        ("text_config", None, "text_config in its config.json is 'bart', and no JSON object"),
+        ("text_config", {"eos_token_id": 999_999}, "eos_token_id in its text_config is 999999"),
+    ],
+)
+def test_a_configuration_with_nonsense_in_it_is_refused_by_the_field(
+    part: str, values: dict[str, object] | None, said: str, tmp_path: Path
+) -> None:
+    folder = copy_of_shapes(tmp_path)
+    config = json.loads((folder / "config.json").read_text())
+    config[part] = "bart" if values is None else config[part] | values
+    (folder / "config.json").write_text(json.dumps(config))
+    refused(folder, said)
+
+
+def test_labels_that_are_no_utf8_are_read_as_far_as_they_can_be(tmp_path: Path) -> None:
+    folder = copy_of_shapes(tmp_path)
+    (folder / "labels.txt").write_bytes(b"star\ncaf\xe9\n")
+    assert "star" in checkpoints.find(str(folder)).known_labels
 
 
 @pytest.mark.parametrize("content", ["{}", '{"added_tokens": [], "model": {"vocab": [["a", 1]]}}'])

@@ -26,7 +26,8 @@ def read(
 ) -> GenerationSettings:
     if file is not None:
         (folder / FILE).write_text(json.dumps(file))
-    return read_generation_settings(folder, {"text_config": text or {}, **top}, tokenizer, "it")
+    config = {"text_config": text or {}, **top}
+    return read_generation_settings(folder, config, tokenizer, 100, "it")
 
 
 def test_what_no_file_says_is_as_published(tmp_path: Path) -> None:
@@ -78,6 +79,9 @@ def test_the_tokenizer_says_the_ids_that_the_configuration_does_not(tmp_path: Pa
         ({"early_stopping": "never"}, "not true or false"),
         ({"no_repeat_ngram_size": -1}, "not a number, 0 or more"),
         ({"forced_eos_token_id": [2]}, "not a number"),
+        ({"num_beams": 0}, "num_beams in its .* is 0, not a number from 1 to 64"),
+        ({"num_beams": 1_000_000}, "is 1000000, not a number from 1 to 64"),
+        ({"forced_bos_token_id": 100}, "is 100, and its vocabulary has 100 tokens"),
     ],
 )
 def test_a_value_that_is_none_is_refused(file: dict[str, Any], match: str, tmp_path: Path) -> None:
@@ -97,3 +101,8 @@ def test_an_early_stop_matters_to_a_search_with_beams_alone(tmp_path: Path) -> N
     found = read(tmp_path, forced)
     assert not found.answered_otherwise_before(num_beams=1)
     assert found.answered_otherwise_before(num_beams=3)
+
+
+def test_ids_that_the_tokenizer_contradicts_are_doubtful(tmp_path: Path) -> None:
+    assert read(tmp_path, {"eos_token_id": 1}).is_doubtful
+    assert not read(tmp_path, {"eos_token_id": 2}, {"eos_token_id": 1}).is_doubtful

@@ -16,7 +16,7 @@ def test_a_hub_failure_says_how_to_give_a_folder(monkeypatch: pytest.MonkeyPatch
 
 
 def test_what_is_not_to_be_fetched_is_said_to_be_missing() -> None:
-    with pytest.raises(CheckpointError, match="not on this machine"):
+    with pytest.raises(CheckpointError, match="check the spelling"):
         checkpoints.find("base", download=False)
 
 

@@ -40,7 +40,7 @@ def test_models_tells_what_the_files_of_one_come_to_and_which_says_what(tmp_path
 def test_models_fetches_nothing() -> None:
     result = command("models", "large")
     assert (result.code, result.out) == (1, "")
-    assert "is not on this machine: 'run' fetches it" in result.err
+    assert "'run' fetches a hub id when it is first used" in result.err
 
 
 def test_weights_take_their_numbers_in_the_format_that_is_chosen() -> None:

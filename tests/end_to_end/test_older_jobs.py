@@ -157,7 +157,7 @@ def test_a_given_value_is_refused_by_name_and_so_is_other_content(tmp_path: Path
     settings.write_text(settings.read_text() + "\n")
     result = command(*arguments)
     assert result.code == 1
-    assert "weights = " in result.err
+    assert "whose files (weights, tokenizer, configurations) have the hash = " in result.err
     assert len(result.err.splitlines()) == 1
 
 

@@ -1,6 +1,6 @@
 """The test image that a model is tried on before a job."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from small_models import copy_of_shapes
 from written_answers import answer
 
 from florence_annotate.checkpoints import checkpoint as checkpoints
+from florence_annotate.checkpoints.generation_settings import GenerationSettings
 from florence_annotate.engines import canary
 from florence_annotate.errors import CheckpointError
 from florence_annotate.model.florence import Florence
@@ -19,10 +20,19 @@ from florence_annotate.types import Answer, Answering, Generation, Picture, Ques
 
 QUESTIONS = (Question("<OD>"), Question("<OPEN_VOCABULARY_DETECTION>", "red star"))
 GENERATION = Generation(64, 1, 0, False)
+OWN = checkpoints.find("shapes").generation
+
+
+def check(
+    model: Florence,
+    questions: Sequence[Question] = QUESTIONS,
+    own: GenerationSettings = OWN,
+) -> list[str]:
+    return canary.check(model, questions, GENERATION, own)
 
 
 def test_a_sound_checkpoint_passes(model: Florence) -> None:
-    assert canary.check(model, QUESTIONS, GENERATION) == []
+    assert check(model) == []
 
 
 def test_a_class_that_is_on_no_test_image_says_nothing_about_the_weights(
@@ -71,9 +81,9 @@ def test_answers_that_depend_on_the_batch_are_noticed(
     monkeypatch.setattr(model, "encode", leak)
     if dtype is torch.float32:
         with pytest.raises(CheckpointError, match="beside another image"):
-            canary.check(model, QUESTIONS, GENERATION)
+            check(model)
     else:
-        (told,) = canary.check(model, QUESTIONS, GENERATION)
+        (told,) = check(model)
         assert "bfloat16" in told
 
 
@@ -106,7 +116,7 @@ def forgetful() -> Forgetful:
 @pytest.mark.parametrize("task", ["<OD>", "<CAPTION>"])
 def test_a_task_that_is_forgotten_is_told(task: str, forgetful: Forgetful) -> None:
     forgetful.forgotten = [task]
-    (told,) = canary.check(forgetful, QUESTIONS, GENERATION)
+    (told,) = check(forgetful)
     assert told.startswith(f"two test images got answers to {task} that are")
     assert "(b'', b'')" in told and "forgotten that task" in told
 
@@ -116,10 +126,21 @@ def test_a_checkpoint_that_forgot_both_is_refused_unless_it_is_asked_in_its_own_
 ) -> None:
     forgetful.forgotten = ["<OD>", "<CAPTION>"]
     with pytest.raises(CheckpointError, match=r"<OD> that are without a box.*<CAPTION> that"):
-        canary.check(forgetful, QUESTIONS, GENERATION)
-    own = Question("prompt:text", "<GENERATE_TAGS>")
-    (told,) = canary.check(forgetful, [own], GENERATION)
+        check(forgetful)
+    (told,) = check(forgetful, [Question("prompt:text", "<GENERATE_TAGS>")])
     assert "nothing but prompts of its own" in told
+
+
+def test_damage_is_refused_at_once_where_the_tokenizer_contradicts_the_ids(
+    forgetful: Forgetful,
+) -> None:
+    forgetful.forgotten = ["<CAPTION>"]
+    said = "eos_token_id is 1 (text_config); tokenizer.json says 2"
+    own = replace(OWN, is_doubtful=True, contradictions=(said,))
+    with pytest.raises(CheckpointError, match=r"<CAPTION> that are empty.*eos_token_id is 1"):
+        check(forgetful, own=own)
+    forgetful.forgotten = []
+    assert check(forgetful, own=own) == []
 
 
 def test_a_damaged_checkpoint_does_not_start(scenes: Path, tmp_path: Path) -> None:

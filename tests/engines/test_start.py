@@ -18,11 +18,18 @@ from florence_annotate.types import Generation
 CPU = torch.device("cpu")
 
 
-def ready(notes: list[str], request: Request | None = None, **flags: Any) -> Ready:
+SHORT = Generation(16, 1, 0, False)
+
+
+def ready(
+    notes: list[str],
+    request: Request | None = None,
+    generation: Generation = SHORT,
+    **flags: Any,
+) -> Ready:
     found = checkpoints.find("shapes")
     plan = planning.plan(request or Request(tasks.find("detection")), found.known_labels)
     spec = job_spec.build({"model": "shapes", "canary": False, **flags})
-    generation = Generation(16, 1, 0, False)
     return make_ready(spec, found, plan, generation, CPU, "float32", notes.append)
 
 
@@ -37,6 +44,15 @@ def test_settings_reach_the_annotator_and_the_loader() -> None:
         "its own settings: start 2, end 2, pad 1 (text_config); forced_first 0, forced_last 2, "
         "num_beams 1, no_repeat_ngram 0 (generation_config.json); early_stopping False "
         "(as published)",
+    ]
+
+
+def test_what_is_used_instead_of_the_checkpoints_own_is_told() -> None:
+    notes: list[str] = []
+    ready(notes, generation=Generation(16, 3, 0, False, for_text=Generation(16, 1, 3, False)))
+    assert notes[2:4] == [
+        "in use for tasks with locations: num_beams 3 instead of 1",
+        "in use for tasks with text: no_repeat_ngram 3 instead of 0",
     ]
 
 

@@ -115,7 +115,11 @@ def test_a_default_that_a_journal_does_not_know_is_that_from_before(tmp_path: Pa
     ("name", "value", "message"),
     [
         ("dtype", "bfloat16", 'dtype = "float32", and now it is "bfloat16"'),
-        ("weights", "bb", 'weights = "aa", and now it is "bb"'),
+        (
+            "weights",
+            "bb",
+            'configurations. have the hash = "aa", and now it is "bb"',
+        ),
         ("inputs", "cc", "the content of --texts or --regions = null"),
         ("questions", [["<OCR>", None]], r'questions = \[\["<OD>", null\]\]'),
         ("questions", [["<OD>", "x" * 200]], r"\(\d+ characters\)"),
