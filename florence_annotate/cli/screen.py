@@ -16,6 +16,9 @@ from florence_annotate.journal import FILE_NAME
 if TYPE_CHECKING:
     from florence_annotate.jobs.job import Job
 
+_SHOWN_LABELS = 20
+"""Classes on the screen where no list of them was given: checkpoints may say hundreds of labels."""
+
 
 def note(text: str) -> None:
     typer.echo(text, err=True)
@@ -95,7 +98,7 @@ def run(
     if not finished.within_failures:
         if quiet or as_json:
             failed = finished.summary["images"]["failed"]
-            note(f"{_count_images(failed)} failed: {_command('failures', job.out)}")
+            note(f"{_count(failed, 'image')} failed: {_command('failures', job.out)}")
         raise typer.Exit(3)
 
 
@@ -114,30 +117,43 @@ def show_summary(summary: dict[str, Any], out: Path) -> None:
     rate = summary["run"].get("images_per_second")
     console.print(
         f"\n{images['annotated']} of {images['images']} images annotated, "
-        f"{summary['instances']} instances"
-        + (f", {summary['captions']} captions" if summary["captions"] else "")
+        + _count(summary["instances"], "instance")
+        + (f", {_count(summary['captions'], 'caption')}" if summary["captions"] else "")
         + (f", {rate:.2f} images/s" if rate else "")
     )
     table = Table(box=None, pad_edge=False, show_header=False)
     table.add_column(justify="right")
     table.add_column()
-    for name, count in summary["classes"].items():
+    classes, more = _shown_classes(summary)
+    for name, count in classes:
         table.add_row(str(count), escape(name))
     console.print(table)
+    if more:
+        console.print(f"and {more} more; summary.json has all", markup=False)
     for line in _remarks(summary):
         console.print(line, markup=False)
     for line in _written(summary, out):
         console.print(line, markup=False)
     if images["failed"]:
-        line = f"{_count_images(images['failed'])} failed: {_command('failures', out)}"
+        line = f"{_count(images['failed'], 'image')} failed: {_command('failures', out)}"
         console.print(line, style="bold", markup=False)
+
+
+def _shown_classes(summary: dict[str, Any]) -> tuple[list[tuple[str, int]], int]:
+    """Classes with their counts, and how many are left out: the most frequent of many labels."""
+    classes = list(summary["classes"].items())
+    # who gave a class list wants to see each
+    if summary["settings"]["classes"] or len(classes) <= _SHOWN_LABELS:
+        return classes, 0
+    most = sorted(classes, key=lambda pair: pair[1], reverse=True)[:_SHOWN_LABELS]
+    return most, len(classes) - len(most)
 
 
 def _remarks(summary: dict[str, Any]) -> list[str]:
     remarks = []
     if not_asked := summary["images_not_asked"]:
         remarks.append(
-            f"{_count_images(not_asked)} without a text or a region: nothing was asked, so the "
+            f"{_count(not_asked, 'image')} without a text or a region: nothing was asked, so the "
             "dataset leaves them out (what comes later counts with --restart)"
         )
     if summary["dropped"]:
@@ -147,9 +163,8 @@ def _remarks(summary: dict[str, Any]) -> list[str]:
         said = "1 box covers" if large == 1 else f"{large} boxes cover"
         remarks.append(f"{said} over 0.9 of the image: --max-area 0.9 leaves such out")
     if pairs := summary["pairs_of_classes_over_0.9_iou"]:
-        said = "1 pair" if pairs == 1 else f"{pairs} pairs"
         remarks.append(
-            f"{said} of boxes of different classes in one place (IoU over 0.9): "
+            f"{_count(pairs, 'pair')} of boxes of different classes in one place (IoU over 0.9): "
             "--nms-across-classes 0.9 keeps the better"
         )
     if summary["unmapped_labels"]:
@@ -159,18 +174,23 @@ def _remarks(summary: dict[str, Any]) -> list[str]:
         remarks.append(f"labels that belong to no class: {some}{more}")
     if summary["truncated"]:
         count = len(summary["truncated"])
-        remarks.append(f"{count} images have an answer cut at the token limit: see summary.json")
+        have = "has" if count == 1 else "have"
+        remarks.append(
+            f"{_count(count, 'image')} {have} an answer cut at the token limit: see summary.json"
+        )
     for where, name in (("the dataset", "left_out"), ("YOLO", "yolo_left_out")):
         if left_out := summary[name]:
             some = "; ".join(f"{key}: {reason}" for key, reason in list(left_out.items())[:3])
             more = " …" if len(left_out) > 3 else ""
-            remarks.append(f"{len(left_out)} images are not in {where}: {some}{more}")
+            are = "is" if len(left_out) == 1 else "are"
+            counted = _count(len(left_out), "image")
+            remarks.append(f"{counted} {are} not in {where}: {some}{more}")
     if without := summary["instances_without_mask"]:
-        remarks.append(f"{without} instances have no mask, so they are not in YOLO's outlines")
+        remarks.append(f"{_count(without, 'instance')} without a mask: not in YOLO's outlines")
     for split in summary["splits_without_images"]:
         remarks.append(f"the split {split} has no image: in data.yaml it points at train")
     if copied := summary["images_copied_instead_of_linked"]:
-        remarks.append(f"{copied} images were copied, since no link could be made")
+        remarks.append(f"{_count(copied, 'image')} copied, since no link could be made")
     if skipped := summary["run"].get("skipped"):
         some = "; ".join(f"{entry['name']}: {entry['reason']}" for entry in skipped[:3])
         remarks.append(f"skipped {len(skipped)}: {some}")
@@ -181,7 +201,7 @@ def _remarks(summary: dict[str, Any]) -> list[str]:
             "images: more --workers may help"
         )
     if pending := summary["images"]["pending"]:
-        remarks.append(f"{pending} images are not annotated yet")
+        remarks.append(f"{_count(pending, 'image')} not annotated yet")
     return remarks
 
 
@@ -199,8 +219,8 @@ def _written(summary: dict[str, Any], out: Path) -> list[str]:
     return lines
 
 
-def _count_images(count: int) -> str:
-    return "1 image" if count == 1 else f"{count} images"
+def _count(count: int, noun: str) -> str:
+    return f"1 {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def _command(name: str, out: Path) -> str:

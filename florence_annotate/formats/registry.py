@@ -134,11 +134,15 @@ def settle(spec: JobSpec, questions: Sequence[Question]) -> tuple[str, ...]:
     for name in names:
         if name not in FORMATS:
             raise UsageError(f"there is no format {name!r}: choose from {', '.join(FORMATS)}")
-        if not FORMATS[name].needs & holds:
-            raise UsageError(
-                f"--format {name} would hold nothing: this job's answers are "
-                f"{', '.join(sorted(holds))}; choose {', '.join(_usual(holds))}"
-            )
+    if empty := [name for name in dict.fromkeys(names) if not FORMATS[name].needs & holds]:
+        listed = ", ".join(empty)
+        choose = f"choose {', '.join(_usual(holds))}"
+        raise UsageError(
+            f"--format {listed} would hold nothing: this job's answers are "
+            f"{', '.join(sorted(holds))}; "
+            + (choose if set(empty) == set(names) else f"leave {listed} out")
+        )
+    for name in names:
         _refuse_without_means(name, spec.images)
     if len(yolos := [name for name in dict.fromkeys(names) if FORMATS[name].is_yolo]) > 1:
         raise UsageError(

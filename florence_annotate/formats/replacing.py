@@ -78,8 +78,10 @@ class Replacing:
         changes = self._compare(staging, files)
         if changes.foreign and not overwrite:
             foreign = sorted(changes.foreign)
+            is_one = len(foreign) == 1
             raise ExportError(
-                f"{len(foreign)} files in {self._out} are not as they were written: "
+                f"{len(foreign)} {'file' if is_one else 'files'} in {self._out} "
+                f"{'is not as it was' if is_one else 'are not as they were'} written: "
                 f"{', '.join(foreign[:3])}{' …' if len(foreign) > 3 else ''}. They may be "
                 "corrections, so nothing was exported: move them away, or give --overwrite to lose "
                 "them"

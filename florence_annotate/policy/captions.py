@@ -82,6 +82,23 @@ def refuse_unjoinable(questions: Collection[Question], settings: CaptionSettings
         )
 
 
+def refuse_without_captions(questions: Collection[Question], settings: CaptionSettings) -> None:
+    """Raise UsageError for settings of captions where no question gives any, and none is joined."""
+    if settings.join or any(of(question).is_about_whole_image for question in questions):
+        return
+    given = {
+        "--caption-prefix": settings.caption_prefix,
+        "--caption-suffix": settings.caption_suffix,
+        "--strip-openings": settings.strip_openings,
+    }
+    if flags := [flag for flag, value in given.items() if value]:
+        them = "it" if len(flags) == 1 else "them"
+        raise UsageError(
+            f"{', '.join(flags)}: this job has no captions: leave {them} out, ask for "
+            "captions too, or make them of what is found with --join tags"
+        )
+
+
 def write_captions(
     captions: Iterable[Caption],
     instances: Sequence[KeptInstance],
@@ -99,19 +116,26 @@ def write_captions(
     if settings.join:
         written = [_joined(settings.join, written, instances, class_names)]
     prefix, suffix = settings.caption_prefix or "", settings.caption_suffix or ""
-    return [replace(one, text=f"{prefix}{one.text}{suffix}") for one in written]
+    return [
+        # nothing stays nothing: a trigger word alone is no caption
+        replace(one, text=f"{prefix}{one.text}{suffix}") if one.text.strip() else one
+        for one in written
+    ]
 
 
 def strip_opening(text: str) -> str:
-    """A text without the opening that it begins with, in capitals where it begins by now.
+    """A text without the opening that it begins with; what follows gets a capital.
 
-    Unchanged where it begins with none of the table, or where nothing would be left.
+    Unchanged where it begins with none of the table, or where nothing, or no caption, would be
+    left: that the image "is not clear" says something, and "shows that" goes with its clause.
     """
     found = _openings().match(text)
     if found is None:
         return text
     rest = text[found.end() :]
-    return rest[0].upper() + rest[1:]
+    first = re.split(r"\W", rest, maxsplit=1)[0]
+    # iPhone and mp3 are spelled as they are
+    return rest[0].upper() + rest[1:] if first.isalpha() and first.islower() else rest
 
 
 @cache
@@ -119,9 +143,17 @@ def _openings() -> re.Pattern[str]:
     """Any opening of the table, a comma in or behind it, and the space before what follows."""
     table = resources.files(__package__).joinpath("openings.txt").read_text("utf-8")
     longest_first = sorted(table.splitlines(), key=len, reverse=True)
-    spelled = "|".join(r",?\s+".join(map(re.escape, line.split())) for line in longest_first)
+    spelled = "|".join(map(_spelled, longest_first))
+    goes_with_it = r"(?:are|is|of|that)\b"  # in this image is a man; the image shows that he sits
     # atomic: no shorter opening is tried where nothing follows a longer one
-    return re.compile(rf"\s*(?>(?:{spelled})\b)[,:]?\s+(?=\S)", re.IGNORECASE)
+    return re.compile(rf"\s*(?>(?:{spelled})\b)[,:]?\s+(?!{goes_with_it})(?=\S)", re.IGNORECASE)
+
+
+def _spelled(opening: str) -> str:
+    """An opening as a regular expression; "The image is" only before a noun with its article."""
+    spelled = r",?\s+".join(map(re.escape, opening.split()))
+    says_what_it_is = opening.endswith((" is", " be")) and not opening.endswith(" there is")
+    return spelled + r"(?=\s+(?:an?|the)\b)" if says_what_it_is else spelled
 
 
 def _is_stripped(caption: Caption, settings: CaptionSettings) -> bool:
@@ -138,7 +170,7 @@ def _joined(
     """One text, with commas between its parts; none comes twice, and what is empty is left out."""
     texts: list[str] = []
     scores: list[float] = []
-    left = list(captions)
+    left = [one for one in captions if one.text.strip()]
     for name in names:
         if name == TAGS:
             texts += dict.fromkeys(class_names[one.class_id] for one in instances)
@@ -148,6 +180,5 @@ def _joined(
         left = [one for one in left if one not in taken]
         texts += [one.text for one in taken]
         scores += [one.score for one in taken]
-    parts = [text for text in texts if text]
-    ended = [part.removesuffix(".") for part in parts[:-1]]
-    return Caption(",".join(names), ", ".join([*ended, *parts[-1:]]), min(scores, default=0.0))
+    ended = [text.removesuffix(".") for text in texts[:-1]]
+    return Caption(",".join(names), ", ".join([*ended, *texts[-1:]]), min(scores, default=0.0))

@@ -6,7 +6,11 @@ from functools import lru_cache
 
 from florence_annotate.classes import ClassList
 from florence_annotate.classes.empty_phrases import names_nothing
-from florence_annotate.policy.captions import CaptionSettings, refuse_unjoinable
+from florence_annotate.policy.captions import (
+    CaptionSettings,
+    refuse_unjoinable,
+    refuse_without_captions,
+)
 from florence_annotate.policy.policy import Policy
 from florence_annotate.policy.thresholds import Thresholds
 from florence_annotate.questions import coverage
@@ -34,10 +38,11 @@ def policy_of(
 
     `find_any` gives the class id of a label where every label is a class.
 
-    Raises UsageError for a class or a text that the job never asked for, and where classes are to
-    be verified and no question can do it.
+    Raises UsageError for a class or a text that the job never asked for, for settings of captions
+    where it has none, and where classes are to be verified and no question can do it.
     """
     refuse_unjoinable(questions, settings.captions)
+    refuse_without_captions(questions, settings.captions)
     prompted: frozenset[int] = frozenset()
     if settings.classes is not None:
         coverage.refuse_unasked(questions, settings.classes)

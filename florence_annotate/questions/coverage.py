@@ -48,11 +48,20 @@ def refuse_unasked(questions: Collection[Question], classes: ClassList) -> None:
         return  # regions that are given, and questions that name nothing, may have any label
     found = {class_id for each in finding for class_id in _findable(each, classes)}
     missing = [name for class_id, name in enumerate(classes.names) if class_id not in found]
+    for each in finding:
+        in_phrase = classes.named_in(each.text or "") if of(each).takes_one_phrase else set()
+        if named := [name for name in missing if classes.find(name) in in_phrase]:
+            raise UsageError(
+                f"no question of this job can find {', '.join(named)}: {each.text!r} is the label "
+                "of its answers as a whole: make it the prompt or a synonym of the class in a "
+                "--classes-file (of a finished job, give the one that it was run with), or ask "
+                "with --task grounding, which goes by the head of a phrase"
+            )
     if missing:
         raise UsageError(
             f"no question of this job can find {', '.join(missing)}: with --text, leave out what "
-            "it does not name; of a finished job, annotate again with these classes in another "
-            "output (-o)"
+            "it does not name; of a finished job, give the --classes-file with its prompts again, "
+            "or annotate again with these classes in another output (-o)"
         )
 
 

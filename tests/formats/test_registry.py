@@ -6,6 +6,24 @@ from pathlib import Path
 import pytest
 from conftest import command, tree
 
+from florence_annotate.config.job_spec import JobSpec
+from florence_annotate.errors import UsageError
+from florence_annotate.formats import registry
+from florence_annotate.tasks import CAPTION
+from florence_annotate.types import Question
+
+
+@pytest.mark.parametrize(
+    ("formats", "advice"),
+    [
+        ("txt,yolo,coco", "--format yolo, coco would hold .* are captions; leave yolo, coco out$"),
+        ("yolo", "--format yolo would hold .* are captions; choose coco-captions$"),
+    ],
+)
+def test_what_would_hold_nothing_is_named_alone(formats: str, advice: str) -> None:
+    with pytest.raises(UsageError, match=advice):
+        registry.settle(JobSpec(formats=formats), [Question(CAPTION)])
+
 
 @pytest.mark.parametrize("name", ["imagefolder", "labelme", "label-studio"])
 def test_what_lies_beside_images_is_refused_without_them(

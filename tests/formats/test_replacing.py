@@ -157,7 +157,7 @@ def test_a_file_of_somebody_is_in_the_way_until_it_may_be_lost(journal: Journal)
     out = journal.path.parent
     (out / "data.yaml").write_text("mine")
     for _ in range(2):
-        with pytest.raises(ExportError, match=r"1 files in .*data\.yaml"):
+        with pytest.raises(ExportError, match=r"1 file in .*data\.yaml"):
             write(journal, FIRST)
         assert texts(journal) == {"data.yaml": "mine"}
     write(journal, FIRST, overwrite=True)

@@ -9,6 +9,7 @@ from florence_annotate.errors import UsageError
 from florence_annotate.policy.captions import (
     CaptionSettings,
     refuse_unjoinable,
+    refuse_without_captions,
     strip_opening,
     write_captions,
 )
@@ -45,8 +46,22 @@ def texts(*captions: Caption, **settings: object) -> list[str]:
         ("The photo shows: élan", "Élan"),
         (" The image depicts\ntwo cats", "Two cats"),
         # the whole words of an opening, at the beginning, and something behind it
-        ("The image is often blurred.", "Often blurred."),
+        ("In this photo we can see a man.", "A man."),
         ("The images shown are red.", "The images shown are red."),
+        # what is left would be no caption
+        ("The image is often blurred.", "The image is often blurred."),
+        ("This image is not clear", "This image is not clear"),
+        ("The image is in black and white.", "The image is in black and white."),
+        ("The photo appears to be old.", "The photo appears to be old."),
+        ("The image shows that a man is there", "The image shows that a man is there"),
+        ("In this image is a man.", "In this image is a man."),
+        ("In the photo of a room, a man sits.", "In the photo of a room, a man sits."),
+        ("In this image we can see that it rains", "In this image we can see that it rains"),
+        # names are spelled as they are
+        ("The image shows iPhone apps", "iPhone apps"),
+        ("The image shows mp3 players", "mp3 players"),
+        ("The image shows t-shirts", "T-shirts"),
+        ('The image shows "a" on a sign', '"a" on a sign'),
         ("A cat. The image shows it twice.", "A cat. The image shows it twice."),
         ("In this image we can see", "In this image we can see"),
         ("", ""),
@@ -101,9 +116,32 @@ def test_a_joined_caption_says_what_is_in_it_and_is_as_sure_as_the_least_sure_of
     assert (nothing.text, nothing.score) == ("", 0.0)
 
 
-def test_an_empty_text_leaves_no_comma() -> None:
-    empty = Caption(CAPTION, "", 0.0)
-    assert texts(empty, join="caption,tags") == ["cat, sofa"]
+def test_an_empty_text_leaves_no_comma_and_no_score() -> None:
+    empty = Caption(OCR, "", 0.0)
+    assert texts(empty, join="ocr,tags") == ["cat, sofa"]
+    joined = CaptionSettings(join=("caption", "ocr"))
+    (caption,) = write_captions([SHORT, empty], [], NAMES, joined)
+    assert (caption.text, caption.score) == (SHORT.text, SHORT.score)
+
+
+@pytest.mark.parametrize("join", [None, "ocr", "captions"])
+def test_nothing_stands_around_an_empty_text(join: str | None) -> None:
+    empty = Caption(OCR, "", 0.0)
+    assert texts(empty, join=join, caption_prefix="t: ", caption_suffix=".") == [""]
+
+
+@pytest.mark.parametrize(
+    ("flag", "value"),
+    [("--caption-prefix", "x "), ("--caption-suffix", " x"), ("--strip-openings", True)],
+)
+def test_how_captions_are_written_is_refused_where_there_are_none(flag: str, value: object) -> None:
+    name = flag.removeprefix("--").replace("-", "_")
+    settings = CaptionSettings.model_validate({name: value})
+    with pytest.raises(UsageError, match=f"{flag}: this job has no captions"):
+        refuse_without_captions([Question(OD)], settings)
+    refuse_without_captions([Question(OD), Question(OCR)], settings)
+    refuse_without_captions([Question(OD)], settings.model_copy(update={"join": ("tags",)}))
+    refuse_without_captions([Question(OD)], CaptionSettings(caption_prefix=""))
 
 
 def test_what_no_question_gives_cannot_be_joined() -> None:

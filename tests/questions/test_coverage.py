@@ -3,7 +3,7 @@
 import pytest
 
 from florence_annotate import classes, tasks
-from florence_annotate.classes import ClassList, Matching
+from florence_annotate.classes import ClassList, ClassSpec, Matching
 from florence_annotate.errors import UsageError
 from florence_annotate.questions import coverage, planning
 from florence_annotate.questions.request import Request, Strategy
@@ -80,6 +80,19 @@ def test_what_is_accepted_is_what_will_map(
         return
     with pytest.raises(UsageError, match=f"can find {missing}:"):
         coverage.refuse_unasked(asked, named)
+
+
+@pytest.mark.parametrize("text", ["a pink star", "a big star in the picture"])
+def test_a_class_that_a_phrase_names_is_told_that_the_phrase_counts_as_a_whole(text: str) -> None:
+    asked = [Question(OPEN_VOCABULARY, "hat"), Question(OPEN_VOCABULARY, text)]
+    with pytest.raises(
+        UsageError, match=rf"can find star: '{text}' .* --classes-file .* grounding"
+    ):
+        coverage.refuse_unasked(asked, classes.parse_names("hat,scarf,star"))
+    with pytest.raises(UsageError, match=r"can find scarf: .* --classes-file with its prompts"):
+        coverage.refuse_unasked(asked, classes.parse_names("hat,scarf"))
+    prompted = ClassList([ClassSpec("star", prompt=text)])
+    coverage.refuse_unasked(asked, prompted)
 
 
 def test_what_an_older_job_accepted_it_accepts() -> None:
