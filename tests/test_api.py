@@ -40,6 +40,17 @@ def test_the_api_says_what_the_command_says(scenes: Path, dataset: Path) -> None
         assert len(image.to_supervision()) == len(image.instances)
 
 
+def test_how_answers_are_written_is_chosen_as_in_the_command(scenes: Path) -> None:
+    files = sorted(scenes.glob("*.jpg"))[:3]
+    short = florence_annotate.annotate(
+        files, model="shapes", max_new_tokens=3, no_repeat_ngram="own", num_beams=2
+    )
+    # one box takes five tokens, and an answer goes on once, to twice the limit
+    assert all(isinstance(i, AnnotatedImage) and len(i.instances) <= 1 for i in short)
+    with pytest.raises(UsageError, match="own for the checkpoint's"):
+        next(florence_annotate.annotate(files, model="shapes", no_repeat_ngram=-1))
+
+
 def test_what_cannot_be_read_comes_as_a_failure_in_its_place(tmp_path: Path, scenes: Path) -> None:
     (tmp_path / "bad.jpg").write_bytes(b"x")
     good = next(scenes.glob("*.jpg"))
