@@ -15,7 +15,6 @@ import torch
 from PIL import Image
 from torch import Tensor
 from transformers import (
-    CLIPImageProcessor,
     Florence2ForConditionalGeneration,
     Florence2Processor,
     PreTrainedTokenizerFast,
@@ -116,6 +115,8 @@ def _processor(checkpoint: Checkpoint, image_tokens: int) -> Any:
         processor = Florence2Processor.from_pretrained(checkpoint.folder)
         processor.post_processor.parse_task_config = processor.post_processor_config or parser
         return processor
+    from transformers import CLIPImageProcessor  # says at once where torchvision is missing
+
     tokenizer = load_tokenizer(checkpoint)
     special = [*tasks.SPECIAL_TOKENS, "<s>", "</s>", "<pad>", "<unk>"]
     side, images = checkpoint.image_size, checkpoint.images

@@ -32,6 +32,7 @@ from small_models import ask
 from florence_annotate import tasks
 from florence_annotate.checkpoints import checkpoint as checkpoints
 from florence_annotate.checkpoints.image_settings import ImageSettings
+from florence_annotate.checkpoints.known import hub_id
 from florence_annotate.checkpoints.layouts import NATIVE, ORIGINAL, Layout
 from florence_annotate.errors import CheckpointError
 from florence_annotate.model.florence import Florence
@@ -139,6 +140,12 @@ def said_by(network: Any, beams: int, early_stopping: bool) -> list[list[int]]:
         .tolist()
         for states in asked().states(network)
     ]
+
+
+def test_19_of_cocos_names_take_three_tokens_at_the_beginning_of_a_label() -> None:
+    """As in the public vocabulary: a ban on three tokens in a row forbids them a second box."""
+    names = checkpoints._known_labels(Path("nowhere"), hub_id("base"))
+    assert sum(len(byte_level_bpe().encode(name).ids) >= 3 for name in names) == 19
 
 
 @pytest.mark.parametrize("name", EXPECTED)

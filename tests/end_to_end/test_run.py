@@ -198,7 +198,7 @@ def test_weights_that_changed_since_are_refused(scenes: Path, tmp_path: Path) ->
     save_file(tensors, folder / "model.safetensors", {"format": "pt"})
     result = annotate(scenes, out, "--model", folder, "--limit", 2)
     assert result.code == 1
-    assert "begun with weights" in result.err
+    assert "begun with a checkpoint whose files" in result.err
 
 
 def test_the_commit_of_a_checkpoint_from_the_hub_binds_the_job(
