@@ -103,7 +103,8 @@ def measure(name: str, images: Path, folder: Path, count: int, turns: int) -> di
         f"{most} threads, spinning briefly": (most, SPINNING_BRIEFLY),
         "1 thread": (1, SLEEPING),  # has nobody to wait for
     }
-    # what the default comes to does not run against itself: two processes alike differ by 10 %
+    # what the default comes to does not run against itself: two processes that do the same were up
+    # to a fifth apart
     default = {"embedded": (1, SLEEPING), "tower": (most, SLEEPING)}[name]
     choices: dict[str, tuple[int | Literal["auto"], Mapping[str, str]]] = {
         **{choice: setting for choice, setting in fixed_choices.items() if setting != default},

@@ -184,6 +184,10 @@ class Reading:
     """Parts of answers that could not be read as an instance."""
 
 
+MOST_BEAMS = 64
+"""Of a search, whoever asks for them."""
+
+
 @dataclass(frozen=True, slots=True)
 class Generation:
     """The settings of text generation that change the answers."""

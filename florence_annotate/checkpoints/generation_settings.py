@@ -20,9 +20,9 @@ from typing import Any, Self
 
 from florence_annotate.checkpoints.files import load_json
 from florence_annotate.errors import CheckpointError
+from florence_annotate.types import MOST_BEAMS
 
 FILE = "generation_config.json"
-MOST_BEAMS = 64
 _TEXT_CONFIG = "text_config"
 _TOKENIZER = "tokenizer.json"
 _KNOWN = "as published"
@@ -119,7 +119,7 @@ def read_generation_settings(
     weights have rows for. Raises CheckpointError for a file that can't be read, and for a value
     that is none.
     """
-    text: Mapping[str, Any] = config.get("text_config") or {}
+    text: Mapping[str, Any] = config["text_config"]
     file = load_json(folder / FILE, name) if (folder / FILE).exists() else {}
     values: dict[str, Any] = {}
     origins: dict[str, str] = {}

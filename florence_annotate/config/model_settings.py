@@ -7,6 +7,7 @@ from pydantic import Field, field_validator
 
 from florence_annotate.config.settings import Group, refuse_empty
 from florence_annotate.declaration import Binds, Option, Panel
+from florence_annotate.types import MOST_BEAMS
 
 OWN = "own"
 """What a checkpoint's own files say."""
@@ -124,7 +125,7 @@ class ModelSettings(Group):
             "the checkpoint's own",
             binds=Binds.BY_KIND,
         ),
-    ] = Field(default=None, ge=1, le=64)
+    ] = Field(default=None, ge=1, le=MOST_BEAMS)
     no_repeat_ngram: Annotated[
         Annotated[int, Field(ge=0)] | Literal["own"] | None,
         Option(

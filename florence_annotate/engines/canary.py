@@ -46,6 +46,7 @@ def check(
     Raises CheckpointError where both show damage: in each of two images the answer is empty, or
     does not end; where one does, and the token ids of `own`, the checkpoint's settings, are
     doubtful; and where in float32 the answers to an image alone and in a batch are not the same.
+    For damage no job is refused that asks a prompt of its own.
     """
     short = generation.shortened(min(_MOST_TOKENS, model.max_new_tokens))
     first_of_task = {question.task: question for question in reversed((*questions, *_JUDGED))}
@@ -61,14 +62,15 @@ def check(
         if (said := _say_damage([answers[question], other], images))
     ]
     notes = []
-    if damage and own.is_doubtful:
+    has_own_prompt = any(tasks.of(question).is_prompt for question in questions)
+    if damage and own.is_doubtful and not has_own_prompt:
         raise CheckpointError(
             f"{damage[0]}, and its files contradict each other: {'; '.join(own.contradictions)}. "
             "Put the ids in text_config right, or give --no-canary to go on"
         )
     if len(damage) == len(_JUDGED):
         told = "; ".join(damage)
-        if not any(tasks.of(question).is_prompt for question in questions):
+        if not has_own_prompt:
             raise CheckpointError(
                 f"{told}. The weights may be damaged, or are no Florence-2's: get the checkpoint "
                 "again, or give --no-canary to go on"

@@ -96,8 +96,6 @@ def load_tokenizer(checkpoint: "Checkpoint") -> Any:
     from tokenizers import AddedToken, Tokenizer
 
     path = checkpoint.folder / "tokenizer.json"
-    if not path.is_file():
-        raise CheckpointError(f"{checkpoint.name}: tokenizer.json is missing in {path.parent}")
     try:
         tokenizer = Tokenizer.from_file(str(path))
     except Exception as error:

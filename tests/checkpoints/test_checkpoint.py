@@ -95,9 +95,12 @@ def test_a_checkpoint_is_the_same_wherever_it_lies_until_a_file_changes(tmp_path
         ({"size": "96"}, "size in its .* is '96'"),
         ({"image_mean": [0.5]}, r"image_mean in its .* is \[0.5\]"),
         ({"image_std": ["a", "b", "c"]}, "image_std in its"),
+        ({"do_normalize": False}, "do_normalize = False"),
+        ({"do_center_crop": True}, "do_center_crop = True"),
+        ({"rescale_factor": 1.0}, r"rescale_factor = 1\.0"),
     ],
 )
-def test_an_input_that_is_no_square_of_rgb_is_refused(
+def test_images_that_are_to_be_made_otherwise_than_florences_are_refused(
     settings: dict[str, object], match: str, tmp_path: Path
 ) -> None:
     folder = copy_of_shapes(tmp_path)
@@ -139,23 +142,6 @@ def test_a_tokenizer_of_another_kind_is_refused(content: str, tmp_path: Path) ->
     folder = copy_of_shapes(tmp_path)
     (folder / "tokenizer.json").write_text(content)
     refused(folder, r"tokenizer\.json is no byte-level BPE")
-
-
-@pytest.mark.parametrize(
-    ("change", "said"),
-    [
-        ({"do_normalize": False}, "do_normalize = False"),
-        ({"do_center_crop": True}, "do_center_crop = True"),
-        ({"rescale_factor": 1.0}, r"rescale_factor = 1\.0"),
-    ],
-)
-def test_images_that_are_to_be_made_otherwise_are_refused(
-    change: dict[str, object], said: str, tmp_path: Path
-) -> None:
-    folder = copy_of_shapes(tmp_path)
-    file = folder / "preprocessor_config.json"
-    file.write_text(json.dumps(json.loads(file.read_text()) | change))
-    refused(folder, said)
 
 
 def test_a_revision_is_for_the_hub_alone(tmp_path: Path) -> None:

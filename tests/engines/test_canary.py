@@ -139,6 +139,7 @@ def test_damage_is_refused_at_once_where_the_tokenizer_contradicts_the_ids(
     own = replace(OWN, is_doubtful=True, contradictions=(said,))
     with pytest.raises(CheckpointError, match=r"<CAPTION> that are empty.*eos_token_id is 1"):
         check(forgetful, own=own)
+    assert check(forgetful, [Question("prompt:text", "<GENERATE_TAGS>")], own)
     forgetful.forgotten = []
     assert check(forgetful, own=own) == []
 
