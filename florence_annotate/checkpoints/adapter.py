@@ -124,9 +124,30 @@ def _read_config(folder: Path) -> dict[str, Any]:
         _ = config["peft_type"], config["r"], config["lora_alpha"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CheckpointError(f"can't read {folder / CONFIG}: {error!r}") from error
+    if wrong := _wrong_scale(config):
+        raise CheckpointError(
+            f"can't read {folder / CONFIG}: {wrong}: take the file that peft's save_pretrained "
+            "wrote"
+        )
     _refuse_other_kinds(folder, config)
     _refuse_changed_base(folder, config.get("init_lora_weights", True))
     return dict(config)
+
+
+def _wrong_scale(config: Mapping[str, Any]) -> str | None:
+    """What of an adapter's scale is none, in words for the user; None where nothing is."""
+    patterns = config.get("alpha_pattern") or {}
+    if not isinstance(patterns, Mapping):
+        return f"alpha_pattern is {patterns!r}"
+    for alpha in (config["lora_alpha"], *patterns.values()):
+        if type(alpha) not in (int, float) or not math.isfinite(alpha):
+            return f"an alpha is {alpha!r}"
+    for pattern in patterns:
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            return f"{pattern!r} in alpha_pattern is no regular expression ({error})"
+    return None
 
 
 def _refuse_other_kinds(folder: Path, config: Mapping[str, Any]) -> None:

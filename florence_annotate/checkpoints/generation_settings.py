@@ -161,7 +161,7 @@ def read_generation_settings(
         )
     for setting in (*_TOKENS, "forced_first", "forced_last"):
         if values[setting] >= size:
-            key = (*_TOKENS.get(setting, ()), *_CHOICES.get(setting, ()))[0]
+            key = (_TOKENS.get(setting) or _CHOICES[setting])[0]
             raise CheckpointError(
                 f"{name}: {key} in its {origins[setting]} is {values[setting]}, and its vocabulary "
                 f"has {size} tokens: take the file from the checkpoint that this one was made from"

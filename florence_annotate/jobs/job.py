@@ -191,10 +191,11 @@ class Job:
     def _tell_decoded_otherwise(self, journal: Journal, reporter: Reporter) -> None:
         count = journal.count_annotated_until(journal.value(_DECODED_OTHERWISE) or 0)
         if count:
+            asked = "1 image was" if count == 1 else f"{count} images were"
             reporter.note(
-                f"{count} images were asked by an earlier version, which read this checkpoint's "
-                "own settings of generation otherwise (its token ids, forced tokens, or when a "
-                "search stops): their answers may differ; --restart asks all images again"
+                f"{asked} asked by an earlier version, which read this checkpoint's own settings "
+                "of generation otherwise (its token ids, forced tokens, or when a search stops): "
+                "the answers may differ; --restart asks all images again"
             )
 
     def _take_over_touched(self, journal: Journal) -> None:

@@ -198,6 +198,26 @@ class TestAdapters:
         else:
             self.assert_refused(folder, match)
 
+    @pytest.mark.parametrize(
+        ("settings", "match"),
+        [
+            ({"lora_alpha": "16"}, "an alpha is '16'"),
+            ({"lora_alpha": None}, "an alpha is None"),
+            ({"lora_alpha": float("nan")}, "an alpha is nan"),
+            ({"alpha_pattern": ["fc2"]}, "alpha_pattern is"),
+            ({"alpha_pattern": {"fc2": "32"}}, "an alpha is '32'"),
+            ({"alpha_pattern": {"fc2(": 32}}, r"'fc2\(' in alpha_pattern is no regular expression"),
+        ],
+        ids=str,
+    )
+    def test_a_scale_that_is_none_is_refused(
+        self, tmp_path: Path, settings: dict[str, Any], match: str
+    ) -> None:
+        config = {"peft_type": "LORA", "r": 4, "lora_alpha": 8} | settings
+        (tmp_path / "adapter_config.json").write_text(json.dumps(config))
+        (tmp_path / WEIGHTS).touch()
+        self.assert_refused(tmp_path, match)
+
     def assert_refused(self, folder: Path, match: str) -> None:
         """In one line, before the checkpoint's weights are read."""
         with pytest.raises(CheckpointError, match=match) as refused:

@@ -1,9 +1,12 @@
 """Counts over a dataset."""
 
+import random
 from dataclasses import replace
+from itertools import combinations
 
 from florence_annotate.dataset.annotated_image import AnnotatedImage
 from florence_annotate.dataset.statistics import Statistics
+from florence_annotate.geometry.boxes import iou
 from florence_annotate.reasons import Reason
 from florence_annotate.tasks import CAPTION, OD
 from florence_annotate.types import Caption, Dropped, ImageRef, KeptInstance
@@ -44,3 +47,20 @@ def test_what_stricter_filters_would_find_is_counted() -> None:
     statistics.add(replace(image("1"), instances=kept))
     assert statistics.large == 2  # of 81 square pixels, over 72.9; the second box has just that
     assert statistics.pairs_across_classes == 2
+
+
+def test_pairs_of_a_crowd_are_those_that_comparing_all_boxes_finds() -> None:
+    chance = random.Random(0)
+    crowd = []
+    for _ in range(200):
+        left, top = chance.uniform(0, 50), chance.uniform(0, 50)
+        box = (left, top, left + chance.uniform(90, 100), top + chance.uniform(90, 100))
+        crowd.append(KeptInstance("car", 0.5, box, OD, class_id=chance.randrange(2)))
+    pairs = [
+        (one, other)
+        for one, other in combinations(crowd, 2)
+        if one.class_id != other.class_id and iou(one.box, other.box) > 0.9
+    ]
+    statistics = Statistics()
+    statistics.add(replace(image("1"), instances=tuple(crowd)))
+    assert statistics.pairs_across_classes == len(pairs) > 10
