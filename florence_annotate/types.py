@@ -1,5 +1,6 @@
 """The values that travel between the rooms. Standard library only."""
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
@@ -24,6 +25,20 @@ class ImageRef:
     """The true path, absolute, as the file system spells it."""
     size_bytes: int
     mtime_ns: int
+    inode: int | None = None
+    """None where it is not known, as in what older versions wrote."""
+
+    def seen_as(self, status: os.stat_result) -> Self:
+        """The same image in a file with this status."""
+        # an inode of 0: the file system has none
+        inode = status.st_ino or None
+        return replace(self, size_bytes=status.st_size, mtime_ns=status.st_mtime_ns, inode=inode)
+
+    def is_seen_in(self, status: os.stat_result) -> bool:
+        """Whether a file with this status looks like the one that was named."""
+        is_same_file = self.inode in (None, status.st_ino)
+        stamp = self.size_bytes, self.mtime_ns
+        return is_same_file and stamp == (status.st_size, status.st_mtime_ns)
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,7 @@ def answer(*tokens: str | int, task: str = OD, logprobs: list[float] | None = No
 
 def say(out: Path, *answers: Answer) -> None:
     """Put these answers in the place of what the model said about every image of a job."""
-    with Journal.open_existing(out) as journal:
+    with Journal.open_to_write(out) as journal:
         records = [replace(record, answers=answers) for record in journal.records()]
         journal.append(1, records)
 
@@ -80,7 +80,7 @@ def attempt(
 ) -> None:
     """Select the images of a job's folder, and append what was said about some of them."""
     refs = list(Sources((str(folder / "in"),), codec.SUFFIXES))
-    journal.select(refs)
+    journal.selection.replace(refs)
     records = [_record(ref, said[ref.key]) for ref in refs if ref.key in said]
     journal.append(run, records)
 

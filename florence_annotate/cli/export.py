@@ -1,5 +1,7 @@
 """`florence-annotate export`."""
 
+import typer
+
 from florence_annotate.cli import flags, screen
 from florence_annotate.cli.flags import in_panels, with_settings
 from florence_annotate.declaration import Panel
@@ -28,7 +30,9 @@ def export(
     from florence_annotate.journal import Journal, lock
     from florence_annotate.reports import summary as summary_reports
 
-    with Journal.open_existing(out) as journal, lock.held(out):
+    with Journal.open_existing(out):
+        pass  # what can't be read is refused before anything is touched
+    with lock.held(out), Journal.open_to_write(out) as journal:
         spec = job_spec.change(opening.last_spec(journal), settings)
         if push_to_hub:
             names = settle(spec, opening.questions_of(journal))
@@ -44,3 +48,5 @@ def export(
         screen.show_summary(summary, out)
     if push_to_hub:
         screen.note(f"uploaded to {hub.push(out.absolute(), push_to_hub, summary)}")
+    if exported.unwritten:
+        raise typer.Exit(3)

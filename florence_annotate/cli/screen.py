@@ -100,6 +100,8 @@ def run(
             failed = finished.summary["images"]["failed"]
             note(f"{_count(failed, 'image')} failed: {_command('failures', job.out)}")
         raise typer.Exit(3)
+    if finished.unwritten:
+        raise typer.Exit(3)
 
 
 def _show_interrupted(summary: dict[str, Any], out: Path) -> None:
@@ -191,6 +193,15 @@ def _remarks(summary: dict[str, Any]) -> list[str]:
         remarks.append(f"the split {split} has no image: in data.yaml it points at train")
     if copied := summary["images_copied_instead_of_linked"]:
         remarks.append(f"{_count(copied, 'image')} copied, since no link could be made")
+    if moved := summary["images_moved_to_another_split"]:
+        remarks.append(f"{_count(moved, 'image')} moved to another split, as it was asked for")
+    if held := summary["held"]:
+        some = "; ".join(f"{path}: {why}" for path, why in list(held.items())[:3])
+        more = " …" if len(held) > 3 else ""
+        remarks.append(
+            f"{_count(len(held), 'file')} left as found: {some}{more} (--overwrite writes the "
+            "model's again)"
+        )
     if skipped := summary["run"].get("skipped"):
         some = "; ".join(f"{entry['name']}: {entry['reason']}" for entry in skipped[:3])
         remarks.append(f"skipped {len(skipped)}: {some}")

@@ -12,6 +12,7 @@ BEFORE_IT_EXISTED: Mapping[str, Any] = {
     "adapter": None,
     "constrain": "off",
     "drop_containers": False,
+    "images": "hardlink",
     "label_rules": 1,
     "labels": [],
     "synonyms": False,

@@ -121,13 +121,15 @@ class DatasetSettings(Group):
         int | None, Option("Draw only the first N images.", Panel.DATASET, "N")
     ] = Field(default=None, ge=1)
     images: Annotated[
-        Literal["hardlink", "symlink", "copy", "none"],
+        Literal["auto", "hardlink", "symlink", "copy", "none"],
         Option(
-            "How the dataset holds the images; originals are never changed.",
+            "How the dataset holds the images. auto: as clones that share the originals' blocks, "
+            "where the file system makes them, else as hardlink. A hard link is the original "
+            "itself under a second name: who edits it in place, edits both.",
             Panel.DATASET,
-            default="hardlink, or copy where there are no links",
+            default="auto; copy where there are no links",
         ),
-    ] = "hardlink"
+    ] = "auto"
     split: Annotated[
         Shares,
         Option(

@@ -7,7 +7,7 @@ from florence_annotate.answers import reading
 from florence_annotate.answers.attempts import with_counting_answers
 from florence_annotate.dataset.annotated_image import AnnotatedImage
 from florence_annotate.dataset.splits import splitter
-from florence_annotate.journal import Journal
+from florence_annotate.journal import SPLIT_BY_CONTENT, Journal
 from florence_annotate.policy.captions import write_captions
 from florence_annotate.policy.policy import Policy
 from florence_annotate.policy.settings import PolicySettings, policy_of
@@ -45,7 +45,8 @@ class Dataset:
     """The annotated images of a job, finished or not, under a policy.
 
     Iterating reads the journal afresh, in key order, one image at a time. Without a class list it
-    is read once before that, for the labels: sorted, they are the classes.
+    is read once before that, for the labels: behind the classes that an earlier export had, they
+    are the classes, sorted.
     """
 
     def __init__(
@@ -55,14 +56,20 @@ class Dataset:
         settings: PolicySettings,
         split: Mapping[str, float],
         seed: int,
+        known_names: Sequence[str] = (),
     ) -> None:
-        """Raises UsageError for a class that the job never asked for."""
+        """`known_names` are the classes by id that an earlier export had without a list.
+
+        Raises UsageError for a class that the job never asked for.
+        """
         self._journal = journal
         self._questions = tuple(questions)
         self._regions_given = reading.are_regions_given(self._questions)
         self._classes = settings.classes
         self.split_names = tuple(split)
-        self._split_of = splitter(split, seed)
+        self._known_names = tuple(known_names)
+        self._splitter = splitter(split, seed)
+        self._is_split_by_content = journal.value(SPLIT_BY_CONTENT)
         # the journal is read for the labels only once one is looked for
         self._policy = policy_of(settings, questions, lambda label: self._ids.get(label))
 
@@ -78,7 +85,7 @@ class Dataset:
             found = reading.read(record, regions_given=self._regions_given)
             named = (one for one in found.instances if not self._policy.names_nothing(one))
             labels.update([instance.label for instance in named])
-        return tuple(sorted(labels - {""}))
+        return (*self._known_names, *sorted(labels - {"", *self._known_names}))
 
     @property
     def has_captions(self) -> bool:
@@ -101,5 +108,14 @@ class Dataset:
             yield annotate_record(record, policy, names, regions_given=self._regions_given)
 
     def split_of(self, key: str) -> str:
-        """The split of an image; it depends on no other one."""
-        return self._split_of(key)
+        """The split of an image: that of its first export, and where there was none, the one that
+        it would get."""
+        assigned = self._journal.exports.assignments.of(key)
+        if assigned is not None:
+            return assigned.split
+        latest = self._journal.selection.latest(key)
+        return self.rule_of_splits(key, (latest and latest["sha"]) or "")
+
+    def rule_of_splits(self, key: str, sha: str) -> str:
+        """The split of an image that has none yet; it depends on no other one."""
+        return self._splitter(sha if self._is_split_by_content else key)

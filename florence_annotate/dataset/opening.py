@@ -26,4 +26,5 @@ def last_spec(journal: Journal) -> JobSpec:
 
 def open_dataset(journal: Journal, spec: JobSpec) -> Dataset:
     """The job's images under the policy of a specification."""
-    return Dataset(journal, questions_of(journal), spec.policy(), spec.split, spec.seed)
+    known = journal.exports.class_names() if spec.classes is None else ()
+    return Dataset(journal, questions_of(journal), spec.policy(), spec.split, spec.seed, known)

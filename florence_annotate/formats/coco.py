@@ -1,13 +1,15 @@
 """COCO: `annotations/instances_<split>.json`.
 
 Format: https://cocodataset.org/#format-data. Boxes are x, y, width, height in pixels; ids of
-images, annotations and categories count from 1. Beyond the format, an annotation carries its
-`score`, and an image its `key` in the job. No clock is asked: the same job gives the same bytes.
+images, annotations and categories count from 1, over all splits. An image keeps its id from its
+first export on, an annotation does not. Beyond the format, an annotation carries its `score`, and
+an image its `key` in the job. No clock is asked: the same job gives the same bytes.
 """
 
 import os
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from itertools import count
 from typing import Any, BinaryIO
 
 from florence_annotate.dataset.dataset import Dataset
@@ -48,6 +50,7 @@ class Documents:
         self._staging = export.staging
         self._name = name
         self._by_split: dict[str, _Document] = {}
+        self._annotations = count(1)
 
     def begin(self, splits: Iterable[str], class_names: Sequence[str] | None) -> None:
         """Without class names the files have no categories."""
@@ -57,7 +60,10 @@ class Documents:
 
     def add(self, entry: Entry, annotations: Iterable[dict[str, Any]]) -> None:
         """An image, and its annotations without their own id and the image's."""
-        self._by_split[entry.split].add(entry, annotations)
+        rows = [
+            {"id": next(self._annotations), "image_id": entry.number, **row} for row in annotations
+        ]
+        self._by_split[entry.split].add(entry, rows)
 
     def finish(self) -> None:
         for document in self._by_split.values():
@@ -74,8 +80,8 @@ class _Document:
         self._waiting: list[str] = []
         self._waits = 0
         self._spool = spool
-        self._images = 0
-        self._annotations = 0
+        self._has_images = False
+        self._has_annotations = False
         file.write_text(f'{{"info": {dump_json(_info())},\n"licenses": [],\n')
         if class_names is not None:
             categories = [
@@ -86,20 +92,18 @@ class _Document:
         file.write_text('"images": [')
 
     def add(self, entry: Entry, annotations: Iterable[dict[str, Any]]) -> None:
-        self._images += 1
         image = {
-            "id": self._images,
+            "id": entry.number,
             "file_name": entry.name,
             "width": entry.image.width,
             "height": entry.image.height,
             "key": entry.image.ref.key,
         }
-        self._file.write_text(("\n" if self._images == 1 else ",\n") + dump_json(image))
-        for row in annotations:
-            self._annotations += 1
-            annotation = {"id": self._annotations, "image_id": self._images, **row}
-            begin = "\n" if self._annotations == 1 else ",\n"
-            self._wait(begin + dump_json(annotation))
+        self._file.write_text((",\n" if self._has_images else "\n") + dump_json(image))
+        self._has_images = True
+        for annotation in annotations:
+            self._wait((",\n" if self._has_annotations else "\n") + dump_json(annotation))
+            self._has_annotations = True
 
     def _wait(self, text: str) -> None:
         self._waiting.append(text)

@@ -4,7 +4,6 @@ Format: https://cocodataset.org/#format-results. Ids of images and categories ar
 `instances_<split>.json`.
 """
 
-from collections import Counter
 from typing import Any
 
 from florence_annotate.dataset.dataset import Dataset
@@ -19,7 +18,6 @@ class CocoResultsWriter:
     def __init__(self, export: Export) -> None:
         self._staging = export.staging
         self._files: dict[str, StagedFile] = {}
-        self._images: Counter[str] = Counter()
         self._begun: set[str] = set()
         """Splits with a result."""
 
@@ -30,13 +28,12 @@ class CocoResultsWriter:
 
     def add(self, entry: Entry) -> None:
         split = entry.split
-        self._images[split] += 1
         size = entry.image.width, entry.image.height
         for instance, box, score in zip(
             entry.image.instances, entry.box_rows, entry.scores, strict=True
         ):
             result: dict[str, Any] = {
-                "image_id": self._images[split],
+                "image_id": entry.number,
                 "category_id": instance.class_id + 1,
                 "bbox": box,
                 "score": score,

@@ -11,7 +11,9 @@ from typing import Protocol
 from florence_annotate.config.job_spec import JobSpec
 from florence_annotate.dataset.annotated_image import AnnotatedImage
 from florence_annotate.dataset.dataset import Dataset
+from florence_annotate.formats.holding import Held
 from florence_annotate.formats.staging import Staging
+from florence_annotate.journal import Exported
 from florence_annotate.tasks import field_of
 
 
@@ -24,9 +26,11 @@ class Entry:
     """Relative to the split's folder of images, with `/`."""
     split: str
     original: Path
-    """The image's own file; where that is gone, the copy of it that the dataset holds."""
-    is_kept: bool
-    """The original is gone."""
+    """The image's own file; where that is gone, what the dataset holds of it."""
+    number: int
+    """Its id in COCO, from 1; it never changes."""
+    kept: Exported | None = None
+    """The file that the dataset holds, where the original is gone."""
 
     @property
     def stem(self) -> str:
@@ -67,6 +71,10 @@ class Notes:
     """Splits of data.yaml that have no image and point at train."""
     copied: int = 0
     """Images that were copied although links were asked for."""
+    moved: int = 0
+    """Images that have another split than in the export before."""
+    held: Held = field(default_factory=dict)
+    """Files that stay as somebody made them, and why; see `formats.holding`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,22 +9,23 @@ from florence_annotate.dataset.opening import open_dataset, questions_of
 from florence_annotate.dataset.statistics import Statistics
 from florence_annotate.formats import registry
 from florence_annotate.formats import staging as staging_folder
+from florence_annotate.formats.assigning import Assigning
 from florence_annotate.formats.entries import Entry, Export, Writer
-from florence_annotate.formats.names import export_names
 from florence_annotate.formats.originals import Originals
 from florence_annotate.formats.outcome import Outcome
 from florence_annotate.formats.placing import Placing
 from florence_annotate.formats.replacing import Replacing
 from florence_annotate.formats.staging import Staging
 from florence_annotate.formats.unchanged import Unchanged
-from florence_annotate.journal import Journal
+from florence_annotate.journal import Journal, Made
 
 
 def export(journal: Journal, out: Path, spec: JobSpec, *, overwrite: bool) -> Outcome:
     """Write all formats of a specification, and remove what an earlier export wrote beyond them.
 
-    Nothing is built where that would change nothing. Raises ExportError for files that were
-    corrected by hand, OutputError for a full disk.
+    Nothing is built where that would change nothing. A file that was corrected by hand stays as it
+    is, unless it may be overwritten. Raises ExportError where no image is left, OutputError for a
+    full disk.
     """
     questions = questions_of(journal)
     formats = registry.settle(spec, questions)
@@ -42,7 +43,8 @@ def export(journal: Journal, out: Path, spec: JobSpec, *, overwrite: bool) -> Ou
         writers = _writers(job, formats)
         for writer in writers:
             writer.begin(dataset)
-        for entry in _entries(dataset, journal, originals, statistics):
+        assigning = Assigning(journal, dataset, spec, job.notes)
+        for entry in _entries(dataset, assigning, originals, statistics):
             for writer in writers:
                 writer.add(entry)
                 if entry.image.ref.key in job.notes.left_out:
@@ -51,7 +53,11 @@ def export(journal: Journal, out: Path, spec: JobSpec, *, overwrite: bool) -> Ou
         for writer in writers:
             writer.finish()
         outcome = Outcome(formats, dataset.class_names, statistics, job.notes, staging.finish())
-        replacing.commit(staging, outcome.files, overwrite, unchanged.to_keep(outcome))
+        changes = replacing.compare(staging, overwrite=overwrite)
+        job.notes.held = changes.held
+        made = Made(unchanged.shaping, dataset.class_names)
+        replacing.commit(staging, changes, made, unchanged.to_keep(outcome))
+        journal.selection.note_same_content(originals.seen_again)
     return outcome
 
 
@@ -74,10 +80,9 @@ def _writers(job: Export, formats: Sequence[str]) -> list[Writer]:
 
 
 def _entries(
-    dataset: Dataset, journal: Journal, originals: Originals, statistics: Statistics
+    dataset: Dataset, assigning: Assigning, originals: Originals, statistics: Statistics
 ) -> Iterator[Entry]:
     """The images of the export in the order of their keys; `statistics` counts what they hold."""
-    export_name = export_names(journal)
     for image in dataset:
         # where nothing was asked, nothing is known: an empty annotation would say otherwise
         if not image.was_asked:
@@ -86,5 +91,5 @@ def _entries(
         if (found := originals.find(image)) is None:
             continue
         statistics.add(image)
-        key, (path, is_kept) = image.ref.key, found
-        yield Entry(image, export_name(key), dataset.split_of(key), path, is_kept)
+        number, split, name = assigning.assign(image)
+        yield Entry(image, name, split, found[0], number, found[1])

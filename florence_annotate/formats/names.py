@@ -2,10 +2,8 @@
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from functools import lru_cache
-
-from florence_annotate.journal import Journal
 
 _READABLE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 """Endings that the YOLO readers of both ultralytics and supervision list."""
@@ -17,8 +15,8 @@ _LONGEST_NAME = 250
 """Bytes of a file name, with some left of the usual 255."""
 
 
-def export_names(journal: Journal) -> Callable[[str], str]:
-    """The one function from a key to the image's name in a dataset; injective.
+class Names:
+    """Gives names to new images, none that another image has; injective.
 
     The name is the key wherever that is safe. It is changed only where a reader would break:
 
@@ -27,57 +25,66 @@ def export_names(journal: Journal) -> Callable[[str], str]:
       named `images` (readers look for the *last* `/images/` of a path) or `metadata.jsonl` (a file
       of that name lies beside the images), a shorter name for one that is too long; for a second
       image with the same stem in one folder, whose label file would be the same; and for one
-      whose files would be named as a folder is (`1.txt/`). Then a part of the key's hash is added,
-      so that no two names meet.
+      whose files would be named as a folder is (`1.txt/`), or whose folder as a file. Then a part
+      of the key's hash is added, so that no two names meet.
     """
-    first_of_stem: dict[str, str] = {}
-    doubled: set[str] = set()
-    folders: set[str] = set()
-    for key, stem in journal.annotated_keys():
-        if first_of_stem.setdefault(stem, key) != key:
-            doubled.add(key)
-        folders.add(key.rpartition("/")[0])
-    doubled |= _named_as_folders(first_of_stem, folders)
 
-    def export_name(key: str) -> str:
+    def __init__(self, keys: Iterable[str], taken: Iterable[str]) -> None:
+        """`keys` are those of all images that may get a name, `taken` the names that are had."""
+        self._stems: set[str] = set()
+        """Stems of the names that are taken, case folded."""
+        self._folders: set[str] = set()
+        """Folders of names that are or may be taken, case folded."""
+        for name in taken:
+            self._take(name)
+        for key in keys:
+            self._add_folder(_safe_folder(key.rpartition("/")[0]))
+
+    def of(self, key: str) -> str:
+        """The name of a new image, which is taken from now on."""
         folder, slash, name = key.rpartition("/")
         stem, suffix = os.path.splitext(name)
         if suffix.lower() not in _READABLE_SUFFIXES:
             suffix = ".png"
-        safe = f"{_safe_folder(folder)}/{_safe(stem)}"
-        if safe != f"{folder}/{stem}" or key in doubled:
+        safe_folder = self._beside_files(_safe_folder(folder))
+        safe = f"{safe_folder}/{_safe(stem)}"
+        is_changed = safe != f"{folder}/{stem}"
+        if is_changed or self._is_in_the_way(safe.removeprefix("/"), suffix):
             safe = f"{safe}-{hashlib.sha256(key.encode()).hexdigest()[:10]}"
-        return (safe if slash else safe.removeprefix("/")) + suffix
+        found = (safe if slash else safe.removeprefix("/")) + suffix
+        self._take(found)
+        return found
 
-    return export_name
+    def _take(self, name: str) -> None:
+        self._stems.add(name.rpartition(".")[0].casefold())
+        self._add_folder(name.rpartition("/")[0])
 
-
-def _named_as_folders(key_of_stem: dict[str, str], folders: Iterable[str]) -> set[str]:
-    """Keys of images with a file, of their own or a format's, that has a folder's name.
-
-    Stems and folders are paths; stems are case folded.
-    """
-    paths: set[str] = set()
-    for folder in folders:
+    def _add_folder(self, folder: str) -> None:
         path = folder.casefold()
-        while path and path not in paths:
-            paths.add(path)
+        while path and path not in self._folders:
+            self._folders.add(path)
             path = path.rpartition("/")[0]
-    stems = {
-        path.removesuffix(end) for path in paths for end in _FILES_OF_FORMATS if path.endswith(end)
-    }
-    return {
-        key
-        for stem, key in key_of_stem.items()
-        if stem in stems or stem + _suffix(key).casefold() in paths
-    }
 
+    def _is_in_the_way(self, stem: str, suffix: str) -> bool:
+        """Whether another image has the stem, or a file about this one the name of a folder."""
+        folded = stem.casefold()
+        endings = {suffix.casefold(), *_FILES_OF_FORMATS}
+        return folded in self._stems or any(f"{folded}{end}" in self._folders for end in endings)
 
-def _suffix(key: str) -> str:
-    """The ending of a key's name, with its dot."""
-    name = key.rpartition("/")[2]
-    dot = name.rfind(".")
-    return name[dot:] if 0 < dot < len(name) - 1 else ""
+    def _beside_files(self, folder: str) -> str:
+        """The folder, with an `_` behind each part that a file about an image has for a name."""
+        path = ""
+        for part in folder.split("/") if folder else ():
+            path = f"{path}/{part}" if path else part
+            while self._is_file(path):
+                path += "_"
+        return path
+
+    def _is_file(self, path: str) -> bool:
+        folded = path.casefold()
+        stem, dot, ending = folded.rpartition(".")
+        is_ending = f".{ending}" in {*_READABLE_SUFFIXES, *_FILES_OF_FORMATS}
+        return bool(dot) and is_ending and stem in self._stems
 
 
 @lru_cache(maxsize=4096)

@@ -8,6 +8,8 @@ from florence_annotate.errors import ExportError
 from florence_annotate.formats.entries import Notes
 from florence_annotate.formats.replacing import Replacing
 from florence_annotate.images import codec
+from florence_annotate.journal import Exported
+from florence_annotate.types import ImageRef
 
 
 class Originals:
@@ -23,17 +25,19 @@ class Originals:
         self._notes = notes
         self._are_needed = are_needed
         self._found_any = False
+        self.seen_again: list[ImageRef] = []
+        """Images whose files look other ones than those that were read, and are the same."""
 
-    def find(self, image: AnnotatedImage) -> tuple[Path, bool] | None:
-        """The file of an image, and whether that is the dataset's own copy; None where the image is
-        left out."""
-        problem = _problem(image) if self._are_needed else None
+    def find(self, image: AnnotatedImage) -> tuple[Path, Exported | None] | None:
+        """The file of an image, and where that is the dataset's own, what is noted of it; None
+        where the image is left out."""
+        problem = self._problem(image) if self._are_needed else None
         kept = self._replacing.own_copy(image.sha) if problem else None
         if problem and kept is None:
             self._notes.left_out[image.ref.key] = problem
             return None
         self._found_any = True
-        return (Path(os.fsdecode(image.ref.path)), False) if kept is None else (kept, True)
+        return (Path(os.fsdecode(image.ref.path)), None) if kept is None else kept
 
     def refuse_none(self) -> None:
         """Raise ExportError where images were asked for, and all of them were left out."""
@@ -45,17 +49,20 @@ class Originals:
                 "--images none --no-visuals"
             )
 
-
-def _problem(image: AnnotatedImage) -> str | None:
-    """Why a file can't stand for its image; None where it can."""
-    try:
-        status = os.stat(image.ref.path)
-    except OSError as error:
-        return f"its file is gone ({error.strerror})"
-    if (status.st_size, status.st_mtime_ns) == (image.ref.size_bytes, image.ref.mtime_ns):
+    def _problem(self, image: AnnotatedImage) -> str | None:
+        """Why a file can't stand for its image; None where it can."""
+        ref = image.ref
+        try:
+            status = os.stat(ref.path)
+        except OSError as error:
+            return f"its file is gone ({error.strerror})"
+        if ref.is_seen_in(status):
+            return None
+        try:
+            is_same = codec.digest(codec.read_bytes(ref.path)) == image.sha
+        except codec.UnreadableImageError as error:
+            return str(error)
+        if not is_same:
+            return "its file was changed since it was annotated: run the job again"
+        self.seen_again.append(ref.seen_as(status))
         return None
-    try:
-        is_same = codec.digest(codec.read_bytes(image.ref.path)) == image.sha
-    except codec.UnreadableImageError as error:
-        return str(error)
-    return None if is_same else "its file was changed since it was annotated: run the job again"

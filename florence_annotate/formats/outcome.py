@@ -6,6 +6,7 @@ from typing import Any
 
 from florence_annotate.dataset.statistics import Statistics
 from florence_annotate.formats.entries import Notes
+from florence_annotate.formats.holding import CHANGED
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +19,11 @@ class Outcome:
     notes: Notes
     files: dict[str, str]
     """Path in the output folder → SHA-256, or the goal of a link; in the order of paths."""
+
+    @property
+    def unwritten(self) -> list[str]:
+        """Paths of files that could not be written."""
+        return [path for path, why in self.notes.held.items() if why != CHANGED]
 
     def to_json(self) -> dict[str, Any]:
         """All but the files, as JSON values, in the order in which they were counted."""
@@ -45,6 +51,7 @@ class Outcome:
             tuple(values["formats"]),
             tuple(values["class_names"]),
             Statistics(**statistics),
-            Notes(**values["notes"]),
+            # what moved did so when it was written
+            Notes(**values["notes"] | {"moved": 0}),
             files,
         )

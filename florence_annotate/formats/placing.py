@@ -1,17 +1,21 @@
-"""The images of a dataset, under `images/<split>/`: links to the originals, or copies.
+"""The images of a dataset, under `images/<split>/`: clones of the originals, links, or copies.
 
-Originals are never touched. A link would hand a reader the original itself, so an image gets a
-file of its own where a reader would read it turned (EXIF orientation), rewrite it in place (a JPEG
-without its end marker, which ultralytics repairs) or not list it (a GIF). Hard links are the
-default: supervision's COCO reader refuses symbolic links that lead out of the dataset.
+Originals are never touched. Where the file system makes clones, an image is one: it shares the
+original's blocks until somebody changes one of the two. Elsewhere it is a link, a hard one, since
+supervision's COCO reader refuses symbolic links that lead out of the dataset. A link hands a reader
+the original itself, so an image gets a file of its own where a reader would read it turned (EXIF
+orientation), rewrite it in place (a JPEG without its end marker, which ultralytics repairs) or not
+list it (a GIF).
 """
 
 import os
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 from florence_annotate.dataset.dataset import Dataset
 from florence_annotate.formats.entries import Entry, Export
+from florence_annotate.formats.staging import StagedImage
 from florence_annotate.images import codec
+from florence_annotate.journal import Exported, Placed
 
 
 class Placing:
@@ -35,28 +39,47 @@ class Placing:
         pass
 
     def _place(self, entry: Entry, path: str) -> None:
-        check = codec.check_for_link(os.fsencode(entry.original))
-        if not _is_as_it_should_be(entry, check):
+        if entry.kept is not None:
+            placed = self._keep(entry.original, entry.kept, path)
+        elif not _is_as_it_should_be(entry, check := _check(entry)):
             self._staging.write_bytes(path, _encode_upright(entry))
+            placed = Placed.ENCODED
         elif self._mode == "copy" or not check.is_whole:
             self._staging.copy(path, entry.original)
-        elif not self._link(entry, path):
-            self._staging.copy(path, entry.original)
-            self._notes.copied += 1
+            placed = Placed.COPY
+        else:
+            placed = self._link(entry, path)
+        self._staging.images[path] = StagedImage(entry.image.sha, placed)
 
-    def _link(self, entry: Entry, path: str) -> bool:
-        if self._mode == "hardlink" or entry.is_kept:
-            return self._staging.hard_link(path, entry.original, entry.image.sha)
-        return self._staging.symbolic_link(path, entry.original)
+    def _keep(self, held: Path, kept: Exported, path: str) -> Placed:
+        """The dataset's own file, which is as it should be, under the name that it has now."""
+        if not self._staging.hard_link(path, held, kept.content):
+            self._staging.copy(path, held)
+        return Placed.ENCODED if kept.placed == Placed.ENCODED else Placed.COPY
+
+    def _link(self, entry: Entry, path: str) -> Placed:
+        original, sha = entry.original, entry.image.sha
+        if self._mode == "symlink" and self._staging.symbolic_link(path, original):
+            return Placed.SYMBOLIC_LINK
+        if self._mode == "auto" and self._staging.clone(path, original, sha):
+            return Placed.CLONE
+        if self._mode != "symlink" and self._staging.hard_link(path, original, sha):
+            return Placed.HARD_LINK
+        self._staging.copy(path, original)
+        self._notes.copied += 1
+        return Placed.COPY
 
 
 def image_bytes(entry: Entry) -> bytes:
     """The file of an image as a dataset holds it: the original's own bytes wherever that is upright
     and of a kind that readers list. Raises UnreadableImageError."""
-    original = os.fsencode(entry.original)
-    if _is_as_it_should_be(entry, codec.check_for_link(original)):
-        return codec.read_bytes(original)
+    if entry.kept is not None or _is_as_it_should_be(entry, _check(entry)):
+        return codec.read_bytes(os.fsencode(entry.original))
     return _encode_upright(entry)
+
+
+def _check(entry: Entry) -> codec.LinkCheck:
+    return codec.check_for_link(os.fsencode(entry.original))
 
 
 def _is_as_it_should_be(entry: Entry, check: codec.LinkCheck) -> bool:

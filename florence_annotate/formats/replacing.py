@@ -2,7 +2,7 @@
 
 Each staged file is compared with what lies in its place: what is equal stays untouched; what was
 written by an earlier export is replaced, or removed where the new export has no such file; what is
-anything else was corrected by hand, and the whole export is refused before the first file is moved.
+anything else was corrected by hand, and is held: neither written, moved nor removed.
 """
 
 import os
@@ -12,27 +12,31 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from florence_annotate.errors import ExportError, OutputError
-from florence_annotate.formats.staging import Staging, name_of_content
-from florence_annotate.journal import Exported, Journal
+from florence_annotate.errors import OutputError
+from florence_annotate.formats import last_copies
+from florence_annotate.formats.holding import CHANGED, Held, also_held
+from florence_annotate.formats.staging import LINK, Staging, name_of_content
+from florence_annotate.journal import Exported, Journal, Made, Placed
 
 IMAGES = "images/"
 METADATA_NAME = "metadata.jsonl"
 TEXT_SUFFIX = ".txt"
 """A file beside the images that is none, and the ending of such files."""
+DESCRIPTION = "data.yaml"
+"""Without it a dataset of YOLO is none: it goes first and comes last."""
 
 
 @dataclass(slots=True)
-class _Changes:
+class Changes:
     """What has to be done for the staged files to lie in place."""
 
     replaced: list[str] = field(default_factory=list)
     """Paths to write, in order."""
     removed: list[str] = field(default_factory=list)
-    foreign: list[str] = field(default_factory=list)
-    """Those among them whose content would be lost."""
     touched: list[str] = field(default_factory=list)
     """Paths that stay, but are not noted as they lie there."""
+    held: Held = field(default_factory=dict)
+    """Paths that stay as they are, and why."""
 
 
 class Replacing:
@@ -50,101 +54,125 @@ class Replacing:
         return self._journal.exports.files()
 
     @cached_property
-    def _exported_images(self) -> dict[str, list[str]]:
-        """Content → paths of the images that an earlier export wrote."""
+    def _copies(self) -> dict[str, list[str]]:
+        """SHA-256 of an original → paths of the images that an earlier export made of it, and of
+        last copies."""
         found: dict[str, list[str]] = {}
         for path, files in self._known.items():
-            if is_image(path):
+            if is_image(path) or last_copies.is_one(path):
                 for file in files:
-                    found.setdefault(file.content, []).append(path)
+                    if not file.content.startswith(LINK):
+                        found.setdefault(file.source or file.content, []).append(path)
         return found
 
-    def own_copy(self, sha: str) -> Path | None:
-        """An image of an earlier export with these bytes, in the output folder."""
-        for path in self._exported_images.get(sha, ()):
-            if self._present(path, self._known.get(path, ())) == sha:
-                return self._out / path
+    def own_copy(self, sha: str) -> tuple[Path, Exported] | None:
+        """An image in the output folder that was made of an original with these bytes, and what is
+        noted of it."""
+        for path in self._copies.get(sha, ()):
+            known = self._known[path]
+            present = self._present(path, known)
+            for file in known:
+                if file.content == present and sha in (file.source, present):
+                    return self._out / path, file
         return None
 
-    def commit(
-        self, staging: Staging, files: dict[str, str], overwrite: bool, outcome: Any = None
-    ) -> None:
-        """Move all staged files into place.
+    def compare(self, staging: Staging, *, overwrite: bool) -> Changes:
+        """What has to be done; with `overwrite` nothing is held.
 
-        `files` are path → name of the content, in the order of paths; `outcome` is kept in the
-        journal with them. Raises ExportError, before anything is moved, for files that were changed
-        by hand, and OutputError.
+        Raises OutputError for a link where a folder has to be.
         """
-        changes = self._compare(staging, files)
-        if changes.foreign and not overwrite:
-            foreign = sorted(changes.foreign)
-            is_one = len(foreign) == 1
-            raise ExportError(
-                f"{len(foreign)} {'file' if is_one else 'files'} in {self._out} "
-                f"{'is not as it was' if is_one else 'are not as they were'} written: "
-                f"{', '.join(foreign[:3])}{' …' if len(foreign) > 3 else ''}. They may be "
-                "corrections, so nothing was exported: move them away, or give --overwrite to lose "
-                "them"
-            )
+        changes = Changes()
+        for path, wanted in staging.files.items():
+            self._compare_file(path, wanted, changes, staging, overwrite)
+        restored = {image.source for image in staging.images.values()}
+        for path in self._known.keys() - staging.files.keys():
+            if last_copies.is_one(path) and not self._is_restored(path, restored):
+                continue
+            self._compare_file(path, None, changes, staging, overwrite)
+        changing = (*changes.replaced, *changes.removed)
+        for path in also_held(self._out, staging.folder, changes.held, changing):
+            changes.held[path] = changes.held[DESCRIPTION]
+        changes.replaced = [path for path in changes.replaced if path not in changes.held]
+        changes.removed = sorted(path for path in changes.removed if path not in changes.held)
+        return changes
+
+    def _is_restored(self, path: str, sources: set[str]) -> bool:
+        """Whether a last copy is in the dataset again."""
+        return any((file.source or file.content) in sources for file in self._known[path])
+
+    def commit(self, staging: Staging, changes: Changes, made: Made, outcome: Any = None) -> None:
+        """Move what has changed into place; `outcome` is kept in the journal with it.
+
+        What can't be written is noted among what is held. Raises OutputError.
+        """
+        exports = self._journal.exports
         try:
             if changes.replaced or changes.removed:
-                self._journal.exports.announce(
-                    (path, _stamp(f"{staging.folder}/{path}", files[path]))
-                    for path in changes.replaced
+                exports.announce(
+                    made,
+                    [(p, self._stamp(staging.folder, p, staging)) for p in changes.replaced],
                 )
-            self._move(staging, changes.replaced)
+            orphans = self._make_room(staging, changes)
+            self._move(staging, changes)
             for path in changes.removed:
-                self._remove(path)
+                (self._out / path).unlink(missing_ok=True)
                 _remove_empty_parents(self._out / path, self._out)
-            self._journal.exports.settle(
-                [(path, _stamp(f"{self._root}/{path}", files[path])) for path in changes.touched],
-                [
-                    (path, file)
-                    for path, known in self._known.items()
-                    for file in known
-                    if file.content != files.get(path)
-                ],
-                outcome,
-            )
+            touched = [(path, self._stamp(self._root, path, staging)) for path in changes.touched]
+            exports.settle(made, [*touched, *orphans], self._gone(staging, changes), outcome)
         except OSError as error:
             raise OutputError.at(self._out, error) from error
 
-    def _compare(self, staging: Staging, files: dict[str, str]) -> _Changes:
-        changes = _Changes()
-        for path, wanted in files.items():
-            self._compare_file(path, wanted, changes, staging)
-        for path in self._known.keys() - files.keys():
-            self._compare_file(path, None, changes, staging)
-        return changes
+    def _gone(self, staging: Staging, changes: Changes) -> list[tuple[str, Exported]]:
+        """What is noted of files that lie there no more."""
+        return [
+            (path, file)
+            for path, known in self._known.items()
+            if path not in changes.held
+            and (not last_copies.is_one(path) or path in changes.removed)
+            for file in known
+            if file.content != staging.files.get(path)
+        ]
 
     def _compare_file(
-        self, path: str, wanted: str | None, changes: _Changes, staging: Staging
+        self, path: str, wanted: str | None, changes: Changes, staging: Staging, overwrite: bool
     ) -> None:
         known = self._known.get(path, ())
-        present = self._present(path, known)
-        if present == wanted and not (wanted and self._is_other_kind(path, staging)):
-            if wanted and not (len(known) == 1 and is_as_known(self._lstat(path), known[0])):
+        try:
+            present = self._present(path, known)
+        except OSError as error:
+            changes.held[path] = error.strerror or str(error)
+            return
+        if present == wanted and not (wanted and self._is_other_kind(path, known, staging)):
+            if wanted and not (len(known) == 1 and self._is_noted(path, known[0], staging)):
                 changes.touched.append(path)
             return
-        (changes.replaced if wanted else changes.removed).append(path)
-        is_ours = present in {file.content for file in known}
-        if present is None or is_ours or present == wanted:
-            return
-        # an original that was edited in place is seen through the dataset's link to it, too
-        if not (is_image(path) and _has_another_name(self._out / path)):
-            changes.foreign.append(path)
+        is_ours = present in {None, wanted, *(file.content for file in known)}
+        if not is_ours and not overwrite and not self._is_original(path, known):
+            changes.held[path] = CHANGED
+        else:
+            (changes.replaced if wanted else changes.removed).append(path)
+
+    def _is_noted(self, path: str, known: Exported, staging: Staging) -> bool:
+        """Whether the journal knows a file as it lies there, and what it was made of."""
+        image = staging.images.get(path)
+        is_same = image is None or (known.source, known.placed) == (image.source, image.placed)
+        return is_same and is_as_known(self._lstat(path), known)
+
+    def _is_original(self, path: str, known: Sequence[Exported]) -> bool:
+        """An original that was edited in place is seen through the dataset's link to it, too."""
+        return is_image(path) and last_copies.is_link(self._out / path, known, self._journal)
 
     def _lstat(self, path: str) -> os.stat_result:
         return os.lstat(f"{self._root}/{path}")
 
     def _present(self, path: str, known: Sequence[Exported]) -> str | None:
         """Name of the content that lies at a path now; not read again where size and time are
-        known."""
+        known. Raises OSError for what can't be read."""
         if self._is_missing(path.rpartition("/")[0]):
             return None
         try:
             status = self._lstat(path)
-        except OSError:
+        except FileNotFoundError:
             return None
         for file in known:
             if is_as_known(status, file):
@@ -157,26 +185,54 @@ class Replacing:
         if missing is None:
             above = folder.rpartition("/")[0]
             missing = bool(above) and self._is_missing(above)  # asked before anything is moved
-            missing = missing or not os.path.lexists(f"{self._root}/{folder}")
+            place = f"{self._root}/{folder}"
+            if folder and os.path.islink(place):
+                raise OutputError(
+                    f"{place} is a link, and what is written there would land elsewhere: put a "
+                    "folder in its place"
+                )
+            missing = missing or not os.path.lexists(place)
             self._missing[folder] = missing
         return missing
 
-    def _is_other_kind(self, path: str, staging: Staging) -> bool:
-        """An image that has the right bytes, but as a link instead of a copy or the reverse."""
-        staged, target = staging.folder / path, self._out / path
-        if not is_image(path) or staged.is_symlink():
+    def _is_other_kind(self, path: str, known: Sequence[Exported], staging: Staging) -> bool:
+        """An image that has the right bytes, but as a link instead of a file of its own or the
+        reverse."""
+        image = staging.images.get(path)
+        if image is None or image.placed == Placed.SYMBOLIC_LINK:
             return False
-        if _has_another_name(staged):
-            return not staged.samefile(target)
-        return _has_another_name(target)
+        if image.placed == Placed.HARD_LINK:
+            return not (staging.folder / path).samefile(self._out / path)
+        return last_copies.is_link(self._out / path, known, self._journal)
 
-    def _move(self, staging: Staging, paths: Sequence[str]) -> None:
+    def _make_room(self, staging: Staging, changes: Changes) -> list[tuple[str, Exported]]:
+        """Move last copies of images aside that would be written over or removed, and take the
+        description away before what it describes changes; returns the last copies."""
+        kept = {image.source for image in staging.images.values()}
+        orphans = []
+        for path in (*changes.replaced, *changes.removed):
+            known = self._known.get(path, ())
+            content = self._present(path, known) if is_image(path) and known else None
+            if content is not None:
+                source = next((one.source for one in known if one.content == content), None)
+                orphan = last_copies.keep(
+                    self._out, path, content, source or content, kept, self._journal
+                )
+                orphans += [] if orphan is None else [orphan]
+        if DESCRIPTION in changes.replaced:
+            (self._out / DESCRIPTION).unlink(missing_ok=True)
+        return orphans
+
+    def _move(self, staging: Staging, changes: Changes) -> None:
         """Move staged files into place; a folder that is not there yet, as a whole."""
         moved: set[str] = set()
-        for path in paths:
+        for path in sorted(changes.replaced, key=lambda path: path == DESCRIPTION):
             folder = path.rpartition("/")[0]
             if not self._is_missing(folder):
-                os.replace(f"{staging.folder}/{path}", f"{self._root}/{path}")
+                try:
+                    os.replace(f"{staging.folder}/{path}", f"{self._root}/{path}")
+                except (IsADirectoryError, PermissionError) as error:
+                    changes.held[path] = str(error.strerror)
             elif (whole := self._highest_missing(folder)) not in moved:
                 os.rename(f"{staging.folder}/{whole}", f"{self._root}/{whole}")
                 moved.add(whole)
@@ -186,18 +242,12 @@ class Replacing:
         above = folder.rpartition("/")[0]
         return self._highest_missing(above) if above and self._is_missing(above) else folder
 
-    def _remove(self, path: str) -> None:
-        """Remove a file of an earlier export; the last copy of an image moves to `orphans/`."""
-        target = self._out / path
-        if is_image(path) and not target.is_symlink() and not _has_another_name(target):
-            content = name_of_content(target)
-            originals = self._journal.originals_of(content)
-            if originals and not any(_has_content(original, content) for original in originals):
-                orphan = self._out / "orphans" / f"{content[:10]}-{target.name}"
-                orphan.parent.mkdir(exist_ok=True)
-                target.replace(orphan)
-                return
-        target.unlink(missing_ok=True)
+    def _stamp(self, folder: str | Path, path: str, staging: Staging) -> Exported:
+        """What is to be noted of a staged file, or of one that lies in place."""
+        status = os.lstat(f"{folder}/{path}")
+        image = staging.images.get(path)
+        made_of = (None, None) if image is None else (image.source, image.placed)
+        return Exported(staging.files[path], status.st_size, status.st_mtime_ns, *made_of)
 
 
 def is_image(path: str) -> bool:
@@ -208,22 +258,6 @@ def is_image(path: str) -> bool:
 def is_as_known(status: os.stat_result, file: Exported) -> bool:
     """Whether a file has the size and time that it was written with."""
     return (status.st_size, status.st_mtime_ns) == (file.size_bytes, file.mtime_ns)
-
-
-def _has_another_name(path: Path) -> bool:
-    return not path.is_symlink() and path.stat().st_nlink > 1
-
-
-def _has_content(path: bytes, content: str) -> bool:
-    try:
-        return name_of_content(os.fsdecode(path)) == content
-    except OSError:
-        return False
-
-
-def _stamp(path: str, content: str) -> Exported:
-    status = os.lstat(path)
-    return Exported(content, status.st_size, status.st_mtime_ns)
 
 
 def _remove_empty_parents(path: Path, top: Path) -> None:

@@ -7,12 +7,15 @@ import hashlib
 import os
 import shutil
 import tempfile
+from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO
 
 from florence_annotate.errors import OutputError
+from florence_annotate.formats import cloning
+from florence_annotate.journal import Placed
 
 FOLDER = ".export"
 _BUFFER = 1 << 18
@@ -82,6 +85,15 @@ class StagedFile:
         return self._hash.hexdigest()
 
 
+@dataclass(frozen=True, slots=True)
+class StagedImage:
+    """What an image of the dataset was made of, and how."""
+
+    source: str
+    """The SHA-256 of its original."""
+    placed: Placed
+
+
 class Staging:
     """Files of one export. Use it as a context, and write with its methods.
 
@@ -93,6 +105,8 @@ class Staging:
         self.folder = out / FOLDER
         self.files: dict[str, str] = {}
         """Path → name of the content: its SHA-256, or the goal of a link."""
+        self.images: dict[str, StagedImage] = {}
+        """By the paths of those files that are images of the dataset."""
         self._open: dict[str, StagedFile] = {}
         self._scratch: list[BinaryIO] = []
         self._folders: set[str] = set()
@@ -157,6 +171,14 @@ class Staging:
         self.files = dict(sorted(self.files.items()))
         return self.files
 
+    def clone(self, path: str, original: Path, content: str) -> bool:
+        """A copy-on-write clone of a file whose SHA-256 is known; False where the file system makes
+        none."""
+        if not cloning.clone(original, self._reserve(path)):
+            return False
+        self.files[path] = content
+        return True
+
     def copy(self, path: str, original: Path) -> None:
         """A copy of a file."""
         staged = self._reserve(path)
@@ -210,10 +232,14 @@ def remove(out: Path) -> None:
 _BINARY = getattr(os, "O_BINARY", 0)  # Windows
 
 
+LINK = "link:"
+"""With it begin the names of contents that are the goals of links."""
+
+
 def name_of_content(path: str | Path) -> str:
     """SHA-256 of a file's bytes, or the goal of a link. Raises OSError."""
     if os.path.islink(path):
         goal = os.fsencode(os.readlink(path))
-        return f"link:{goal.decode('utf-8', 'backslashreplace')}"
+        return LINK + goal.decode("utf-8", "backslashreplace")
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

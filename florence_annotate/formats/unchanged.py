@@ -18,7 +18,6 @@ import importlib.metadata
 import json
 import os
 import platform
-import stat
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -27,11 +26,10 @@ from typing import Any
 from florence_annotate.config.job_spec import JobSpec
 from florence_annotate.config.model_settings import ModelSettings
 from florence_annotate.config.settings import ContractSettings, ImageSettings
-from florence_annotate.dataset.splits import splitter
-from florence_annotate.formats.names import export_names
+from florence_annotate.formats import last_copies
 from florence_annotate.formats.outcome import Outcome
 from florence_annotate.formats.replacing import is_as_known
-from florence_annotate.journal import Journal
+from florence_annotate.journal import Exported, Journal, Placed
 from florence_annotate.types import Question
 
 _BEFORE_THE_JOURNAL = frozenset(
@@ -81,18 +79,23 @@ class Unchanged:
 
     def to_keep(self, outcome: Outcome) -> dict[str, Any] | None:
         """What has to be kept of an export for that; None where the next one is whole anyway."""
-        if outcome.notes.left_out:
+        if outcome.notes.left_out or outcome.notes.held:
             return None
         own = {"made_from": self._made_from, "files": _digest_files(outcome.files)}
         return own | outcome.to_json()
 
+    @property
+    def shaping(self) -> dict[str, Any]:
+        """The settings that shape files, as JSON values."""
+        settings = self._spec.model_dump(mode="json")
+        return {k: v for k, v in settings.items() if k not in _BEFORE_THE_JOURNAL}
+
     @cached_property
     def _made_from(self) -> str:
         """A digest of all that shapes the files, but for the originals."""
-        settings = self._spec.model_dump()
         total = hashlib.sha256()
         shaping = {
-            "settings": {k: v for k, v in settings.items() if k not in _BEFORE_THE_JOURNAL},
+            "settings": self.shaping,
             "formats": list(self._formats),
             "questions": [[question.task, question.text] for question in self._questions],
             "output": os.path.realpath(self._out),
@@ -100,49 +103,55 @@ class Unchanged:
             "versions": _versions(),
         }
         total.update(json.dumps(shaping, sort_keys=True).encode())
-        for key, seq, *_ in self._journal.attempts():
-            total.update(f"\n{seq} {key}".encode())
+        for ref, seq in self._journal.attempts():
+            total.update(f"\n{seq} {ref.key}".encode())
         return total.hexdigest()
 
     def _files_in_place(self) -> dict[str, str] | None:
         """Path → content of the exported files, where all are as they were written."""
         files: dict[str, str] = {}
-        for path, file in self._journal.exports.each():
+        for path, file in self._exported:
             try:
                 is_same = is_as_known(os.lstat(f"{self._out}/{path}"), file)
             except OSError:
                 return None
             if not is_same or path in files:
                 return None
-            files[path] = file.content
+            if not last_copies.is_one(path):
+                files[path] = file.content
         return files
 
+    @cached_property
+    def _exported(self) -> list[tuple[str, Exported]]:
+        return self._journal.exports.each()
+
     def _are_originals_in_place(self, outcome: Outcome) -> bool:
-        export_name = export_names(self._journal)
-        split_of = splitter(self._spec.split, self._spec.seed)
-        for key, _, path, *stamp in self._journal.attempts():
+        placed = {path: file.placed for path, file in self._exported}
+        assignments = self._journal.exports.assignments
+        for ref, _ in self._journal.attempts():
             try:
-                original = os.stat(path)
-                if [original.st_size, original.st_mtime_ns] != stamp:
+                original = os.stat(ref.path)
+                if not ref.is_seen_in(original):
                     return False
-                image = f"images/{split_of(key)}/{export_name(key)}"
-                if image in outcome.files and not self._is_as_placed(image, original, outcome):
+                assigned = assignments.of(ref.key)
+                path = assigned and f"images/{assigned.split}/{assigned.name}"
+                if path in placed and not self._is_as_placed(path, placed[path], original, outcome):
                     return False
             except OSError:
                 return False
         return True
 
-    def _is_as_placed(self, path: str, original: os.stat_result, outcome: Outcome) -> bool:
+    def _is_as_placed(
+        self, path: str, placed: str | None, original: os.stat_result, outcome: Outcome
+    ) -> bool:
         """Whether an image of the dataset is the link to its original, or the file of its own, that
         another export would make it."""
-        target = os.lstat(f"{self._out}/{path}")
-        if stat.S_ISLNK(target.st_mode):
-            return os.path.samestat(os.stat(f"{self._out}/{path}"), original)
-        # nobody else writes a file at the nanosecond at which the original was written
-        if target.st_mtime_ns == original.st_mtime_ns:
-            return os.path.samestat(target, original)
-        may_be_linked = self._spec.images == "symlink" or target.st_dev == original.st_dev
-        return target.st_nlink == 1 and not (outcome.notes.copied and may_be_linked)
+        target = f"{self._out}/{path}"
+        if placed in (Placed.HARD_LINK, Placed.SYMBOLIC_LINK):
+            return os.path.samestat(os.stat(target), original)
+        is_on_same_device = os.lstat(target).st_dev == original.st_dev
+        may_be_linked = self._spec.images == "symlink" or is_on_same_device
+        return not (outcome.notes.copied and may_be_linked)
 
 
 def _digest_files(files: dict[str, str]) -> str:

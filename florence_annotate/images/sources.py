@@ -149,7 +149,7 @@ class Sources:
         if not stat.S_ISREG(status.st_mode):
             self._skip(path, f"no regular file but {_kind(status.st_mode)}")
             return None
-        return ImageRef(key, path, status.st_size, status.st_mtime_ns)
+        return ImageRef(key, path, 0, 0).seen_as(status)
 
     def _skip(self, path: bytes, reason: str) -> None:
         self.skipped.append(Skipped(printable(path), reason))

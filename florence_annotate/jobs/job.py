@@ -20,7 +20,7 @@ from florence_annotate.jobs import fingerprint, output, runner, setup
 from florence_annotate.jobs.fingerprint import SHAPING, Begun
 from florence_annotate.jobs.runner import Reporter, RunReport
 from florence_annotate.jobs.setup import Setup
-from florence_annotate.journal import Journal, lock
+from florence_annotate.journal import SPLIT_BY_CONTENT, Journal, exists, lock
 from florence_annotate.labels.by_name import ByName
 from florence_annotate.questions import texts
 from florence_annotate.questions.request import Request
@@ -38,6 +38,8 @@ class Finished:
     summary: dict[str, Any]
     interrupted: bool
     within_failures: bool
+    unwritten: bool
+    """Files of the dataset could not be written; the summary names them."""
 
 
 class Job:
@@ -53,7 +55,7 @@ class Job:
         output.refuse_unusable(out, self.sources)
         self._restart = restart
         self._begun: Begun | None = None
-        if output.has_job(out) and not restart:
+        if exists(out) and not restart:
             with Journal.open_existing(out) as journal:
                 self._begun = Begun.of(journal)
         self.spec = setup.take_over(spec, self._begun) if self._begun else spec
@@ -122,18 +124,18 @@ class Job:
                 if self._restart:
                     journal.restart()
                 self._bind(journal, reporter)
-                journal.select(self.refs())
+                journal.selection.replace(self.sources, self.spec.limit)
                 self._take_over_touched(journal)
                 self._tell_decoded_otherwise(journal, reporter)
                 run_id = journal.begin_run(job_spec.dump(self.spec))
                 report = RunReport()
-                if total := journal.count_pending(retry_failed=retry_failed):
+                if total := journal.selection.count_pending(retry_failed=retry_failed):
                     counts = journal.counts()
                     if counts.annotated or counts.failed:
                         done = f"{counts.annotated} annotated, {counts.failed} failed"
                         reporter.note(f"going on: {done}, {total} to do")
                     started = started or self.setup.start(reporter.note)
-                    pending = journal.pending(retry_failed=retry_failed)
+                    pending = journal.selection.pending(retry_failed=retry_failed)
                     with reporter.progress(total, started.memory_in_use) as progress:
                         report = runner.run(started.engine, pending, journal, run_id, progress)
                 journal.end_run(run_id, self._report(report))
@@ -146,7 +148,8 @@ class Job:
                 summaries.write_summary(self.out, summary)
                 counts = journal.counts()
         allowed = self.spec.max_failures.allows(counts.failed, counts.images)
-        return Finished(summary, report.interrupted, allowed)
+        unwritten = exported is not None and bool(exported.unwritten)
+        return Finished(summary, report.interrupted, allowed, unwritten)
 
     def count_pending(self, *, retry_failed: bool) -> int:
         """How many images a run would read. Raises FingerprintError where it would be refused."""
@@ -154,7 +157,18 @@ class Job:
             return sum(1 for _ in self.refs())
         fingerprint.refuse_other(self._begun.described(), self._bound_now(), self.out)
         with Journal.open_existing(self.out) as journal:
-            return sum(journal.is_pending(r, retry_failed=retry_failed) for r in self.refs())
+            selection = journal.selection
+            return sum(
+                selection.is_pending(ref, retry_failed=retry_failed)
+                and not self._is_touched(ref, selection.latest(ref.key))
+                for ref in self.refs()
+            )
+
+    def _is_touched(self, ref: ImageRef, latest: Any) -> bool:
+        """Whether an image looks another one than at its latest attempt, and is the same."""
+        if latest is None or latest["sha"] is None:
+            return False
+        return _has_content(ref, latest["sha"])
 
     def _bound_now(self) -> dict[str, Any]:
         return self.setup.fingerprint().described(self._asked())
@@ -183,6 +197,7 @@ class Job:
         journal.set_value("asked", self._asked())
         journal.set_value("defaults", {name: defaults[name] for name in SHAPING})
         journal.set_value("decoding", self._decoding())
+        journal.set_value(SPLIT_BY_CONTENT, True)
         journal.set_value("fingerprint", self.setup.fingerprint().dump())
 
     def _decoding(self) -> dict[str, Any]:
@@ -200,13 +215,8 @@ class Job:
 
     def _take_over_touched(self, journal: Journal) -> None:
         """An image with a new time but the same bytes is not asked again."""
-        for ref, sha in list(journal.changed_stamps()):
-            try:
-                is_same = codec.digest(codec.read_bytes(ref.path)) == sha
-            except codec.UnreadableImageError:
-                continue  # the loader will say it again, and the journal will hold it
-            if is_same:
-                journal.same_content(ref)
+        changed = journal.selection.changed()
+        journal.selection.note_same_content([ref for ref, sha in changed if _has_content(ref, sha)])
 
     def _report(self, report: RunReport) -> dict[str, Any]:
         return {
@@ -220,3 +230,10 @@ class Job:
             "routes": dict(self.setup.plan.routes),
             "skipped": [asdict(skipped) for skipped in self.sources.skipped],
         }
+
+
+def _has_content(ref: ImageRef, sha: str) -> bool:
+    try:
+        return codec.digest(codec.read_bytes(ref.path)) == sha
+    except codec.UnreadableImageError:
+        return False  # the loader will say it again, and the journal will hold it

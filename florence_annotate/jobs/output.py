@@ -24,12 +24,6 @@ def default_output(sources: tuple[str, ...]) -> Path:
     )
 
 
-def has_job(out: Path) -> bool:
-    """Whether a run has begun here; one that was killed before its first commit has not."""
-    journal = out / FILE_NAME
-    return journal.is_file() and journal.stat().st_size > 0
-
-
 def refuse_unusable(out: Path, sources: Sources) -> None:
     """Raise UsageError for an output that holds something else, or overlaps with a source."""
     resolved = out.resolve()

@@ -2,11 +2,22 @@
 
 `job.db` alone is always complete, also when it is copied while a job runs: the rollback journal is
 truncated at each commit and every commit is flushed to the disk. Only what is committed is done.
-Attempts are never changed; what an image is, the latest of its attempts says.
+What attempts found is never changed; what an image is, the latest of its attempts says.
 """
 
-from florence_annotate.journal.database import FILE_NAME
-from florence_annotate.journal.exports import Exported
+from florence_annotate.journal.assignments import SPLIT_BY_CONTENT, Assigned
+from florence_annotate.journal.database import FILE_NAME, exists
+from florence_annotate.journal.exports import Exported, Made, Placed
 from florence_annotate.journal.journal import Counts, Journal
 
-__all__ = ["FILE_NAME", "Counts", "Exported", "Journal"]
+__all__ = [
+    "FILE_NAME",
+    "SPLIT_BY_CONTENT",
+    "Assigned",
+    "Counts",
+    "Exported",
+    "Journal",
+    "Made",
+    "Placed",
+    "exists",
+]

@@ -1,88 +1,32 @@
-"""The SQLite file under the journal: schema, opening, transactions, errors in our own words."""
+"""The SQLite file under the journal: opening, transactions, errors in our own words."""
 
 import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from florence_annotate.errors import JobError, OutputError
+from florence_annotate.journal import schema
 
 FILE_NAME = "job.db"
-_VERSION = 2
-
-_SCHEMA = """
-CREATE TABLE job (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE images (
-    id INTEGER PRIMARY KEY,
-    key TEXT NOT NULL UNIQUE,
-    stem TEXT NOT NULL,               -- key without ending, case folded: what a label file is named
-    path BLOB NOT NULL,
-    size_bytes INTEGER NOT NULL,
-    mtime_ns INTEGER NOT NULL,
-    selected INTEGER NOT NULL         -- the latest run's sources name it
-);
-CREATE INDEX images_by_stem ON images (stem);
-CREATE TABLE runs (
-    id INTEGER PRIMARY KEY,
-    settings TEXT NOT NULL,
-    report TEXT                       -- written when the run ends
-);
-CREATE TABLE attempts (
-    seq INTEGER PRIMARY KEY AUTOINCREMENT,
-    image INTEGER NOT NULL REFERENCES images (id),
-    run INTEGER NOT NULL REFERENCES runs (id),
-    path BLOB NOT NULL,
-    size_bytes INTEGER NOT NULL,
-    mtime_ns INTEGER NOT NULL,
-    sha TEXT, width INTEGER, height INTEGER,   -- of a record
-    stage TEXT, kind TEXT, message TEXT        -- of a failure
-);
-CREATE INDEX attempts_by_image ON attempts (image, seq);
-CREATE TABLE answers (
-    attempt INTEGER NOT NULL REFERENCES attempts (seq),
-    place INTEGER NOT NULL,
-    task TEXT NOT NULL,
-    text TEXT,
-    data BLOB NOT NULL,
-    ends BLOB NOT NULL,               -- uint32, little-endian, one a token
-    kinds BLOB NOT NULL,              -- uint8, one a token
-    logprobs BLOB NOT NULL,           -- float32, little-endian, one a token
-    truncated INTEGER NOT NULL,
-    region TEXT,                      -- of a question about one: its box as JSON
-    label TEXT,
-    view TEXT,                        -- the tile that was asked about, as JSON
-    PRIMARY KEY (attempt, place)
-) WITHOUT ROWID;
-CREATE TABLE exports (                -- what the formats wrote, to know corrections by hand from it
-    path TEXT NOT NULL,
-    content TEXT NOT NULL,
-    size_bytes INTEGER NOT NULL,
-    mtime_ns INTEGER NOT NULL,
-    PRIMARY KEY (path, content)
-) WITHOUT ROWID;
-"""
-
-
-_SINCE_VERSION_1 = (
-    "ALTER TABLE answers ADD COLUMN region TEXT",
-    "ALTER TABLE answers ADD COLUMN label TEXT",
-    "ALTER TABLE answers ADD COLUMN view TEXT",
-    f"PRAGMA user_version={_VERSION}",
-)
+_OLDEST = 1
+_PAGE = 4096
 
 
 class Database:
-    """One job's `job.db`. Open it with `create` or `open_existing`."""
+    """One job's `job.db`. Open it with `create`, `open_to_write` or `open_existing`."""
 
-    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+    def __init__(self, path: Path, connection: sqlite3.Connection, *, is_writer: bool) -> None:
         self.path = path
         self.connection = connection
+        self._is_writer = is_writer
         connection.row_factory = sqlite3.Row
-        connection.execute("PRAGMA journal_mode=TRUNCATE")
-        connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA busy_timeout=30000")
+        if is_writer:
+            connection.execute("PRAGMA journal_mode=TRUNCATE")
+            connection.execute("PRAGMA synchronous=FULL")
 
     @classmethod
     def create(cls, folder: Path) -> Self:
@@ -91,51 +35,57 @@ class Database:
         with _explained(path):
             folder.mkdir(parents=True, exist_ok=True)
             connection = sqlite3.connect(path, isolation_level=None)
-            is_new = not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-            if not is_new:  # else it is fresh, or was killed before its first commit
-                connection.close()
-                return cls.open_existing(folder)
-            database = cls(path, connection)
-            with database.transaction():
-                for statement in _SCHEMA.split(";\n"):
-                    connection.execute(statement)
-                connection.execute(f"PRAGMA user_version={_VERSION}")
+            with _closed_on_error(connection):
+                if _has_tables(connection):
+                    connection.close()
+                    return cls.open_to_write(folder)
+                database = cls(path, connection, is_writer=True)
+                with database.transaction():
+                    if not _has_tables(connection):  # else another made them just now
+                        schema.create(connection)
+        return database
+
+    @classmethod
+    def open_to_write(cls, folder: Path) -> Self:
+        """A journal of an older version becomes one of this.
+
+        Raises JobError where the folder holds no journal that this version reads, OutputError.
+        """
+        path = _refuse_missing(folder)
+        with _explained(path):
+            connection = sqlite3.connect(_address(path), uri=True, isolation_level=None)
+            with _closed_on_error(connection):
+                _refuse_other_version(path, connection)
+                database = cls(path, connection, is_writer=True)
+                if _version_of(connection) != schema.VERSION:
+                    with database.transaction():
+                        # it may have been another's turn in between
+                        version = _refuse_other_version(path, connection)
+                        if version != schema.VERSION:
+                            schema.upgrade(connection, version)
         return database
 
     @classmethod
     def open_existing(cls, folder: Path) -> Self:
-        """Raises JobError where the folder holds no journal that this version reads."""
-        path = folder / FILE_NAME
-        if not path.is_file() or path.stat().st_size == 0:
-            raise JobError(
-                f"{folder} holds no job: there is no {FILE_NAME} in it, or nothing in that. "
-                "Begin one with 'florence-annotate run'"
-            )
+        """To read: nothing in it can be changed, and one of an older version stays as it is.
+
+        Raises JobError where the folder holds no journal that this version reads.
+        """
+        path = _refuse_missing(folder)
         with _explained(path):
-            mode = "rw" if os.access(path, os.W_OK) else "ro"
-            location = f"{path.absolute().as_uri()}?mode={mode}"
-            connection = sqlite3.connect(location, uri=True, isolation_level=None)
-            try:
-                version = connection.execute("PRAGMA user_version").fetchone()[0]
-                database = cls(path, connection)
-                if version == 1:
-                    with database.transaction():
-                        for statement in _SINCE_VERSION_1:
-                            connection.execute(statement)
-                elif version != _VERSION:
-                    raise JobError(
-                        f"{path} was written by another version of florence-annotate (schema "
-                        f"{version}, this one reads {_VERSION}): use that version, or another "
-                        "output with -o"
-                    )
-                return database
-            except BaseException:
-                connection.close()
-                raise
+            connection = sqlite3.connect(_address(path), uri=True, isolation_level=None)
+            with _closed_on_error(connection):
+                version = _refuse_other_version(path, connection)
+                database = cls(path, connection, is_writer=False)
+                if version != schema.VERSION:
+                    schema.view_as_new(connection, version)
+                connection.execute("PRAGMA query_only=ON")
+        return database
 
     def close(self) -> None:
-        with suppress(sqlite3.OperationalError):  # a reader, or a folder that is read-only
-            self.connection.execute("PRAGMA journal_mode=DELETE")  # leaves no empty file behind
+        if self._is_writer:
+            with suppress(sqlite3.OperationalError):  # somebody reads it
+                self.connection.execute("PRAGMA journal_mode=DELETE")  # leaves no empty file behind
         self.connection.close()
 
     def __enter__(self) -> Self:
@@ -145,9 +95,13 @@ class Database:
         self.close()
 
     @contextmanager
-    def transaction(self) -> Iterator[None]:
+    def transaction(self, kind: Literal["IMMEDIATE", "DEFERRED"] = "IMMEDIATE") -> Iterator[None]:
+        """All or nothing. One that is deferred locks the file when it first touches a table of it.
+
+        Raises OutputError where the file can't be written.
+        """
         with _explained(self.path):
-            self.connection.execute("BEGIN IMMEDIATE")
+            self.connection.execute(f"BEGIN {kind}")
             try:
                 yield
                 self.connection.execute("COMMIT")
@@ -165,16 +119,84 @@ class Database:
         with _explained(self.path):
             return self.connection.execute(sql, parameters).fetchall()
 
-    def each(self, sql: str) -> Iterator[sqlite3.Row]:
-        with _explained(self.path):
-            yield from self.connection.execute(sql)
-
-    def tuples(self, sql: str, parameters: Any = ()) -> Iterator[tuple[Any, ...]]:
+    def tuples(self, sql: str, parameters: Any = ()) -> list[tuple[Any, ...]]:
         """Rows as plain tuples, for many of them."""
         with _explained(self.path):
             cursor = self.connection.cursor()
             cursor.row_factory = None
-            yield from cursor.execute(sql, parameters)
+            return cursor.execute(sql, parameters).fetchall()
+
+    def paged(self, sql: str, page: int = _PAGE, **parameters: Any) -> Iterator[tuple[Any, ...]]:
+        """Rows whose first column is a text that rises from row to row and is never empty.
+
+        Read a page at a time, so that no read lies open while the caller works: a writer waits for
+        readers. `sql` must take `:after`, the text after which it begins, and `:page`, how many
+        rows at most.
+        """
+        after = ""
+        while True:
+            rows = self.tuples(sql, parameters | {"after": after, "page": page})
+            yield from rows
+            if len(rows) < page:
+                return
+            after = rows[-1][0]
+
+
+def exists(folder: Path) -> bool:
+    """Whether a folder holds a journal. One that was killed before its first commit is none."""
+    path = folder / FILE_NAME
+    if not path.is_file() or path.stat().st_size == 0:
+        return False
+    connection = sqlite3.connect(_address(path), uri=True)
+    try:
+        return _has_tables(connection)
+    except sqlite3.DatabaseError:
+        return True  # what is wrong with it is said when it is opened
+    finally:
+        connection.close()
+
+
+def _has_tables(connection: sqlite3.Connection) -> bool:
+    return bool(connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0])
+
+
+def _refuse_missing(folder: Path) -> Path:
+    path = folder / FILE_NAME
+    if not exists(folder):
+        raise JobError(
+            f"{folder} holds no job: there is no {FILE_NAME} in it, or nothing in that. "
+            "Begin one with 'florence-annotate run'"
+        )
+    return path
+
+
+def _address(path: Path) -> str:
+    # also to read: where a writer was killed, who comes next has to take its half back
+    mode = "rw" if os.access(path, os.W_OK) else "ro"
+    return f"{path.absolute().as_uri()}?mode={mode}"
+
+
+def _version_of(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+def _refuse_other_version(path: Path, connection: sqlite3.Connection) -> int:
+    version = _version_of(connection)
+    if _OLDEST <= version <= schema.VERSION:
+        return version
+    raise JobError(
+        f"{path} was written by another version of florence-annotate (schema {version}, this one "
+        f"reads {_OLDEST} to {schema.VERSION}): use that version, or another output with -o"
+    )
+
+
+@contextmanager
+def _closed_on_error(connection: sqlite3.Connection) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        connection.close()
+        raise
 
 
 @contextmanager

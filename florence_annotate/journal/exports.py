@@ -1,13 +1,29 @@
 """What the formats wrote: by it, corrections by hand are told from files of an earlier export."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cached_property
 from typing import Any, NamedTuple
 
+from florence_annotate.journal.assignments import Assignments
 from florence_annotate.journal.database import Database
+from florence_annotate.journal.paths import refuse_outside
+from florence_annotate.journal.schema import OWN
 
-_OUTCOME = "export"
-"""The value of the job that is kept with its exported files."""
+
+class Placed(StrEnum):
+    """As what an image lies in a dataset."""
+
+    CLONE = "clone"
+    """A file of its own, whose blocks are shared with the original's until one of them changes."""
+    HARD_LINK = "hard link"
+    SYMBOLIC_LINK = "symbolic link"
+    COPY = "copy"
+    """A file of its own with the original's bytes, or the last one that is left of an image."""
+    ENCODED = "encoded"
+    """A file of its own with bytes of its own: turned upright, or of another kind."""
 
 
 class Exported(NamedTuple):
@@ -17,23 +33,66 @@ class Exported(NamedTuple):
     """Its SHA-256, or the goal of a link."""
     size_bytes: int
     mtime_ns: int
+    source: str | None = None
+    """Of an image, the SHA-256 of the original that it was made of; None where that was not noted,
+    as by older versions."""
+    placed: str | None = None
+    """Of an image, as what it was placed; None as `source`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What an export is made of."""
+
+    policy: Mapping[str, Any]
+    """JSON values."""
+    class_names: Sequence[str]
+    """By class id."""
 
 
 class Exports:
-    """The table `exports` of a journal.
+    """The exports of a job to one folder.
 
-    While an export is under way, a file may stand there twice: as it was, and as it is to be.
+    While an export is under way, a file may stand in the journal twice: as it was, and as it is to
+    be.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, target: int = OWN) -> None:
         self._database = database
+        self._target = target
+        self._is_under_way = False
 
-    def each(self) -> Iterator[tuple[str, Exported]]:
+    @cached_property
+    def assignments(self) -> Assignments:
+        """What the images keep from export to export."""
+        return Assignments(self._database, self._target)
+
+    def class_names(self) -> tuple[str, ...]:
+        """By class id; empty before the first export."""
+        rows = self._database.tuples(
+            "SELECT name FROM exported_classes WHERE target = ? ORDER BY id", (self._target,)
+        )
+        return tuple(name for (name,) in rows)
+
+    def policy(self) -> Any:
+        """The policy of the latest export, as JSON values; None where there was none."""
+        row = self._database.one(
+            "SELECT content FROM exports JOIN policies ON policies.id = policy WHERE target = ? "
+            "ORDER BY number DESC",
+            (self._target,),
+        )
+        return None if row is None else json.loads(row["content"])
+
+    def each(self) -> list[tuple[str, Exported]]:
         """Files that were written, with their paths in the output folder, in the order of those."""
-        for path, content, size_bytes, mtime_ns in self._database.tuples(
-            "SELECT path, content, size_bytes, mtime_ns FROM exports ORDER BY path"
-        ):
-            yield path, Exported(content, size_bytes, mtime_ns)
+        rows = self._database.tuples(
+            "SELECT path, content, size_bytes, mtime_ns, source, placed FROM files "
+            "WHERE target = ? ORDER BY path",
+            (self._target,),
+        )
+        for path, *_ in rows:
+            refuse_outside(path, self._database.path)
+        return [(path, Exported(*values)) for path, *values in rows]
 
     def files(self) -> dict[str, list[Exported]]:
         """The same by path."""
@@ -42,17 +101,19 @@ class Exports:
             files.setdefault(path, []).append(file)
         return files
 
-    def announce(self, files: Iterable[tuple[str, Exported]]) -> None:
+    def announce(self, made: Made, files: Iterable[tuple[str, Exported]]) -> None:
         """Note what is about to be written, before the first file is moved or removed.
 
-        The outcome of the export before is forgotten with that.
+        Until it is settled, the export is unfinished.
         """
         with self._database.transaction():
-            self._forget_outcome()
+            self._begin(made)
             self._insert(files)
+        self._is_under_way = True
 
     def settle(
         self,
+        made: Made,
         written: Iterable[tuple[str, Exported]],
         gone: Iterable[tuple[str, Exported]],
         outcome: Any = None,
@@ -62,28 +123,59 @@ class Exports:
         with self._database.transaction():
             connection = self._database.connection
             connection.executemany(
-                "DELETE FROM exports WHERE path = ? AND content = ?",
-                ((path, file.content) for path, file in gone),
+                "DELETE FROM files WHERE target = ? AND path = ? AND content = ?",
+                ((self._target, path, file.content) for path, file in gone),
             )
             self._insert(written)
-            self._forget_outcome()
-            if outcome is not None:
-                text = json.dumps(outcome, ensure_ascii=False)
-                connection.execute("INSERT INTO job VALUES (?, ?)", (_OUTCOME, text))
+            if not self._is_under_way:
+                self._begin(made)
+            text = None if outcome is None else json.dumps(outcome, ensure_ascii=False)
+            connection.execute(
+                "UPDATE exports SET is_finished = 1, outcome = ? WHERE number = "
+                "(SELECT max(number) FROM exports WHERE target = ?)",
+                (text, self._target),
+            )
+        self._is_under_way = False
+
+    def is_finished(self) -> bool:
+        """Whether the latest export, if there is one, was not interrupted as its files moved."""
+        row = self._latest()
+        return row is None or bool(row["is_finished"])
 
     def outcome(self) -> Any:
         """What the export came to whose files lie in the output folder, as it was settled.
 
         None where an export is under way or was interrupted, and in journals that lack it.
         """
-        row = self._database.one("SELECT value FROM job WHERE name = ?", (_OUTCOME,))
-        return None if row is None else json.loads(row["value"])
+        row = self._latest()
+        return None if row is None or row["outcome"] is None else json.loads(row["outcome"])
 
-    def _forget_outcome(self) -> None:
-        self._database.connection.execute("DELETE FROM job WHERE name = ?", (_OUTCOME,))
+    def _latest(self) -> Any:
+        return self._database.one(
+            "SELECT is_finished, outcome FROM exports WHERE target = ? ORDER BY number DESC",
+            (self._target,),
+        )
+
+    def _begin(self, made: Made) -> None:
+        """An export that is not finished; what it assigns is kept from now on."""
+        connection = self._database.connection
+        connection.execute("DELETE FROM exported_classes WHERE target = ?", (self._target,))
+        connection.executemany(
+            "INSERT INTO exported_classes VALUES (?, ?, ?)",
+            ((self._target, *pair) for pair in enumerate(made.class_names)),
+        )
+        policy = json.dumps(made.policy, ensure_ascii=False, sort_keys=True)
+        connection.execute("INSERT OR IGNORE INTO policies (content) VALUES (?)", (policy,))
+        connection.execute(
+            "INSERT INTO exports (target, policy, last_attempt, images, is_finished) "
+            "SELECT ?, id, (SELECT coalesce(max(seq), 0) FROM attempts), ?, 0 FROM policies "
+            "WHERE content = ?",
+            (self._target, self.assignments.take_over(), policy),
+        )
 
     def _insert(self, files: Iterable[tuple[str, Exported]]) -> None:
         self._database.connection.executemany(
-            "INSERT OR REPLACE INTO exports VALUES (?, ?, ?, ?)",
-            ((path, *file) for path, file in files),
+            "INSERT OR REPLACE INTO files (target, path, content, size_bytes, mtime_ns, source, "
+            "placed) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            ((self._target, path, *file) for path, file in files),
         )

@@ -76,6 +76,8 @@ def _describe(exported: Outcome) -> dict[str, Any]:
         "instances_without_mask": notes.without_mask,
         "splits_without_images": notes.empty_splits,
         "images_copied_instead_of_linked": notes.copied,
+        "images_moved_to_another_split": notes.moved,
+        "held": notes.held,
     }
 
 

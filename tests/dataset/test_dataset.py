@@ -62,7 +62,7 @@ def test_an_answer_that_was_cut_is_told(tmp_path: Path) -> None:
 def test_what_a_job_asks_later_joins_what_it_asked_before(tmp_path: Path) -> None:
     asked = Question("<OD>"), Question(CAPTION)
     out = written_job(tmp_path, {"a.png": [answer("car", 1, 2, 300, 400)]}, asked)
-    with Journal.open_existing(out) as journal:
+    with Journal.open_to_write(out) as journal:
         attempt(journal, tmp_path, {"a.png": [answer("a street", task=CAPTION)]})
     (image,) = florence_annotate.open_dataset(out)
     assert [one.label for one in image.instances] == ["car"]
@@ -124,7 +124,7 @@ def test_a_job_from_before_the_rules_keeps_its_own(tmp_path: Path) -> None:
     said = {"a.png": [answer("sofa", 1, 2, 300, 400), answer("couchs", 1, 2, 3, 4)]}
     out = written_job(tmp_path, said, classes="couch")
     assert labels(florence_annotate.open_dataset(out)) == {"a.png": [("sofa", 0)]}
-    with Journal.open_existing(out) as journal, journal.transaction():
+    with Journal.open_to_write(out) as journal, journal.transaction():
         ((text,),) = journal.connection.execute("SELECT settings FROM runs").fetchall()
         kept = json.loads(text)
         for name in ("synonyms", "label_rules", "drop_containers"):

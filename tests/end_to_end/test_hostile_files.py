@@ -97,7 +97,7 @@ def annotated(hostile: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_every_readable_image_is_annotated_and_every_other_has_its_reason(
     annotated: Path,
 ) -> None:
-    with Journal.open_existing(annotated) as journal:
+    with Journal.open_to_write(annotated) as journal:
         keys = {record.ref.key for record in journal.records()}
         failures = {failure.ref.key: failure.kind for failure in journal.failures()}
     assert keys == set(READABLE)
@@ -135,7 +135,7 @@ def test_the_readers_find_every_image(annotated: Path) -> None:
 
 
 def test_images_with_the_same_bytes_get_the_same_boxes(annotated: Path) -> None:
-    with Journal.open_existing(annotated) as journal:
+    with Journal.open_to_write(annotated) as journal:
         answers = {r.ref.key: [a.data for a in r.answers] for r in journal.records()}
     same = ["good.jpg", "copy of good.jpg", "link.jpg", "a/1.jpg", "\\xff\\xfe.jpg", "UPPER.JPG"]
     assert all(answers[key] == answers["good.jpg"] for key in same)

@@ -119,7 +119,7 @@ def readers_of_these_tests() -> list[str]:
 def annotated_in(out: Path) -> int:
     """Committed images; none before the first commit."""
     try:
-        with Journal.open_existing(out) as journal:
+        with Journal.open_to_write(out) as journal:
             return journal.counts().annotated
     except JobError:
         return 0
@@ -192,7 +192,7 @@ def test_a_second_signal_stops_at_once(many: Path, tmp_path: Path) -> None:
     _, errors = child.communicate(timeout=30)
     assert child.returncode == 130
     assert "Traceback" not in errors, errors
-    with Journal.open_existing(tmp_path / "out") as journal:
+    with Journal.open_to_write(tmp_path / "out") as journal:
         assert journal.counts().annotated < 60
 
 
@@ -249,7 +249,7 @@ def test_a_full_disk_ends_the_job_with_what_to_do_and_it_goes_on_later(
     assert last.startswith("error: can't write")
     assert "free space" in last
     assert "Traceback" not in starved.stderr
-    with Journal.open_existing(out) as journal:
+    with Journal.open_to_write(out) as journal:
         assert 0 < journal.counts().annotated < 60
     assert command(*arguments, "-q").code == 0
     is_same_dataset(out, uninterrupted)

@@ -107,7 +107,7 @@ def test_an_older_job_resumes(name: str, tmp_path: Path) -> None:
     result = command("resume", laid.out, "--json")
     assert result.code == 0, result.err
     assert exported(laid, result.json) == laid.expected
-    with Journal.open_existing(laid.out) as journal, journal.transaction():
+    with Journal.open_to_write(laid.out) as journal, journal.transaction():
         where = "image = (SELECT id FROM images WHERE key = 'turned.jpg')"
         journal.connection.execute(
             f"DELETE FROM answers WHERE attempt IN (SELECT seq FROM attempts WHERE {where})"
@@ -164,7 +164,7 @@ def test_a_given_value_is_refused_by_name_and_so_is_other_content(tmp_path: Path
 def test_a_job_with_a_value_that_new_jobs_do_not_have_says_so_in_one_line(tmp_path: Path) -> None:
     laid = lay("continued-boxes", tmp_path)
     shutil.copy(JOURNALS / "added.png", laid.source)
-    with Journal.open_existing(laid.out) as journal:
+    with Journal.open_to_write(laid.out) as journal:
         bound = journal.value("fingerprint")
         journal.set_value("fingerprint", bound | {"no_repeat_ngram": 3})
     result = command("resume", laid.out)
@@ -183,7 +183,7 @@ def test_images_that_were_decoded_otherwise_are_counted_until_all_are_asked_agai
     options = ("--model", checkpoint, "--no-repeat-ngram", 0)
     result = annotate(scenes, out, "--limit", 3, *options)
     assert (result.code, line in result.err) == (0, False)
-    with Journal.open_existing(out) as journal, journal.transaction():
+    with Journal.open_to_write(out) as journal, journal.transaction():
         journal.connection.execute("DELETE FROM job WHERE name = 'decoding'")
     for limit in (4, 5):
         result = annotate(scenes, out, "--limit", limit, *options)

@@ -61,7 +61,7 @@ def test_masks_are_asked_of_the_tile(large: tuple[Path, list[Scene]], tmp_path: 
                 x, y = np.mean(one.polygons[0], axis=0)
                 inside.append(one.box[0] < x < one.box[2] and one.box[1] < y < one.box[3])
     assert len(inside) >= 15 and np.mean(inside) >= 0.85
-    with Journal.open_existing(tmp_path / "out") as journal:
+    with Journal.open_to_write(tmp_path / "out") as journal:
         asked = [answer.question for record in journal.records() for answer in record.answers]
     masks = [question for question in asked if question.task == REGION_TO_SEGMENTATION]
     assert all(q.view is None or holds(q.view, q.region) for q in masks if q.region)
@@ -78,7 +78,7 @@ def test_small_images_are_not_cut(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     Image.new("RGB", (300, 200), "gray").save(tmp_path / "in" / "a.png")
     assert annotate(tmp_path / "in", tmp_path / "out", "--tiles", "768").code == 0
-    with Journal.open_existing(tmp_path / "out") as journal:
+    with Journal.open_to_write(tmp_path / "out") as journal:
         (record,) = journal.records()
     assert [answer.question.view for answer in record.answers] == [None]
 

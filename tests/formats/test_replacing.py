@@ -10,10 +10,10 @@ from conftest import annotate, command, tree
 from read_back import image_names
 from written_answers import picture
 
-from florence_annotate.errors import ExportError
+from florence_annotate.formats.holding import CHANGED, Held
 from florence_annotate.formats.replacing import Replacing
 from florence_annotate.formats.staging import Staging, name_of_content
-from florence_annotate.journal import Journal
+from florence_annotate.journal import Journal, Made
 
 
 def test_formats_that_are_no_longer_asked_for_leave(dataset: Path, tmp_path: Path) -> None:
@@ -29,12 +29,13 @@ def test_a_corrected_file_is_not_overwritten(dataset: Path, tmp_path: Path) -> N
     out = Path(shutil.copytree(dataset, tmp_path / "out", symlinks=True))
     label = next((out / "labels").rglob("*.txt"))
     label.write_text("0 0.5 0.5 0.1 0.1\n")
-    before = tree(out)
-    refused = command("export", out, "--min-score", 0.5)
-    assert refused.code == 1
-    assert label.name in refused.err
-    assert "--overwrite" in refused.err
-    assert tree(out) == before
+    others = {path: path.read_text() for path in (out / "labels").rglob("*.txt")}
+    result = command("export", out, "--min-score", 0.5)
+    assert result.code == 0
+    assert "1 file left as found" in result.out
+    assert f"{label.relative_to(out)}: it was changed since" in result.out
+    assert label.read_text() == "0 0.5 0.5 0.1 0.1\n"
+    assert {path for path in others if path.read_text()} == {label}  # the model was less sure
     assert command("export", out, "--min-score", 0.5, "--overwrite").code == 0
     assert label.read_text() != "0 0.5 0.5 0.1 0.1\n"
 
@@ -42,8 +43,10 @@ def test_a_corrected_file_is_not_overwritten(dataset: Path, tmp_path: Path) -> N
 def test_a_corrected_file_is_not_removed_either(dataset: Path, tmp_path: Path) -> None:
     out = Path(shutil.copytree(dataset, tmp_path / "out", symlinks=True))
     (out / "data.yaml").write_text("mine")
-    assert command("export", out, "--format", "coco").code == 1
+    result = command("export", out, "--format", "coco", "--json")
+    assert (result.code, list(result.json["held"])) == (0, ["data.yaml"])
     assert (out / "data.yaml").read_text() == "mine"
+    assert not (out / "labels").exists()
 
 
 def test_a_corrected_file_that_was_backed_up_by_a_link_is_protected_too(
@@ -53,7 +56,8 @@ def test_a_corrected_file_that_was_backed_up_by_a_link_is_protected_too(
     label = next((out / "labels").rglob("*.txt"))
     label.write_text("0 0.5 0.5 0.1 0.1\n")
     os.link(label, tmp_path / "backup.txt")
-    assert command("export", out, "--min-score", 0.5).code == 1
+    assert command("export", out, "--min-score", 0.5).code == 0
+    assert label.read_text() == "0 0.5 0.5 0.1 0.1\n"
 
 
 def images_of(out: Path) -> dict[str, bytes]:
@@ -92,13 +96,18 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
         yield opened
 
 
-def write(journal: Journal, files: dict[str, str], *, overwrite: bool = False) -> None:
-    """Put an export of these files into the journal's folder."""
+def write(journal: Journal, files: dict[str, str], *, overwrite: bool = False) -> Held:
+    """Put an export of these files into the journal's folder; returns what is held."""
     out = journal.path.parent
     with Staging(out) as staging:
         for path, text in files.items():
             staging.write_text(path, text)
-        Replacing(out, journal).commit(staging, staging.finish(), overwrite)
+        staging.finish()
+        replacing = Replacing(out, journal)
+        journal.exports.assignments.begin()
+        changes = replacing.compare(staging, overwrite=overwrite)
+        replacing.commit(staging, changes, Made({}, ()))
+    return changes.held
 
 
 def texts(journal: Journal) -> dict[str, str]:
@@ -157,10 +166,9 @@ def test_a_file_of_somebody_is_in_the_way_until_it_may_be_lost(journal: Journal)
     out = journal.path.parent
     (out / "data.yaml").write_text("mine")
     for _ in range(2):
-        with pytest.raises(ExportError, match=r"1 file in .*data\.yaml"):
-            write(journal, FIRST)
-        assert texts(journal) == {"data.yaml": "mine"}
-    write(journal, FIRST, overwrite=True)
+        assert write(journal, FIRST) == {"data.yaml": CHANGED}
+        assert texts(journal)["data.yaml"] == "mine"
+    assert write(journal, FIRST, overwrite=True) == {}
     assert texts(journal) == FIRST
 
 

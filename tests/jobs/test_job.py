@@ -67,7 +67,7 @@ def test_the_journal_keeps_how_and_what_and_the_defaults(few: Path, tmp_path: Pa
         assert bound["settings"]["num_beams"]["given"] == 2
         assert bound["settings"]["num_beams"]["resolved"] == {"locations": 2, "text": 2}
         assert bound["settings"]["constrain"]["given"] is None
-        assert journal.value("defaults")["images"] == "hardlink"
+        assert journal.value("defaults")["images"] == "auto"
 
 
 def test_only_a_given_setting_is_refused(few: Path, tmp_path: Path) -> None:

@@ -8,7 +8,8 @@ import pytest
 from florence_annotate.errors import SourceError, UsageError
 from florence_annotate.images.codec import SUFFIXES
 from florence_annotate.images.sources import Sources
-from florence_annotate.jobs.output import default_output, has_job, refuse_unusable
+from florence_annotate.jobs.output import default_output, refuse_unusable
+from florence_annotate.journal import exists
 
 
 @pytest.fixture
@@ -68,8 +69,8 @@ def test_an_output_that_holds_something_else_is_refused(source: Path, tmp_path: 
 
 
 def test_a_journal_that_was_killed_before_its_first_commit_holds_no_job(tmp_path: Path) -> None:
-    assert not has_job(tmp_path)
+    assert not exists(tmp_path)
     (tmp_path / "job.db").touch()
-    assert not has_job(tmp_path)
+    assert not exists(tmp_path)
     (tmp_path / "job.db").write_bytes(b"something")
-    assert has_job(tmp_path)
+    assert exists(tmp_path)

@@ -57,16 +57,15 @@ class Progress:
 @pytest.fixture
 def journal(tmp_path: Path) -> Iterator[Journal]:
     with Journal.create(tmp_path) as journal:
-        journal.select(REFS)
+        journal.selection.replace(REFS)
         yield journal
 
 
 def run(engine: Engine, journal: Journal) -> tuple[RunReport, Progress]:
     progress = Progress(journal)
     number = journal.begin_run("{}")
-    return runner.run(engine, journal.pending(retry_failed=False), journal, number, progress), (
-        progress
-    )
+    pending = journal.selection.pending(retry_failed=False)
+    return runner.run(engine, pending, journal, number, progress), progress
 
 
 def test_a_batch_is_committed_before_it_is_reported(journal: Journal) -> None:
@@ -111,7 +110,7 @@ def test_it_runs_outside_of_the_main_thread(tmp_path: Path) -> None:
 
     def work() -> None:
         with Journal.create(tmp_path) as journal:
-            journal.select(REFS)
+            journal.selection.replace(REFS)
             reports.append(run(Engine(), journal)[0])
 
     thread = threading.Thread(target=work)

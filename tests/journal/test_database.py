@@ -19,13 +19,13 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
 
 def test_a_folder_without_a_job_is_refused(tmp_path: Path) -> None:
     with pytest.raises(JobError, match="holds no job"):
-        Journal.open_existing(tmp_path)
+        Journal.open_to_write(tmp_path)
 
 
 def test_a_damaged_journal_is_refused(tmp_path: Path) -> None:
     (tmp_path / "job.db").write_bytes(b"no database at all" * 100)
     with pytest.raises(JobError, match="damaged or no journal"):
-        Journal.open_existing(tmp_path)
+        Journal.open_to_write(tmp_path)
 
 
 def test_a_journal_of_another_version_is_refused(journal: Journal) -> None:
@@ -33,4 +33,4 @@ def test_a_journal_of_another_version_is_refused(journal: Journal) -> None:
     connection.execute("PRAGMA user_version=99")
     connection.close()
     with pytest.raises(JobError, match="another version"):
-        Journal.open_existing(journal.path.parent)
+        Journal.open_to_write(journal.path.parent)

@@ -32,14 +32,14 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
 
 def test_a_record_comes_back_as_it_was(journal: Journal) -> None:
     written = record(ref("é.jpg"), "自動車")
-    journal.select([written.ref])
+    journal.selection.replace([written.ref])
     journal.append(1, [written])
     assert list(journal.records()) == [written]
 
 
 def test_the_latest_attempt_counts_and_none_is_changed(journal: Journal) -> None:
     one = ref("1.jpg")
-    journal.select([one])
+    journal.selection.replace([one])
     journal.append(1, [Failure(one, "read", "permission", "no")])
     journal.append(1, [record(one)])
     assert journal.counts() == Counts(1, 1, 0)
@@ -52,40 +52,40 @@ def test_the_latest_attempt_counts_and_none_is_changed(journal: Journal) -> None
 
 def test_pending_is_what_has_no_answer_in_key_order(journal: Journal) -> None:
     refs = [ref(name) for name in ("b", "a", "d", "c")]
-    journal.select(refs)
+    journal.selection.replace(refs)
     journal.append(1, [record(refs[1]), Failure(refs[2], "read", "empty", "")])
-    assert [r.key for r in journal.pending(retry_failed=False, page=1)] == ["b", "c"]
-    assert [r.key for r in journal.pending(retry_failed=True)] == ["b", "c", "d"]
-    assert journal.count_pending(retry_failed=True) == 3
+    assert [r.key for r in journal.selection.pending(retry_failed=False, page=1)] == ["b", "c"]
+    assert [r.key for r in journal.selection.pending(retry_failed=True)] == ["b", "c", "d"]
+    assert journal.selection.count_pending(retry_failed=True) == 3
 
 
 def test_images_may_join_and_leave(journal: Journal) -> None:
-    journal.select([ref("a"), ref("b")])
+    journal.selection.replace([ref("a"), ref("b")])
     journal.append(1, [record(ref("a")), record(ref("b"))])
-    journal.select([ref("b"), ref("c")])
+    journal.selection.replace([ref("b"), ref("c")])
     assert [r.ref.key for r in journal.records()] == ["b"]
     assert journal.counts() == Counts(2, 1, 0)
-    journal.select([ref("a"), ref("b")])
+    journal.selection.replace([ref("a"), ref("b")])
     assert [r.ref.key for r in journal.records()] == ["a", "b"]
 
 
 def test_a_touched_image_is_not_asked_again_when_its_bytes_are_the_same(
     journal: Journal,
 ) -> None:
-    journal.select([ref("a")])
+    journal.selection.replace([ref("a")])
     journal.append(1, [record(ref("a"))])
-    journal.select([ref("a", mtime=2)])
-    assert journal.count_pending(retry_failed=False) == 1
-    ((touched, sha),) = journal.changed_stamps()
+    journal.selection.replace([ref("a", mtime=2)])
+    assert journal.selection.count_pending(retry_failed=False) == 1
+    ((touched, sha),) = journal.selection.changed()
     assert (touched.mtime_ns, sha) == (2, "abc")
-    journal.same_content(touched)
-    assert journal.count_pending(retry_failed=False) == 0
+    journal.selection.note_same_content([touched])
+    assert journal.selection.count_pending(retry_failed=False) == 0
     (kept,) = journal.records()
     assert (kept.ref.mtime_ns, kept.answers) == (2, record(ref("a")).answers)
 
 
 def test_a_torn_transaction_leaves_nothing(journal: Journal) -> None:
-    journal.select([ref("a"), ref("b")])
+    journal.selection.replace([ref("a"), ref("b")])
     broken = record(ref("b"))
     object.__setattr__(broken, "answers", (object(),))
     with pytest.raises(AttributeError):
@@ -94,7 +94,7 @@ def test_a_torn_transaction_leaves_nothing(journal: Journal) -> None:
 
 
 def test_a_copy_of_the_file_alone_is_the_whole_job(journal: Journal, tmp_path: Path) -> None:
-    journal.select([ref("a")])
+    journal.selection.replace([ref("a")])
     journal.append(1, [record(ref("a"))])
     (tmp_path / "copy").mkdir()
     (tmp_path / "copy" / "job.db").write_bytes(journal.path.read_bytes())
@@ -104,7 +104,7 @@ def test_a_copy_of_the_file_alone_is_the_whole_job(journal: Journal, tmp_path: P
 
 def test_the_answers_of_earlier_attempts_at_the_same_bytes_come_too(journal: Journal) -> None:
     one = ref("1.jpg")
-    journal.select([one])
+    journal.selection.replace([one])
     for text, sha in (("car", "abc"), ("boat", "def"), ("bus", "abc"), ("tram", "abc")):
         journal.append(1, [record(one, text, sha)])
     journal.append(1, [replace(record(one), answers=())])
@@ -118,7 +118,7 @@ def test_the_answers_of_earlier_attempts_at_the_same_bytes_come_too(journal: Jou
 
 
 def test_an_image_that_failed_since_has_no_record(journal: Journal) -> None:
-    journal.select([ref("a")])
+    journal.selection.replace([ref("a")])
     journal.append(1, [record(ref("a")), Failure(ref("a"), "read", "missing", "gone")])
     assert list(journal.records()) == []
     assert list(journal.attempts()) == []
@@ -126,7 +126,7 @@ def test_an_image_that_failed_since_has_no_record(journal: Journal) -> None:
 
 def test_records_come_in_the_order_of_keys_with_all_answers(journal: Journal) -> None:
     refs = [ref(name) for name in ("b", "a", "c")]
-    journal.select(refs)
+    journal.selection.replace(refs)
     (said,) = record(refs[0]).answers
     tile = replace(said, question=Question("<OD>", view=(0.0, 0.0, 5.5, 7.0)))
     region = replace(
@@ -139,15 +139,14 @@ def test_records_come_in_the_order_of_keys_with_all_answers(journal: Journal) ->
     ]
     journal.append(1, written)
     assert list(journal.records()) == [written[1], written[0], written[2]]
-    assert [key for key, *_ in journal.attempts()] == ["a", "b", "c"]
+    assert [ref.key for ref, _ in journal.attempts()] == ["a", "b", "c"]
 
 
 def test_selecting_the_same_images_again_writes_nothing(journal: Journal) -> None:
     refs = [ref(name) for name in ("a", "b")]
-    journal.select(refs)
-    before = journal.connection.total_changes
-    journal.select(refs)
-    assert journal.connection.total_changes == before
-    journal.select([ref("a", size=7)])
-    assert journal.connection.total_changes == before + 2
-    assert [one.size_bytes for one in journal.pending(retry_failed=False)] == [7]
+    journal.selection.replace(refs)
+    before = journal.path.read_bytes()
+    journal.selection.replace(refs)
+    assert journal.path.read_bytes() == before
+    journal.selection.replace([ref("a", size=7)])
+    assert [one.size_bytes for one in journal.selection.pending(retry_failed=False)] == [7]

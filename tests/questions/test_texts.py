@@ -26,7 +26,7 @@ def test_each_image_has_its_own_text(scenes: Path, tmp_path: Path) -> None:
     assert was_asked == {first, others[0]}  # the name of the second is not that in the file
     assert {row["key"] for row in rows(tmp_path / "out")} == was_asked
     assert {one.label for one in asked[first]} <= {"star"}
-    with Journal.open_existing(tmp_path / "out") as journal:
+    with Journal.open_to_write(tmp_path / "out") as journal:
         texts = {
             record.ref.key: [answer.question.text for answer in record.answers]
             for record in journal.records()
@@ -48,7 +48,7 @@ def test_a_text_may_lie_beside_the_image(scenes: Path, tmp_path: Path) -> None:
     assert json.loads((tmp_path / "out/summary.json").read_text())["images_not_asked"] == 1
     (with_text,) = rows(tmp_path / "out")  # nothing is known of the other
     assert with_text["instances"]
-    with Journal.open_existing(tmp_path / "out") as journal:
+    with Journal.open_to_write(tmp_path / "out") as journal:
         (asked,) = next(journal.records()).answers
     assert asked.question.text == "a star, a cross and an ellipse"
 

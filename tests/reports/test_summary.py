@@ -23,7 +23,7 @@ SAID = {
 
 
 def summary_of(out: Path, *, is_exported: bool = True) -> dict[str, Any]:
-    with Journal.open_existing(out) as journal:
+    with Journal.open_to_write(out) as journal:
         spec = last_spec(journal)
         exported = export(journal, out, spec, overwrite=False) if is_exported else None
         return summarise(journal, out, spec, {"model": "shapes"}, exported)
@@ -31,12 +31,18 @@ def summary_of(out: Path, *, is_exported: bool = True) -> dict[str, Any]:
 
 def test_a_summary_counts_what_was_exported(tmp_path: Path) -> None:
     out = written_job(tmp_path, SAID, classes="car,tree", formats="yolo")
-    with Journal.open_existing(out) as journal:
+    with Journal.open_to_write(out) as journal:
         ref = ImageRef("broken.png", b"/broken.png", 1, 1)
-        journal.select([ref, *(record.ref for record in list(journal.records()))])
+        journal.selection.replace([ref, *(record.ref for record in list(journal.records()))])
         journal.append(1, [Failure(ref, "decode", "corrupt", "no header")])
     summary = summary_of(out)
-    assert summary["images"] == {"images": 4, "annotated": 3, "failed": 1, "pending": 0}
+    assert summary["images"] == {
+        "images": 4,
+        "annotated": 3,
+        "failed": 1,
+        "beyond_limit": 0,
+        "pending": 0,
+    }
     assert summary["finished"] is True
     assert summary["classes"] == {"car": 2, "tree": 0}
     assert (summary["instances"], summary["images_not_asked"]) == (2, 1)

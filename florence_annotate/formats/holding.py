@@ -1,0 +1,35 @@
+"""What stays as it is in an output folder, because a person made it so, or since it can't be
+written: that file, and nothing else."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+Held = dict[str, str]
+"""Path in the output folder → why it stays as it is."""
+
+CHANGED = "it was changed since it was written"
+_DESCRIPTION = "data.yaml"
+_LABELS = "labels/"
+
+
+def also_held(
+    out: Path, staged: Path, held: Mapping[str, str], files: Iterable[str]
+) -> Iterable[str]:
+    """Further paths that stay with what is held: all labels of YOLO where a person's `data.yaml`
+    has other class names than the one that would take its place."""
+    if _DESCRIPTION not in held or _names(out / _DESCRIPTION) == _names(staged / _DESCRIPTION):
+        return []
+    return [path for path in files if path.startswith(_LABELS)]
+
+
+def _names(description: Path) -> Any:
+    """Class names by id; None for a file that is none."""
+    try:
+        content = yaml.safe_load(description.read_text("utf-8"))
+        names = content["names"]
+        return names if isinstance(names, dict) else dict(enumerate(names))
+    except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError):
+        return None

@@ -1,0 +1,98 @@
+"""What an image keeps from its first export on: its number, its split and its name.
+
+They are per folder that the job is exported to. What an export assigns is noted beside the journal
+first, and taken over when its files are moved into place.
+"""
+
+import zlib
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from florence_annotate.journal.database import Database
+from florence_annotate.journal.paths import refuse_outside
+
+SPLIT_BY_CONTENT = "split_by_content"
+"""The value of a job in which identical images get one split; in older jobs their keys decide."""
+
+
+class Assigned(NamedTuple):
+    number: int
+    """Its id in COCO, from 1."""
+    split: str
+    name: str
+    """Relative to the split's folder of images, with `/`."""
+
+
+class Assignments:
+    """The table `exported_images` of a journal, for one target."""
+
+    def __init__(self, database: Database, target: int) -> None:
+        self._database = database
+        self._target = target
+
+    def begin(self) -> None:
+        """Forget what was noted of an export that did not come to its end."""
+        self._database.connection.execute("DROP TABLE IF EXISTS temp.assigned")
+        self._database.connection.execute(
+            "CREATE TEMP TABLE assigned "
+            "(image INTEGER PRIMARY KEY, number INTEGER, split TEXT, name TEXT)"
+        )
+
+    def of(self, key: str) -> Assigned | None:
+        """What an image has kept; None before its first export."""
+        rows = self._database.tuples(
+            "SELECT number, split, name FROM exported_images JOIN images ON images.id = image "
+            "WHERE target = ? AND key = ?",
+            (self._target, key),
+        )
+        if not rows:
+            return None
+        assigned = Assigned(*rows[0])
+        refuse_outside(f"{assigned.split}/{assigned.name}", self._database.path)
+        return assigned
+
+    def names(self) -> Iterator[str]:
+        """Every name that an image has kept, also of images that are no part of the job now."""
+        for _, name in self._database.paged(
+            "SELECT key, name FROM images JOIN exported_images ON image = images.id "
+            "AND target = :target WHERE key > :after ORDER BY key LIMIT :page",
+            target=self._target,
+        ):
+            yield name
+
+    def last_number(self) -> int:
+        row = self._database.one(
+            "SELECT max(number) AS n FROM exported_images WHERE target = ?", (self._target,)
+        )
+        return (row["n"] if row else None) or 0
+
+    def note(self, key: str, assigned: Assigned) -> None:
+        """An image of the export that is under way."""
+        self._database.connection.execute(
+            "INSERT INTO assigned SELECT id, ?, ?, ? FROM images WHERE key = ?", (*assigned, key)
+        )
+
+    def take_over(self) -> bytes:
+        """Keep what was noted, in the transaction that is open; returns which images are in which
+        split, see `pack_splits`."""
+        connection = self._database.connection
+        connection.execute(
+            "INSERT OR REPLACE INTO exported_images (target, image, number, split, name) "
+            "SELECT ?, image, number, split, name FROM assigned",
+            (self._target,),
+        )
+        return pack_splits(
+            dict(connection.execute("SELECT image, split FROM assigned ORDER BY image").fetchall())
+        )
+
+
+SPLITS = ("", "train", "val", "test")
+"""By the byte that stands for them; the first: the image is in none."""
+
+
+def pack_splits(split_of: dict[int, str]) -> bytes:
+    """A byte for each id of an image from 0 on, compressed by zlib."""
+    splits = bytearray(max(split_of, default=-1) + 1)
+    for image, split in split_of.items():
+        splits[image] = SPLITS.index(split)
+    return zlib.compress(bytes(splits))

@@ -1,0 +1,148 @@
+"""Which images of a journal are the job's: those that its sources name now.
+
+Other images stay in the journal, but leave the exports.
+"""
+
+import sqlite3
+from collections.abc import Iterable, Iterator
+from enum import IntEnum
+
+from florence_annotate.journal.database import Database
+from florence_annotate.types import ImageRef
+
+LATEST_ATTEMPT = "(SELECT max(seq) FROM attempts WHERE attempts.image = images.id)"
+
+_STAMPS_DIFFER = (
+    "(attempts.path != images.path OR attempts.size_bytes != images.size_bytes "
+    "OR attempts.mtime_ns != images.mtime_ns OR attempts.inode != images.inode)"
+)
+"""Null where an inode is not known, which in a condition is as good as false."""
+
+_PENDING = f"""
+FROM images LEFT JOIN attempts ON attempts.seq = {LATEST_ATTEMPT}
+WHERE images.selected = 1
+AND (attempts.seq IS NULL OR {_STAMPS_DIFFER} OR (:retry_failed AND attempts.sha IS NULL))
+"""
+
+
+class Selected(IntEnum):
+    """What a job's sources say of an image."""
+
+    NO = 0
+    """None of them names it."""
+    YES = 1
+    BEYOND_LIMIT = 2
+    """Nothing is asked about it now; what is known of it stays in the dataset."""
+
+
+class Selection:
+    """The table `images` of a journal."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def replace(self, refs: Iterable[ImageRef], limit: int | None = None) -> None:
+        """Make these the job's images; of those after the first `limit` none is annotated now.
+
+        They are noted beside the journal first, and taken over in one short transaction, so that a
+        copy of the file has the one selection or the other.
+        """
+        connection = self._database.connection
+        self._note(refs, limit)
+        with self._database.transaction():
+            connection.execute(
+                "UPDATE images SET path = listed.path, size_bytes = listed.size_bytes, "
+                "mtime_ns = listed.mtime_ns, inode = listed.inode, selected = listed.selected "
+                "FROM listed WHERE listed.key = images.key AND (listed.path, listed.size_bytes, "
+                "listed.mtime_ns, listed.inode, listed.selected) IS NOT (images.path, "
+                "images.size_bytes, images.mtime_ns, images.inode, images.selected)"
+            )
+            connection.execute(
+                "INSERT INTO images (key, stem, path, size_bytes, mtime_ns, inode, selected) "
+                "SELECT key, stem, path, size_bytes, mtime_ns, inode, selected FROM listed "
+                "WHERE key NOT IN (SELECT key FROM images) ORDER BY place"
+            )
+            connection.execute(
+                f"UPDATE images SET selected = {Selected.NO} "
+                "WHERE selected AND key NOT IN (SELECT key FROM listed)"
+            )
+        connection.execute("DROP TABLE listed")
+
+    def _note(self, refs: Iterable[ImageRef], limit: int | None) -> None:
+        """Fill the temporary table `listed`."""
+        connection = self._database.connection
+        connection.execute("DROP TABLE IF EXISTS temp.listed")
+        connection.execute(
+            "CREATE TEMP TABLE listed (place INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, "
+            "stem TEXT, path BLOB, size_bytes INTEGER, mtime_ns INTEGER, inode INTEGER, "
+            "selected INTEGER)"
+        )
+        with self._database.transaction("DEFERRED"):  # the journal itself is not locked by it
+            connection.executemany(
+                "INSERT INTO listed VALUES (?, ?, ?, ?, ?, ?, ?, ?)", _rows(refs, limit)
+            )
+
+    def changed(self) -> Iterator[tuple[ImageRef, str]]:
+        """Annotated images whose file looks another one now, with the hash they had, by key."""
+        for key, path, size_bytes, mtime_ns, inode, sha in self._database.paged(
+            "SELECT key, images.path, images.size_bytes, images.mtime_ns, images.inode, sha "
+            f"FROM images JOIN attempts ON attempts.seq = {LATEST_ATTEMPT} "
+            f"WHERE images.selected AND sha IS NOT NULL AND {_STAMPS_DIFFER} "
+            "AND key > :after ORDER BY key LIMIT :page"
+        ):
+            yield ImageRef(key, path, size_bytes, mtime_ns, inode), sha
+
+    def note_same_content(self, refs: Iterable[ImageRef]) -> None:
+        """Images whose files look other ones and hold the bytes that were annotated."""
+        with self._database.transaction():
+            self._database.connection.executemany(
+                "UPDATE attempts SET path = ?, size_bytes = ?, mtime_ns = ?, inode = ? WHERE seq = "
+                "(SELECT max(seq) FROM attempts JOIN images ON images.id = image WHERE key = ?)",
+                ((ref.path, ref.size_bytes, ref.mtime_ns, ref.inode, ref.key) for ref in refs),
+            )
+
+    def count_pending(self, *, retry_failed: bool) -> int:
+        """How many images `pending` has left."""
+        row = self._database.one(f"SELECT count(*) AS n {_PENDING}", {"retry_failed": retry_failed})
+        return int(row["n"]) if row else 0
+
+    def pending(self, *, retry_failed: bool, page: int = 512) -> Iterator[ImageRef]:
+        """Images that have no answer yet, in key order; failed ones only with `retry_failed`."""
+        for values in self._database.paged(
+            "SELECT key, images.path, images.size_bytes, images.mtime_ns, images.inode "
+            f"{_PENDING} AND key > :after ORDER BY key LIMIT :page",
+            page,
+            retry_failed=retry_failed,
+        ):
+            yield ImageRef(*values)
+
+    def is_pending(self, ref: ImageRef, *, retry_failed: bool) -> bool:
+        """Whether a run over this image would read it."""
+        row = self.latest(ref.key)
+        if row is None or (retry_failed and row["sha"] is None):
+            return True
+        was = (row["path"], row["size_bytes"], row["mtime_ns"])
+        is_other = row["inode"] is not None and row["inode"] != ref.inode
+        return is_other or was != (ref.path, ref.size_bytes, ref.mtime_ns)
+
+    def latest(self, key: str) -> sqlite3.Row | None:
+        """The latest attempt at an image, as a row of its table."""
+        return self._database.one(
+            "SELECT attempts.* FROM images JOIN attempts ON attempts.image = images.id "
+            "WHERE images.key = ? ORDER BY seq DESC LIMIT 1",
+            (key,),
+        )
+
+
+def _rows(refs: Iterable[ImageRef], limit: int | None) -> Iterator[tuple[object, ...]]:
+    for place, ref in enumerate(refs):
+        is_beyond = limit is not None and place >= limit
+        selected = Selected.BEYOND_LIMIT if is_beyond else Selected.YES
+        stem = _stem(ref.key)
+        yield place, ref.key, stem, ref.path, ref.size_bytes, ref.mtime_ns, ref.inode, selected
+
+
+def _stem(key: str) -> str:
+    folder, slash, name = key.rpartition("/")
+    stem = name.rpartition(".")[0] or name
+    return (folder + slash + stem).casefold()
