@@ -219,19 +219,6 @@ def test_what_contradicts_itself_is_refused_before_anything_is_written(
     assert not (tmp_path / "out").exists()
 
 
-def test_a_job_of_the_first_schema_goes_on(scenes: Path, tmp_path: Path) -> None:
-    out = tmp_path / "out"
-    assert annotate(scenes, out, "--limit", 2).code == 0
-    with sqlite3.connect(out / "job.db") as connection:
-        connection.execute("ALTER TABLE answers DROP COLUMN region")
-        connection.execute("ALTER TABLE answers DROP COLUMN label")
-        connection.execute("ALTER TABLE answers DROP COLUMN view")
-        connection.execute("PRAGMA user_version=1")
-    connection.close()
-    assert annotate(scenes, out, "--limit", 4).code == 0
-    assert sum(1 for _ in florence_annotate.open_dataset(out)) == 4
-
-
 def test_small_text_is_kept_unless_asked_otherwise(scenes: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     options = ["--task", "ocr-regions", "--format", "jsonl", "--images", "none"]

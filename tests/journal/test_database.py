@@ -1,13 +1,23 @@
-"""The file under the journal: made, opened, refused."""
+"""The file under the journal: made, opened, read as it is, migrated by who writes, refused."""
 
+import shutil
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from conftest import annotate, command, tree
+from older_schemas import rewrite
+from written_answers import answer, written_job
 
-from florence_annotate.errors import JobError
-from florence_annotate.journal import Journal
+import florence_annotate
+from florence_annotate.errors import JobError, OutputError
+from florence_annotate.journal import Journal, lock
+from florence_annotate.journal.schema import VERSION
+from florence_annotate.types import ImageRef
 
 
 @pytest.fixture
@@ -19,18 +29,136 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
 
 def test_a_folder_without_a_job_is_refused(tmp_path: Path) -> None:
     with pytest.raises(JobError, match="holds no job"):
-        Journal.open_to_write(tmp_path)
+        Journal.open_existing(tmp_path)
 
 
 def test_a_damaged_journal_is_refused(tmp_path: Path) -> None:
     (tmp_path / "job.db").write_bytes(b"no database at all" * 100)
-    with pytest.raises(JobError, match="damaged or no journal"):
-        Journal.open_to_write(tmp_path)
+    for open_it in (Journal.open_existing, Journal.open_to_write, Journal.create):
+        with pytest.raises(JobError, match="damaged or no journal"):
+            open_it(tmp_path)
 
 
-def test_a_journal_of_another_version_is_refused(journal: Journal) -> None:
-    connection = sqlite3.connect(journal.path)
-    connection.execute("PRAGMA user_version=99")
+def test_a_newer_journal_is_refused_before_anything_is_touched(tmp_path: Path) -> None:
+    out = written_job(tmp_path, {"a.png": [answer("car", 1, 2, 3, 4)]})
+    with sqlite3.connect(out / "job.db") as connection:
+        connection.execute(f"PRAGMA user_version={VERSION + 1}")
     connection.close()
-    with pytest.raises(JobError, match="another version"):
-        Journal.open_to_write(journal.path.parent)
+    before = {path: path.read_bytes() for path in out.iterdir()}
+    source = tmp_path / "in"
+    for arguments in (("export", out), ("status", out), ("run", source, "-o", out)):
+        result = command(*arguments, *(["--model", "shapes"] if "run" in arguments else []))
+        assert (result.code, len(result.err.splitlines())) == (1, 1)
+        assert "another version" in result.err
+        assert {path: path.read_bytes() for path in out.iterdir()} == before
+
+
+def said_of(out: Path) -> list[object]:
+    """All that a reader gets of a job, but what older journals did not hold."""
+    dataset = [
+        replace(image, ref=replace(image.ref, inode=None))
+        for image in florence_annotate.open_dataset(out)
+    ]
+    with Journal.open_existing(out) as journal:
+        files = [(path, file[:3]) for path, file in journal.exports.each()]
+        counts = replace(journal.counts(), beyond_limit=0)
+        return [counts, list(journal.failures()), files, dataset]
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_an_older_journal_is_read_as_it_is_and_migrated_by_who_writes(
+    scenes: Path, tmp_path: Path, version: int
+) -> None:
+    out = tmp_path / "out"
+    assert annotate(scenes, out, "--limit", 2).code == 0
+    before = said_of(out)
+    rewrite(out / "job.db", version)
+    bytes_of_it = (out / "job.db").read_bytes()
+    assert said_of(out) == before
+    assert command("status", out).code == 0
+    assert (out / "job.db").read_bytes() == bytes_of_it
+    files = tree(out)
+    assert command("export", out).code == 0
+    assert tree(out) == files
+    assert said_of(out) == before
+    with sqlite3.connect(out / "job.db") as connection:
+        assert connection.execute("PRAGMA user_version").fetchone() == (VERSION,)
+    connection.close()
+    assert annotate(scenes, out, "--limit", 4).code == 0
+    assert sum(1 for _ in florence_annotate.open_dataset(out)) == 4
+
+
+def test_a_migration_that_dies_leaves_the_older_journal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = written_job(tmp_path, {"a.png": [answer("car", 1, 2, 3, 4)]})
+    rewrite(out / "job.db", 2)
+    before = said_of(out)
+
+    def die(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("florence_annotate.journal.schema._make_own_target", die)
+        with pytest.raises(KeyboardInterrupt):
+            Journal.open_to_write(out)
+    with sqlite3.connect(out / "job.db") as connection:
+        assert connection.execute("PRAGMA user_version").fetchone() == (2,)
+    connection.close()
+    assert said_of(out) == before
+
+
+def test_three_may_open_an_older_journal_at_once(tmp_path: Path) -> None:
+    out = written_job(tmp_path, {"a.png": [answer("car", 1, 2, 3, 4)]})
+    rewrite(out / "job.db", 2)
+    code = (
+        "import sys; from pathlib import Path; from florence_annotate.journal import Journal; "
+        "sys.stdin.read(1); Journal.open_to_write(Path(sys.argv[1])).close()"
+    )
+    openers = [
+        subprocess.Popen([sys.executable, "-c", code, out], stdin=subprocess.PIPE) for _ in range(3)
+    ]
+    for opener in openers:
+        assert opener.stdin
+        opener.stdin.write(b"x")
+        opener.stdin.close()
+    assert [opener.wait() for opener in openers] == [0, 0, 0]
+    with Journal.open_existing(out) as journal:
+        assert journal.counts().annotated == 1
+
+
+def test_who_reads_can_change_nothing(journal: Journal) -> None:
+    with Journal.open_existing(journal.path.parent) as reader:
+        with pytest.raises(OutputError, match="readonly"):
+            reader.set_value("x", 1)
+        assert reader.value("x") is None
+
+
+def test_a_slow_reader_is_in_no_writers_way(tmp_path: Path) -> None:
+    out = written_job(tmp_path, {f"{n:03}.png": [answer("car", 1, 2, 3, 4)] for n in range(100)})
+    images = iter(florence_annotate.open_dataset(out))
+    next(images)  # and then it thinks
+    with lock.held(out), Journal.open_to_write(out) as writer:
+        writer.connection.execute("PRAGMA busy_timeout=0")
+        writer.set_value("x", 1)
+    assert sum(1 for _ in images) == 99
+
+
+def test_a_copy_that_is_taken_during_the_selection_is_whole(journal: Journal) -> None:
+    refs = [ImageRef(f"{n}.png", b"/x", 1, 1) for n in range(3000)]
+    journal.selection.replace(refs[:1000])
+    copy = journal.path.parent / "copy"
+    counted = []
+
+    def copied_on_the_way() -> Iterator[ImageRef]:
+        for number, ref in enumerate(refs):
+            if number % 1000 == 500:
+                copy.mkdir(exist_ok=True)
+                shutil.copy(journal.path, copy)
+                with Journal.open_existing(copy) as taken:
+                    counted.append(taken.counts().images)
+            yield ref
+
+    journal.selection.replace(copied_on_the_way())
+    assert counted == [1000] * 3
+    assert journal.counts().images == 3000
