@@ -121,7 +121,7 @@ def model() -> "Florence":
 def dataset(scenes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The dataset of `scenes`, with every label a class. Not to be written to."""
     out = tmp_path_factory.mktemp("dataset") / "dataset"
-    result = annotate(scenes, out, "--visuals")
+    result = annotate(scenes, out, "--visuals", "--images", "hardlink")
     assert result.code == 0, result.err
     return out
 

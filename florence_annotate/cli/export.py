@@ -13,6 +13,7 @@ def export(
     settings: flags.Settings,
     push_to_hub: flags.PushToHub = None,
     overwrite: flags.Overwrite = False,
+    renumber: flags.Renumber = False,
     as_json: flags.AsJson = False,
     quiet: flags.Quiet = False,
 ) -> None:
@@ -37,7 +38,9 @@ def export(
         if push_to_hub:
             names = settle(spec, opening.questions_of(journal))
             hub.refuse_unpublishable(push_to_hub, names)
-        exported = exporting.export(journal, out.absolute(), spec, overwrite=overwrite)
+        exported = exporting.export(
+            journal, out.absolute(), spec, overwrite=overwrite, renumber=renumber
+        )
         summary = summary_reports.summarise(
             journal, out.absolute(), spec, fingerprint.describe(journal), exported
         )

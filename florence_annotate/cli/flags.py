@@ -44,6 +44,14 @@ Overwrite = Annotated[
         rich_help_panel=Panel.BEHAVIOUR,
     ),
 ]
+Renumber = Annotated[
+    bool,
+    typer.Option(
+        "--renumber",
+        help="Let a class list give classes other ids than the dataset has.",
+        rich_help_panel=Panel.DATASET,
+    ),
+]
 RetryFailed = Annotated[
     bool,
     typer.Option(

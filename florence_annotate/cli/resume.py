@@ -25,5 +25,5 @@ def resume(
 
     with Journal.open_existing(out) as journal:
         spec = opening.last_spec(journal)
-    job = Job(job_spec.change(spec, settings), out.absolute())
-    screen.run(job, as_json=as_json, quiet=quiet, retry_failed=retry_failed, overwrite=overwrite)
+    job = Job(job_spec.change(spec, settings), out.absolute(), overwrite=overwrite)
+    screen.run(job, as_json=as_json, quiet=quiet, retry_failed=retry_failed)

@@ -48,6 +48,7 @@ def run(
     ] = False,
     push_to_hub: flags.PushToHub = None,
     overwrite: flags.Overwrite = False,
+    renumber: flags.Renumber = False,
     dry_run: Annotated[
         bool,
         typer.Option(
@@ -76,7 +77,7 @@ def run(
 
     spec = job_spec.build({**settings, "sources": tuple(source)}, preset)
     out = Path(os.path.abspath(output)) if output else default_output(spec.sources)
-    job = Job(spec, out, restart=restart)
+    job = Job(spec, out, restart=restart, overwrite=overwrite, renumber=renumber)
     if push_to_hub:
         hub.refuse_unpublishable(push_to_hub, job.formats)
     if dry_run:
@@ -88,5 +89,4 @@ def run(
         as_json=as_json,
         quiet=quiet,
         retry_failed=retry_failed,
-        overwrite=overwrite,
     )

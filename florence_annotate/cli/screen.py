@@ -73,12 +73,12 @@ def _plain(value: object) -> str:
 
 
 def run(
-    job: "Job", *, push_to_hub: str | None = None, as_json: bool, quiet: bool, **how: bool
+    job: "Job", *, push_to_hub: str | None = None, as_json: bool, quiet: bool, retry_failed: bool
 ) -> None:
-    """Run a job to its last screen and its exit code; `how` goes to `Job.run`."""
+    """Run a job to its last screen and its exit code."""
     show_routes(job, quiet=quiet or as_json)
     try:
-        finished = job.run(reporter=ScreenReporter(quiet=quiet), **how)
+        finished = job.run(reporter=ScreenReporter(quiet=quiet), retry_failed=retry_failed)
     except KeyboardInterrupt as error:
         has_job = (job.out / FILE_NAME).exists()
         safe = f"; what was committed is safe. Go on: {_command('resume', job.out)}"
@@ -193,6 +193,8 @@ def _remarks(summary: dict[str, Any]) -> list[str]:
         remarks.append(f"the split {split} has no image: in data.yaml it points at train")
     if copied := summary["images_copied_instead_of_linked"]:
         remarks.append(f"{_count(copied, 'image')} copied, since no link could be made")
+    if summary["has_other_class_ids"]:
+        remarks.append("class ids are those of the list from now on")
     if moved := summary["images_moved_to_another_split"]:
         remarks.append(f"{_count(moved, 'image')} moved to another split, as it was asked for")
     if held := summary["held"]:
@@ -223,11 +225,17 @@ def _written(summary: dict[str, Any], out: Path) -> list[str]:
     for name in summary["formats"]:
         lines.append(f"  {FORMATS[name].files:29} {FORMATS[name].about}")
     if summary["settings"]["images"] != "none":
-        lines.append("  images/                       the images")
+        lines.append("  images/                       the images" + _say_hard_links(summary))
     if summary["settings"]["visuals"]:
         lines.append("  visuals/                      images with boxes")
     lines.append("  summary.json                  counts, failures, settings, versions, hashes")
     return lines
+
+
+def _say_hard_links(summary: dict[str, Any]) -> str:
+    if not summary["images_hard_linked"]:
+        return ""
+    return ", as hard links: to edit one in place edits the original (--images copy makes copies)"
 
 
 def _count(count: int, noun: str) -> str:

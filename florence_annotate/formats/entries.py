@@ -71,8 +71,12 @@ class Notes:
     """Splits of data.yaml that have no image and point at train."""
     copied: int = 0
     """Images that were copied although links were asked for."""
+    hard_linked: int = 0
+    """Images that are hard links to their originals."""
     moved: int = 0
     """Images that have another split than in the export before."""
+    renumbered: bool = False
+    """Classes have other ids than in the export before."""
     held: Held = field(default_factory=dict)
     """Files that stay as somebody made them, and why; see `formats.holding`."""
 

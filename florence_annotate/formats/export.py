@@ -17,18 +17,22 @@ from florence_annotate.formats.placing import Placing
 from florence_annotate.formats.replacing import Replacing
 from florence_annotate.formats.staging import Staging
 from florence_annotate.formats.unchanged import Unchanged
+from florence_annotate.formats.upheavals import gets_other_ids, refuse_upheaval
 from florence_annotate.journal import Journal, Made
 
 
-def export(journal: Journal, out: Path, spec: JobSpec, *, overwrite: bool) -> Outcome:
+def export(
+    journal: Journal, out: Path, spec: JobSpec, *, overwrite: bool, renumber: bool = False
+) -> Outcome:
     """Write all formats of a specification, and remove what an earlier export wrote beyond them.
 
     Nothing is built where that would change nothing. A file that was corrected by hand stays as it
-    is, unless it may be overwritten. Raises ExportError where no image is left, OutputError for a
-    full disk.
+    is, unless it may be overwritten. Raises UsageError for settings that would renumber classes,
+    unless they may, ExportError where no image is left, OutputError for a full disk.
     """
     questions = questions_of(journal)
     formats = registry.settle(spec, questions)
+    refuse_upheaval(journal, out, spec, formats, renumber=renumber, overwrite=overwrite)
     dataset = open_dataset(journal, spec)
     needs = _need_originals(spec, formats)
     unchanged = Unchanged(journal, out, spec, formats, questions, are_originals_needed=needs)
@@ -55,7 +59,8 @@ def export(journal: Journal, out: Path, spec: JobSpec, *, overwrite: bool) -> Ou
         outcome = Outcome(formats, dataset.class_names, statistics, job.notes, staging.finish())
         changes = replacing.compare(staging, overwrite=overwrite)
         job.notes.held = changes.held
-        made = Made(unchanged.shaping, dataset.class_names)
+        job.notes.renumbered = gets_other_ids(journal, spec)
+        made = Made(unchanged.shaping | {"formats": list(formats)}, dataset.class_names)
         replacing.commit(staging, changes, made, unchanged.to_keep(outcome))
         journal.selection.note_same_content(originals.seen_again)
     return outcome

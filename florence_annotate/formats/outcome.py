@@ -51,7 +51,7 @@ class Outcome:
             tuple(values["formats"]),
             tuple(values["class_names"]),
             Statistics(**statistics),
-            # what moved did so when it was written
-            Notes(**values["notes"] | {"moved": 0}),
+            # what changed did so when it was written
+            Notes(**values["notes"] | {"moved": 0, "renumbered": False}),
             files,
         )

@@ -64,6 +64,7 @@ class Placing:
         if self._mode == "auto" and self._staging.clone(path, original, sha):
             return Placed.CLONE
         if self._mode != "symlink" and self._staging.hard_link(path, original, sha):
+            self._notes.hard_linked += 1
             return Placed.HARD_LINK
         self._staging.copy(path, original)
         self._notes.copied += 1

@@ -14,6 +14,7 @@ from florence_annotate.config import job_spec
 from florence_annotate.config.job_spec import JobSpec
 from florence_annotate.errors import CheckpointError, SourceError, UsageError
 from florence_annotate.formats import export, registry
+from florence_annotate.formats.upheavals import refuse_upheaval
 from florence_annotate.images import codec
 from florence_annotate.images.sources import Sources
 from florence_annotate.jobs import fingerprint, output, runner, setup
@@ -45,15 +46,24 @@ class Finished:
 class Job:
     """One run of a job: checked when it is made, to be looked at, then to be `run`."""
 
-    def __init__(self, spec: JobSpec, out: Path, *, restart: bool = False) -> None:
-        """With `restart`, what is in the output folder is forgotten when it runs.
+    def __init__(
+        self,
+        spec: JobSpec,
+        out: Path,
+        *,
+        restart: bool = False,
+        overwrite: bool = False,
+        renumber: bool = False,
+    ) -> None:
+        """With `restart`, what is in the output folder is forgotten when it runs; with `overwrite`
+        corrections are lost, with `renumber` classes may get other ids.
 
         Raises SourceError, UsageError, CheckpointError, DeviceError and JobError.
         """
         self.out = out
         self.sources = Sources(spec.sources, codec.SUFFIXES, spec.include, spec.exclude, out)
         output.refuse_unusable(out, self.sources)
-        self._restart = restart
+        self._restart, self._overwrite, self._renumber = restart, overwrite, renumber
         self._begun: Begun | None = None
         if exists(out) and not restart:
             with Journal.open_existing(out) as journal:
@@ -69,6 +79,11 @@ class Job:
         # what contradicts itself is found before a checkpoint is fetched
         questions = setup.check(self.spec, request)
         self.formats = registry.settle(self.spec, questions)
+        if self._begun is not None:
+            with Journal.open_existing(out) as journal:
+                refuse_upheaval(
+                    *(journal, out, self.spec, self.formats), renumber=renumber, overwrite=overwrite
+                )
         self._unused = self._fit(request)
         bound = self._begun.fingerprint if self._begun else None
         try:
@@ -102,9 +117,7 @@ class Job:
         are_all = not (self.spec.limit or self.spec.include or self.spec.exclude)
         return unused if are_all else ()
 
-    def run(
-        self, *, reporter: Reporter, retry_failed: bool = False, overwrite: bool = False
-    ) -> Finished:
+    def run(self, *, reporter: Reporter, retry_failed: bool = False) -> Finished:
         """Annotate what is pending, then export.
 
         Raises FingerprintError, LockedError, ExportError and OutputError; failures of single
@@ -142,7 +155,11 @@ class Job:
                 exported = None
                 if not report.interrupted:
                     reporter.note("writing the dataset …")
-                    exported = export.export(journal, self.out, self.spec, overwrite=overwrite)
+                    exported = export.export(
+                        *(journal, self.out, self.spec),
+                        overwrite=self._overwrite,
+                        renumber=self._renumber,
+                    )
                 bound = fingerprint.describe(journal)
                 summary = summaries.summarise(journal, self.out, self.spec, bound, exported)
                 summaries.write_summary(self.out, summary)

@@ -76,7 +76,9 @@ def _describe(exported: Outcome) -> dict[str, Any]:
         "instances_without_mask": notes.without_mask,
         "splits_without_images": notes.empty_splits,
         "images_copied_instead_of_linked": notes.copied,
+        "images_hard_linked": notes.hard_linked,
         "images_moved_to_another_split": notes.moved,
+        "has_other_class_ids": notes.renumbered,
         "held": notes.held,
     }
 

@@ -33,7 +33,9 @@ def test_images_come_as_asked(dataset: Path, scenes: Path, tmp_path: Path, mode:
 
 def test_copies_replace_links_and_the_reverse(scenes: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    assert annotate(scenes, out, "--limit", 2, "--split", "train=1").code == 0
+    assert (
+        annotate(scenes, out, "--limit", 2, "--split", "train=1", "--images", "hardlink").code == 0
+    )
     path = next((out / "images").rglob("*.jpg"))
     assert path.samefile(scenes / path.name)
     assert command("export", out, "--images", "copy").code == 0
@@ -69,7 +71,7 @@ def test_a_turned_or_unfinished_original_is_copied_instead_of_linked(tmp_path: P
     picture(source / "plain.jpg")
     before = {path.name: path.read_bytes() for path in source.iterdir()}
     out = tmp_path / "out"
-    assert annotate(source, out, "--split", "train=1").code == 0
+    assert annotate(source, out, "--split", "train=1", "--images", "hardlink").code == 0
     images = out / "images" / "train"
     with Image.open(images / "turned.jpg") as upright:
         assert upright.size == (40, 60)

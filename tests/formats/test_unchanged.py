@@ -35,7 +35,7 @@ class Job:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.source = folder / "in"
-        self.out = written_job(folder, SAID, formats=FORMATS)
+        self.out = written_job(folder, SAID, formats=FORMATS, images="hardlink")
         self.builds = 0
 
     def export(self, *, overwrite: bool = False, **settings: Any) -> Outcome:

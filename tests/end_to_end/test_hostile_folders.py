@@ -1,0 +1,103 @@
+"""A dataset's folder that comes from somebody else does no harm."""
+
+import shutil
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from conftest import command
+from written_answers import answer, written_job
+
+SAID = {"a.png": [answer("car", 1, 2, 300, 400)], "b.png": [answer("car", 1, 2, 300, 400)]}
+
+
+@pytest.fixture
+def job(tmp_path: Path) -> Path:
+    out = written_job(tmp_path, SAID, formats="yolo")
+    assert command("export", out).code == 0
+    return out
+
+
+def change(out: Path, sql: str, *values: str) -> None:
+    connection = sqlite3.connect(out / "job.db")
+    connection.execute(sql, values)
+    connection.commit()
+    connection.close()
+
+
+FILE = "INSERT INTO files (target, path, content, size_bytes, mtime_ns) VALUES (1, ?, 'x', 0, 0)"
+
+
+@pytest.mark.parametrize("path", ["../victim.txt", "{root}/victim.txt", "labels/../../victim.txt"])
+@pytest.mark.parametrize(
+    "sql", [FILE, "UPDATE exported_images SET name = ? WHERE image = 1"], ids=["file", "image"]
+)
+def test_a_journal_that_leads_out_of_its_folder_is_refused(job: Path, path: str, sql: str) -> None:
+    victim = job.parent / "victim.txt"
+    victim.write_text("mine")
+    change(job, sql, path.format(root=job.parent))
+    before = sorted(job.parent.rglob("*"))
+    result = command("export", job, "--min-score", 0.9, "--overwrite")
+    assert (result.code, len(result.err.splitlines())) == (1, 1)
+    assert "outside of its dataset" in result.err
+    assert victim.read_text() == "mine"
+    assert sorted(job.parent.rglob("*")) == before
+
+
+def test_a_key_that_leads_out_of_the_folder_becomes_a_harmless_name(job: Path) -> None:
+    change(job, "UPDATE images SET key = ? WHERE id = 1", "../../victim.png")
+    change(job, "DELETE FROM exported_images")
+    outside = set(job.parent.rglob("*")) - set(job.rglob("*"))
+    assert command("export", job).code == 0
+    assert set(job.parent.rglob("*")) - set(job.rglob("*")) == outside
+
+
+@pytest.mark.parametrize("folder", ["labels", "images", "labels/train"])
+def test_a_folder_that_is_a_link_is_not_written_through(job: Path, folder: str) -> None:
+    elsewhere = job.parent / "elsewhere"
+    (job / folder).rename(elsewhere)
+    (job / folder).symlink_to(elsewhere)
+    before = {path: path.read_bytes() for path in elsewhere.rglob("*") if path.is_file()}
+    result = command("export", job, "--split", "train=0.5,val=0.5", "--overwrite")
+    assert (result.code, len(result.err.splitlines())) == (1, 1)
+    assert f"{job / folder} is a link" in result.err
+    assert {path: path.read_bytes() for path in elsewhere.rglob("*") if path.is_file()} == before
+
+
+def a_link(path: Path) -> None:
+    path.symlink_to(path.parent.parent / "victim")
+
+
+def a_folder(path: Path) -> None:
+    path.mkdir()
+
+
+@pytest.mark.parametrize("planted", [a_link, a_folder])
+@pytest.mark.parametrize("name", ["labels/train/a.txt", "data.yaml", "images/train/a.png"])
+def test_what_is_planted_in_the_place_of_a_file_is_left_alone(
+    job: Path, planted: Callable[[Path], None], name: str
+) -> None:
+    victim = job.parent / "victim"
+    victim.write_text("mine")
+    (job / name).unlink()
+    planted(job / name)
+    result = command("export", job, "--min-score", 0.9, "--json")
+    assert name in result.json["held"]
+    assert result.code == (0 if planted is a_link else 3)
+    assert victim.read_text() == "mine"
+
+
+def test_a_label_that_cannot_be_read_holds_up_its_image_alone(
+    job: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    label = job / "labels" / "train" / "a.txt"
+    label.unlink()
+    label.mkdir()
+    (label / "kept").touch()
+    result = command("export", job, "--min-area", 100_000, "--json")
+    assert (result.code, list(result.json["held"])) == (3, ["labels/train/a.txt"])
+    assert (job / "labels" / "train" / "b.txt").read_text() == ""
+    shutil.rmtree(label)
+    assert command("export", job, "--min-area", 100_000).code == 0
+    assert label.read_text() == ""

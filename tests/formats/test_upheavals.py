@@ -1,0 +1,162 @@
+"""What was settled moves only when somebody asks for it, and never under a person's corrections."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+from conftest import annotate, command
+from PIL import Image
+from read_back import image_names
+from written_answers import answer, attempt, picture, say, written_job
+
+from florence_annotate.journal import Journal
+
+SAID = {
+    "a.png": [answer("car", 100, 100, 300, 300, "tree", 400, 400, 800, 800)],
+    "b.png": [answer("dog", 1, 2, 300, 400)],
+}
+
+
+@pytest.fixture
+def job(tmp_path: Path) -> Path:
+    out = written_job(tmp_path, SAID, formats="yolo,coco")
+    assert command("export", out).code == 0
+    return out
+
+
+def names(out: Path) -> list[str]:
+    return list(yaml.safe_load((out / "data.yaml").read_text())["names"].values())
+
+
+def test_labels_that_come_later_get_ids_behind_the_others(job: Path) -> None:
+    assert names(job) == ["car", "dog", "tree"]
+    later = SAID | {"c.png": [answer("apple", 1, 2, 300, 400, "zebra", 5, 6, 700, 800)]}
+    picture(job.parent / "in" / "c.png")
+    with Journal.open_to_write(job) as journal:
+        attempt(journal, job.parent, later)
+    assert command("export", job).code == 0
+    assert names(job) == ["car", "dog", "tree", "apple", "zebra"]
+    say(job, answer("tree", 1, 2, 300, 400))
+    assert command("export", job).code == 0
+    assert names(job) == ["car", "dog", "tree", "apple", "zebra"]
+
+
+def test_a_list_that_would_renumber_is_refused_with_both_orders(job: Path) -> None:
+    first = command("export", job, "--classes", "tree,car")
+    assert (first.code, names(job)) == (0, ["tree", "car"])
+    assert "class ids are those of the list from now on" in first.out
+    labels = {path: path.read_text() for path in (job / "labels").rglob("*.txt")}
+    refused = command("export", job, "--classes", "car,tree")
+    assert (refused.code, len(refused.err.splitlines())) == (2, 1)
+    assert "0 tree, 1 car, and would be 0 car, 1 tree" in refused.err
+    assert "--renumber" in refused.err
+    assert {path: path.read_text() for path in (job / "labels").rglob("*.txt")} == labels
+    longer = command("export", job, "--classes", "tree,car,dog")
+    assert (longer.code, names(job)) == (0, ["tree", "car", "dog"])
+    assert "from now on" not in longer.out
+    assert command("export", job, "--classes", "car,tree", "--renumber").code == 0
+    assert names(job) == ["car", "tree"]
+
+
+def test_a_run_that_would_renumber_is_refused_before_a_model_is_loaded(
+    scenes: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    assert annotate(scenes, out, "--limit", 2, "--classes", "star,cross").code == 0
+    refused = annotate(scenes, out, "--limit", 3, "--classes", "cross,star")
+    assert (refused.code, "--renumber" in refused.err, "loading" in refused.err) == (2, True, False)
+    assert annotate(scenes, out, "--limit", 3, "--classes", "cross,star", "--renumber").code == 0
+    assert names(out) == ["cross", "star"]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--classes", "tree,car,dog"], "other ids of classes"),
+        (["--split", "train=0.5,val=0.5"], "another split"),
+        (["--format", "yolo-obb"], "another kind of YOLO"),
+    ],
+    ids=lambda value: str(value[0]) if isinstance(value, list) else "",
+)
+def test_what_would_give_a_correction_another_meaning_is_refused(
+    job: Path, options: list[str], said: str
+) -> None:
+    label = job / "labels" / "train" / "a.txt"
+    label.write_text("2 0.5 0.5 0.1 0.1\n")
+    refused = command("export", job, *options)
+    assert (refused.code, len(refused.err.splitlines())) == (2, 1)
+    assert said in refused.err and "labels/train/a.txt" in refused.err
+    assert label.read_text() == "2 0.5 0.5 0.1 0.1\n"
+    assert command("export", job, *options, "--overwrite").code == 0
+
+
+def test_an_edited_description_with_other_names_holds_up_all_labels(job: Path) -> None:
+    description = job / "data.yaml"
+    description.write_text(description.read_text() + "nc: 3\n")
+    assert list(command("export", job, "--min-area", 500, "--json").json["held"]) == ["data.yaml"]
+    before = {path: path.read_text() for path in (job / "labels").rglob("*.txt")}
+    description.write_text(description.read_text().replace("dog", "puppy"))
+    held = command("export", job, "--min-area", 100_000, "--json").json["held"]
+    assert list(held) == ["data.yaml", "labels/train/a.txt"]
+    assert {path: path.read_text() for path in (job / "labels").rglob("*.txt")} == before
+    found = json.loads((job / "annotations" / "instances_train.json").read_text())
+    assert found["annotations"] == []
+
+
+def test_an_image_keeps_its_number_its_split_and_its_name(tmp_path: Path) -> None:
+    source, out = tmp_path / "in", tmp_path / "out"
+    for number in range(12):
+        picture(source / f"b{number}.png", (40 + number, 40))
+    assert annotate(source, out, "--format", "yolo,coco").code == 0
+    before = numbered(out)
+    for number in range(12):
+        picture(source / f"a{number}.png", (60 + number, 40))
+        picture(source / f"b{number}.jpg", (80 + number, 40))
+    assert annotate(source, out).code == 0
+    after = numbered(out)
+    assert {key: after[key] for key in before} == before
+    assert sorted(number for number, *_ in after.values()) == list(range(1, 37))
+    shutil.move(source / "b3.png", tmp_path)
+    assert annotate(source, out).code == 0
+    assert numbered(out) == {key: row for key, row in after.items() if key != "b3.png"}
+    shutil.move(tmp_path / "b3.png", source)
+    assert annotate(source, out).code == 0
+    assert numbered(out) == after
+
+
+def numbered(out: Path) -> dict[str, tuple[int, str, str]]:
+    """Key → COCO's id, the split and the name of each image."""
+    found = {}
+    for file in (out / "annotations").glob("instances_*.json"):
+        split = file.stem.partition("_")[2]
+        for row in json.loads(file.read_text())["images"]:
+            found[row["key"]] = (row["id"], split, row["file_name"])
+    return found
+
+
+def test_another_split_moves_images_and_says_how_many(tmp_path: Path) -> None:
+    source, out = tmp_path / "in", tmp_path / "out"
+    for number in range(12):
+        picture(source / f"{number}.png", (40 + number, 40))
+    assert annotate(source, out).code == 0
+    before = numbered(out)
+    result = command("export", out, "--split", "train=0.5,val=0.5")
+    after = numbered(out)
+    moved = sum(before[key][1] != after[key][1] for key in before)
+    assert f"{moved} images moved to another split" in result.out
+    assert {key: row[0] for key, row in before.items()} == {
+        key: row[0] for key, row in after.items()
+    }
+
+
+def test_identical_images_are_in_one_split(tmp_path: Path) -> None:
+    for number in range(8):
+        picture(tmp_path / "in" / f"{number}.png", (40 + number % 2, 40))
+    Image.new("RGB", (90, 40)).save(tmp_path / "in" / "other.png")
+    assert annotate(tmp_path / "in", tmp_path / "out", "--split", "train=0.5,val=0.5").code == 0
+    assert len(image_names(tmp_path / "out")) == 9
+    splits = {key: split for key, (_, split, _) in numbered(tmp_path / "out").items()}
+    assert len({splits[f"{number}.png"] for number in (0, 2, 4, 6)}) == 1
+    assert len({splits[f"{number}.png"] for number in (1, 3, 5, 7)}) == 1
