@@ -25,6 +25,10 @@ class ClassSpec:
     name: str
     synonyms: tuple[str, ...] = ()
     prompt: str | None = None
+    min_score: float | None = None
+    """Of this class; None: that of all. The same of the other two."""
+    min_area: float | None = None
+    max_area: float | None = None
 
     @property
     def question(self) -> str:

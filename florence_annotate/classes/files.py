@@ -1,5 +1,6 @@
 """Where class lists are read from: a flag, a file, a preset."""
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,11 @@ from florence_annotate.errors import UsageError
 
 
 def parse_names(text: str) -> ClassList:
-    """Classes from `person,car`; names that hold a comma go into a file instead."""
-    return ClassList(ClassSpec(name.strip()) for name in text.split(","))
+    """Classes from `person,car`; names that hold a comma go into a file instead.
+
+    Raises UsageError, also for what looks like YAML or JSON.
+    """
+    return ClassList(ClassSpec(_plain_name(name, "--classes")) for name in text.split(","))
 
 
 def read_file(path: Path) -> ClassList:
@@ -25,14 +29,37 @@ def read_file(path: Path) -> ClassList:
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"can't read the class file {path}: {error}") from error
     if path.suffix.lower() not in (".yaml", ".yml"):
-        lines = (line.strip() for line in text.splitlines())
-        return ClassList(ClassSpec(line) for line in lines if line)
+        return _read_lines(text, path)
     try:
         content = yaml.safe_load(text)
     except yaml.YAMLError as error:
         problem = " ".join(str(error).split())
         raise UsageError(f"the class file {path} is not valid YAML: {problem}") from error
     return from_data(content, str(path))
+
+
+def _read_lines(text: str, path: Path) -> ClassList:
+    """One name a line; empty lines and comments count nothing."""
+    lines = (line.strip() for line in text.splitlines())
+    named = [line for line in lines if line and not line.startswith("#")]
+    return ClassList(ClassSpec(_plain_name(name, str(path))) for name in named)
+
+
+def _plain_name(name: str, where: str) -> str:
+    """A name that is meant as one. What other tools write beside names is refused."""
+    name = name.strip()
+    if name.startswith(("[", "{")) or name.endswith(("]", "}")):
+        raise UsageError(
+            f"{where}: {name!r} looks like a part of a list: write plain names, or give the list "
+            "in a file that ends in .yaml, with --classes-file"
+        )
+    if "=" in name:
+        other, _, own = name.partition("=")
+        raise UsageError(
+            f"{where}: {name!r} is no class name: what a class is asked for goes into a YAML file, "
+            f"as `{own.strip()}: {{prompt: {other.strip()}}}`, with --classes-file"
+        )
+    return name
 
 
 def from_data(content: Any, where: str) -> ClassList:
@@ -60,8 +87,13 @@ def from_data(content: Any, where: str) -> ClassList:
     )
 
 
+_LIMITS = {"min_score": (0, 1), "min_area": (0, math.inf), "max_area": (0, 1)}
+"""Thresholds that a class may have of its own, with their bounds."""
+_KEYS = {"synonyms", "prompt", *_LIMITS}
+
+
 def _is_spec(value: Any) -> bool:
-    return value is None or (isinstance(value, Mapping) and bool({"synonyms", "prompt"} & {*value}))
+    return value is None or (isinstance(value, Mapping) and bool(_KEYS & {*value}))
 
 
 def _as_name(value: Any, where: str) -> str:
@@ -73,8 +105,10 @@ def _as_name(value: Any, where: str) -> str:
 def _read_spec(name: str, spec: Any, where: str) -> ClassSpec:
     if spec is None:
         return ClassSpec(name)
-    if not isinstance(spec, Mapping) or set(spec) - {"synonyms", "prompt"}:
-        raise UsageError(f"{where}: class {name!r} may have `synonyms` and `prompt`, nothing else")
+    if not isinstance(spec, Mapping) or set(spec) - _KEYS:
+        raise UsageError(
+            f"{where}: class {name!r} may have {', '.join(sorted(_KEYS))}, nothing else"
+        )
     synonyms = spec.get("synonyms") or []
     if not isinstance(synonyms, list):
         raise UsageError(f"{where}: the synonyms of {name!r} must be a list, as in [sedan, suv]")
@@ -83,4 +117,16 @@ def _read_spec(name: str, spec: Any, where: str) -> ClassSpec:
         name,
         tuple(_as_name(synonym, where) for synonym in synonyms),
         None if prompt is None else _as_name(prompt, where),
+        **{limit: _limit(spec.get(limit), name, limit, where) for limit in _LIMITS},
     )
+
+
+def _limit(value: Any, name: str, limit: str, where: str) -> float | None:
+    lowest, highest = _LIMITS[limit]
+    if value is None:
+        return None
+    if type(value) not in (int, float) or not lowest <= value <= highest or math.isinf(value):
+        raise UsageError(
+            f"{where}: {limit} of {name!r} is {value!r}, and no number from {lowest} to {highest}"
+        )
+    return float(value)

@@ -198,16 +198,18 @@ def _validate(settings: Mapping[str, Any]) -> JobSpec:
     try:
         return JobSpec.model_validate(settings)
     except ValidationError as error:
-        first = error.errors()[0]
-        name = str(first["loc"][0]) if first["loc"] else "settings"
-        if first["type"] == "extra_forbidden":
-            raise UsageError(
-                f"there is no setting {name!r}: 'florence-annotate run --help' lists them"
-            ) from error
-        message = _WORDS.get(name) or first["msg"].removeprefix("Value error, ")
-        given = first.get("input")
-        flag = "--SOURCE" if name == "sources" else flag_of(name)
-        raise UsageError(f"{flag}: {given!r} won't do: {message}") from error
+        raise UsageError(explain(error)) from error
+
+
+def explain(error: ValidationError, *, flags: bool = True) -> str:
+    """What is wrong with a value, in words for the user; `flags`: it was given by a flag."""
+    first = error.errors()[0]
+    name = str(first["loc"][0]) if first["loc"] else "settings"
+    if first["type"] == "extra_forbidden":
+        return f"there is no setting {name!r}: 'florence-annotate run --help' lists them"
+    message = _WORDS.get(name) or first["msg"].removeprefix("Value error, ")
+    said = name if not flags else "--SOURCE" if name == "sources" else flag_of(name)
+    return f"{said}: {first.get('input')!r} won't do: {message}"
 
 
 def flag_of(name: str) -> str:

@@ -6,7 +6,7 @@ A policy never needs the model: it can be changed, and the dataset written again
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from florence_annotate.classes import ClassList
+from florence_annotate.classes import ClassList, ClassSpec
 from florence_annotate.classes.empty_phrases import names_nothing
 from florence_annotate.geometry.boxes import area, iou
 from florence_annotate.policy.captions import CaptionSettings
@@ -48,6 +48,8 @@ class Policy:
     """How the texts about an image are written; see `florence_annotate.policy.captions`."""
     find_phrase: Callable[[str], int | None] | None = None
     """The class id of a phrase; None: phrases are labels like others."""
+    classes: Sequence[ClassSpec] = ()
+    """By id; a class may have limits of its own. Empty: every label is a class."""
 
     def apply(
         self,
@@ -136,13 +138,16 @@ class Policy:
     ) -> tuple[Reason, str] | None:
         """The limit that an instance does not keep to, and by how much."""
         limits, size = self.thresholds, area(instance.box)
-        if instance.score < limits.min_score:
-            return Reason.MIN_SCORE, f"{instance.score:.4f} < {limits.min_score:g}"
-        if size < limits.min_area:
-            return Reason.MIN_AREA, f"{size:.1f} < {limits.min_area:g} square pixels"
-        if limits.max_area is not None and size > limits.max_area * image_area:
-            part = size / image_area
-            return Reason.MAX_AREA, f"{part:.4f} > {limits.max_area:g} of the image"
+        own = self.classes[instance.class_id] if self.classes else _NO_LIMITS
+        min_score = limits.min_score if own.min_score is None else own.min_score
+        min_area = limits.min_area if own.min_area is None else own.min_area
+        max_area = limits.max_area if own.max_area is None else own.max_area
+        if instance.score < min_score:
+            return Reason.MIN_SCORE, f"{instance.score:.4f} < {min_score:g}"
+        if size < min_area:
+            return Reason.MIN_AREA, f"{size:.1f} < {min_area:g} square pixels"
+        if max_area is not None and size > max_area * image_area:
+            return Reason.MAX_AREA, f"{size / image_area:.4f} > {max_area:g} of the image"
         return None
 
     def _containers(
@@ -179,6 +184,9 @@ class Policy:
                 reason = Reason.NMS if is_same else Reason.NMS_ACROSS_CLASSES
                 return reason, _name_winner(instance, better)
         return None
+
+
+_NO_LIMITS = ClassSpec("")
 
 
 def _clip(box: Box, width: int, height: int) -> Box:

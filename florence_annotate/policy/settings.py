@@ -62,6 +62,7 @@ def policy_of(
         coverage.asked_to_verify(questions),
         settings.captions,
         find_phrase if settings.thresholds.label_rules > 1 else None,
+        () if settings.classes is None else settings.classes.classes,
     )
 
 
