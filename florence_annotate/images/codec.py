@@ -8,7 +8,6 @@ an animation or a file with several pages, the first one counts.
 import hashlib
 import io
 import os
-import stat
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
+from florence_annotate import user_files
 from florence_annotate.types import Box
 
 SUFFIXES = frozenset(
@@ -53,23 +53,11 @@ class UnreadableImageError(Exception):
 
 
 def read_bytes(path: bytes) -> bytes:
-    """The bytes of a regular file.
-
-    Raises UnreadableImageError where there is none; a fifo or a device is refused without waiting.
-    """
+    """The bytes of an image's file. Raises UnreadableImageError."""
     try:
-        # O_NONBLOCK: a fifo that has replaced the image since it was found must not hang the job
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
-        with open(descriptor, "rb") as file:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise UnreadableImageError("read", "not-a-file", "it is no regular file")
-            data = file.read()
-    except FileNotFoundError as error:
-        raise UnreadableImageError("read", "missing", "the file is gone") from error
-    except PermissionError as error:
-        raise UnreadableImageError("read", "permission", "no permission to read it") from error
-    except OSError as error:
-        raise UnreadableImageError("read", "io-error", error.strerror or str(error)) from error
+        data = user_files.read_bytes(path, user_files.LARGE)
+    except user_files.UnreadableFileError as error:
+        raise UnreadableImageError("read", error.kind, str(error)) from error
     if not data:
         raise UnreadableImageError("read", "empty", "the file is empty")
     return data
