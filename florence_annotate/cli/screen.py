@@ -188,7 +188,7 @@ def _remarks(summary: dict[str, Any]) -> list[str]:
     if without := summary["instances_without_mask"]:
         remarks.append(f"{_count(without, 'instance')} without a mask: not in YOLO's outlines")
     for split in summary["splits_without_images"]:
-        remarks.append(f"the split {split} has no image: in data.yaml it points at train")
+        remarks.append(f"the split {split} has no image: in data.yaml it points at another")
     if copied := summary["images_copied_instead_of_linked"]:
         remarks.append(f"{_count(copied, 'image')} copied, since no link could be made")
     if skipped := summary["run"].get("skipped"):

@@ -64,7 +64,7 @@ class Notes:
     without_mask: int = 0
     """Instances that a format of outlines could not hold."""
     empty_splits: list[str] = field(default_factory=list)
-    """Splits of data.yaml that have no image and point at train."""
+    """Splits of data.yaml that have no image: it names those of another split for them."""
     copied: int = 0
     """Images that were copied although links were asked for."""
 
