@@ -189,6 +189,11 @@ def _remarks(summary: dict[str, Any]) -> list[str]:
         remarks.append(f"{_count(without, 'instance')} without a mask: not in YOLO's outlines")
     for split in summary["splits_without_images"]:
         remarks.append(f"the split {split} has no image: in data.yaml it points at another")
+    for split in summary["splits_without_results"]:
+        remarks.append(
+            f"no result in the split {split}: there is no annotations/results_{split}.json, since "
+            "pycocotools loads no empty one"
+        )
     if copied := summary["images_copied_instead_of_linked"]:
         remarks.append(f"{_count(copied, 'image')} copied, since no link could be made")
     if skipped := summary["run"].get("skipped"):

@@ -12,6 +12,7 @@ BEFORE_IT_EXISTED: Mapping[str, Any] = {
     "adapter": None,
     "constrain": "off",
     "drop_containers": False,
+    "file_rules": 1,
     "label_rules": 1,
     "labels": [],
     "synonyms": False,

@@ -137,6 +137,15 @@ class DatasetSettings(Group):
         ),
     ] = {"train": 0.8, "val": 0.2}
     seed: Annotated[int, Option("Seed of the split.", Panel.DATASET)] = 0
+    file_rules: Annotated[
+        int,
+        Option(
+            "Which files are written: 2 leaves out a file of COCO results that would hold none, "
+            "which pycocotools can't load; 1 is that of jobs begun before.",
+            Panel.DATASET,
+            "1|2",
+        ),
+    ] = Field(default=2, ge=1, le=2)
 
     @field_validator("split")
     @classmethod

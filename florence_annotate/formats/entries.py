@@ -65,6 +65,8 @@ class Notes:
     """Instances that a format of outlines could not hold."""
     empty_splits: list[str] = field(default_factory=list)
     """Splits of data.yaml that have no image: it names those of another split for them."""
+    without_results: list[str] = field(default_factory=list)
+    """Splits that have no file of COCO results, since nothing was found there."""
     copied: int = 0
     """Images that were copied although links were asked for."""
 

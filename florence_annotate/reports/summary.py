@@ -75,6 +75,7 @@ def _describe(exported: Outcome) -> dict[str, Any]:
         "yolo_left_out": notes.yolo_left_out,
         "instances_without_mask": notes.without_mask,
         "splits_without_images": notes.empty_splits,
+        "splits_without_results": notes.without_results,
         "images_copied_instead_of_linked": notes.copied,
     }
 
