@@ -4,6 +4,7 @@ import importlib.metadata
 import json
 import platform
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -85,11 +86,14 @@ def write_summary(out: Path, summary: dict[str, Any]) -> None:
     path = out / SUMMARY_NAME
     temporary = path.with_suffix(".json.part")
     try:
+        temporary.unlink(missing_ok=True)  # of a run that was killed; or a link, not to be followed
         # a path that is no UTF-8 is written as JSON's own escapes
-        with temporary.open("w", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
+        with temporary.open("x", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
             file.writelines(_pieces(summary))
         temporary.replace(path)
     except OSError as error:
+        with suppress(OSError):
+            temporary.unlink()
         raise OutputError.at(path, error) from error
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from florence_annotate.errors import JobError
-from florence_annotate.journal import Journal
+from florence_annotate.journal import FILE_NAME, Journal
 
 
 @pytest.fixture
@@ -34,3 +34,12 @@ def test_a_journal_of_another_version_is_refused(journal: Journal) -> None:
     connection.close()
     with pytest.raises(JobError, match="another version"):
         Journal.open_existing(journal.path.parent)
+
+
+def test_a_link_in_the_place_of_a_new_journal_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "victim").touch()
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / FILE_NAME).symlink_to(tmp_path / "victim")
+    with pytest.raises(JobError, match=r"job\.db is a link"):
+        Journal.create(tmp_path / "out")
+    assert (tmp_path / "victim").read_bytes() == b""
