@@ -94,7 +94,7 @@ def write_summary(out: Path, summary: dict[str, Any]) -> None:
     except OSError as error:
         with suppress(OSError):
             temporary.unlink()
-        raise OutputError.at(path, error) from error
+        raise OutputError.at(temporary if temporary.is_dir() else path, error) from error
 
 
 def _pieces(summary: Mapping[str, Any]) -> Iterator[str]:

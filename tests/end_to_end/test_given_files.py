@@ -179,3 +179,36 @@ def test_a_number_that_no_box_can_hold_is_refused(images: Path, tmp_path: Path) 
     result = annotate(images, tmp_path / "out", *options)
     assert (result.code, len(result.err.splitlines())) == (2, 1)
     assert "can't read the regions" in result.err
+
+
+@pytest.mark.parametrize("is_begun", [False, True])
+def test_a_journal_that_is_a_folder_is_refused_before_a_model_is_loaded(
+    is_begun: bool, images: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    if is_begun:
+        assert annotate(images, out).code == 0
+        (out / "job.db").unlink()
+    (out / "job.db").mkdir(parents=True)
+    result = annotate(images, out)
+    assert (result.code, len(result.err.splitlines())) == (2, 1), result.err
+    assert "holds other files and no job" in result.err
+    for name in ("resume", "export", "status", "failures"):
+        result = command(name, out)
+        assert (result.code, len(result.err.splitlines())) == (1, 1)
+        assert "holds no job" in result.err
+
+
+@pytest.mark.parametrize("name", ["job.lock", "summary.json", "summary.json.part"])
+def test_a_folder_where_a_file_of_a_job_goes_is_named_in_one_line(
+    name: str, images: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    assert annotate(images, out).code == 0
+    (out / name).unlink(missing_ok=True)
+    (out / name).mkdir()
+    result = command("export", out)
+    assert (result.code, len(result.err.splitlines())) == (1, 1)
+    assert result.err.startswith(f"error: can't write {out / name}: Is a directory")
+    (out / name).rmdir()
+    assert command("export", out).code == 0
