@@ -64,7 +64,7 @@ class Notes:
     without_mask: int = 0
     """Instances that a format of outlines could not hold."""
     empty_splits: list[str] = field(default_factory=list)
-    """Splits of data.yaml that have no image: it names those of another split for them."""
+    """Splits that have no image: data.yaml names those of another split, if any has some."""
     without_results: list[str] = field(default_factory=list)
     """Splits that have no file of COCO results, since nothing was found there."""
     copied: int = 0

@@ -107,7 +107,7 @@ def _open(file: BinaryIO) -> Image.Image:
 
 def _other_format(beginning: bytes) -> str | None:
     """The format that a file is in, by its first 16 bytes, where it is none of `_FORMATS`."""
-    if "HEIF" not in Image.OPEN and beginning[4:12] in (b"ftypheic", b"ftypheix", b"ftypmif1"):
+    if "HEIF" not in Image.OPEN and beginning[4:12] in (b"ftypheic", b"ftypheix"):
         return "HEIF"  # what phones write; Pillow knows nothing of it by itself
     for name, (_, accepts) in Image.OPEN.items():
         if name not in _FORMATS and accepts and accepts(beginning) is True:
