@@ -9,7 +9,10 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "florence_annotate"
-VOCABULARY = {"types", "errors", "tasks", "classes", "reasons", "declaration", "version", "cores"}
+VOCABULARY = {
+    *("types", "errors", "tasks", "classes", "reasons", "declaration", "version", "cores"),
+    *("user_files", "user_yaml"),
+}
 PUT_TOGETHER = {"__init__", "__main__"}
 
 

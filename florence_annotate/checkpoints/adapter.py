@@ -6,7 +6,6 @@ holds W + s · B A, which computes the same in one product. Modules may be named
 layouts.
 """
 
-import json
 import math
 import re
 from collections.abc import Iterator, Mapping
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from florence_annotate.checkpoints import layouts
 from florence_annotate.errors import CheckpointError
+from florence_annotate.user_files import SMALL, UnreadableFileError, parse_json, read_text
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -120,9 +120,11 @@ def merge(folder: Path, network: Any) -> None:
 
 def _read_config(folder: Path) -> dict[str, Any]:
     try:
-        config = json.loads(files(folder)[0].read_text("utf-8"))
+        config = parse_json(read_text(files(folder)[0], SMALL))
         _ = config["peft_type"], config["r"], config["lora_alpha"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except UnreadableFileError as error:
+        raise CheckpointError(f"can't read {folder / CONFIG}: {error}") from error
+    except (KeyError, TypeError) as error:
         raise CheckpointError(f"can't read {folder / CONFIG}: {error!r}") from error
     if wrong := _wrong_scale(config):
         raise CheckpointError(

@@ -29,6 +29,7 @@ from florence_annotate.checkpoints.layouts import (
 )
 from florence_annotate.errors import CheckpointError
 from florence_annotate.shapes import CHECKPOINT as SHAPES_FOLDER
+from florence_annotate.user_files import SMALL, UnreadableFileError, read_bytes
 
 _DESCRIPTIONS = (
     "config.json",
@@ -227,7 +228,10 @@ def _tokenizer_ids(folder: Path, name: str, layout: Layout) -> Mapping[str, int]
 
 def _known_labels(folder: Path, name: str) -> frozenset[str]:
     if (folder / "labels.txt").is_file():
-        text = (folder / "labels.txt").read_text(encoding="utf-8", errors="replace")
+        try:
+            text = read_bytes(folder / "labels.txt", SMALL).decode("utf-8", "replace")
+        except UnreadableFileError as error:
+            raise CheckpointError(f"{name}: can't read labels.txt: {error}") from error
     elif name in {*(known.repository for known in KNOWN.values()), *ORIGINALS}:
         text = resources.files(__package__).joinpath("coco-labels.txt").read_text("utf-8")
     else:

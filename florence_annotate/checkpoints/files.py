@@ -1,12 +1,14 @@
 """The files of a checkpoint's folder: JSON, and those that hold tensors, one or shards."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 from florence_annotate.errors import CheckpointError
+from florence_annotate.user_files import UnreadableFileError, parse_json, read_text
 
 _SINGLE_FILES = ("model.safetensors", "pytorch_model.bin")
+_LARGEST = 64 << 20
+"""Bytes of a file that is no tensors; Florence-2's tokenizer.json has 4 MiB."""
 _POINTER = "version https://git-lfs.github.com/spec/"
 """How the text begins that a plain `git clone` leaves in place of a large file.
 Source: github.com/git-lfs/git-lfs, docs/spec.md."""
@@ -46,8 +48,9 @@ def _say_pointer(path: Path) -> str:
 
 def _shards(index: Path) -> list[Path]:
     try:
-        names = {str(name) for name in json.loads(index.read_text("utf-8"))["weight_map"].values()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        content = parse_json(read_text(index, _LARGEST))
+        names = {str(name) for name in content["weight_map"].values()}
+    except (UnreadableFileError, KeyError, TypeError, AttributeError) as error:
         raise CheckpointError(f"can't read the index {index}: {error}") from error
     for name in names:
         if Path(name).name != name or not (index.parent / name).is_file():
@@ -63,16 +66,19 @@ def load_json(path: Path, name: str) -> dict[str, Any]:
     Raises CheckpointError for what is none.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_text(path, _LARGEST)
         if text.startswith(_POINTER):
             raise CheckpointError(f"{name}: {_say_pointer(path)}")
-        content = json.loads(text)
-    except FileNotFoundError as error:
+        content = parse_json(text)
+    except UnreadableFileError as error:
+        if error.kind == "missing":
+            raise CheckpointError(
+                f"{name} is no checkpoint: {path.name} is missing in {path.parent}"
+            ) from error
         raise CheckpointError(
-            f"{name} is no checkpoint: {path.name} is missing in {path.parent}"
+            f"{name}: can't read {path.name}: {error}; take it from the checkpoint that this one "
+            "was made from"
         ) from error
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"{name}: can't read {path.name}: {error}") from error
     if not isinstance(content, dict):
         raise CheckpointError(f"{name}: {path.name} holds no JSON object")
     return content

@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from florence_annotate.classes.class_list import ClassList, ClassSpec
 from florence_annotate.errors import UsageError
+from florence_annotate.user_files import SMALL, UnreadableFileError, read_text
+from florence_annotate.user_yaml import parse_yaml
 
 
 def parse_names(text: str) -> ClassList:
@@ -22,20 +22,17 @@ def parse_names(text: str) -> ClassList:
 def read_file(path: Path) -> ClassList:
     """Classes from a file: one name a line, a `data.yaml`, or YAML with synonyms and prompts.
 
-    Raises UsageError for a file that is not there, not UTF-8, or in none of these forms.
+    Raises UsageError for a file that can't be read, or is in none of these forms.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"can't read the class file {path}: {error}") from error
-    if path.suffix.lower() not in (".yaml", ".yml"):
-        return _read_lines(text, path)
-    try:
-        content = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        problem = " ".join(str(error).split())
-        raise UsageError(f"the class file {path} is not valid YAML: {problem}") from error
-    return from_data(content, str(path))
+        text = read_text(path, SMALL)
+        if path.suffix.lower() in (".yaml", ".yml"):
+            return from_data(parse_yaml(text), str(path))
+    except UnreadableFileError as error:
+        raise UsageError(
+            f"can't read the class file {path}: {error}; give a file with one name a line, or YAML"
+        ) from error
+    return _read_lines(text, path)
 
 
 def _read_lines(text: str, path: Path) -> ClassList:

@@ -190,7 +190,12 @@ def _remarks(summary: dict[str, Any]) -> list[str]:
     if without := summary["instances_without_mask"]:
         remarks.append(f"{_count(without, 'instance')} without a mask: not in YOLO's outlines")
     for split in summary["splits_without_images"]:
-        remarks.append(f"the split {split} has no image: in data.yaml it points at train")
+        remarks.append(f"the split {split} has no image, and data.yaml no folder of its own for it")
+    for split in summary["splits_without_results"]:
+        remarks.append(
+            f"no result in the split {split}: there is no annotations/results_{split}.json, since "
+            "pycocotools loads no empty one"
+        )
     if copied := summary["images_copied_instead_of_linked"]:
         remarks.append(f"{_count(copied, 'image')} copied, since no link could be made")
     if summary["has_other_class_ids"]:

@@ -3,10 +3,10 @@
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from florence_annotate.errors import UsageError
 from florence_annotate.questions.texts import SIDECAR
+from florence_annotate.user_files import SMALL, UnreadableFileError, read_text
+from florence_annotate.user_yaml import parse_yaml
 
 
 def read(name_or_file: str) -> dict[str, Any]:
@@ -19,15 +19,13 @@ def read(name_or_file: str) -> dict[str, Any]:
         named = [folder / f"{name_or_file}.yaml" for folder in _folders()]
         path = next((candidate for candidate in named if candidate.is_file()), path)
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
+        content = parse_yaml(read_text(path, SMALL))
+    except UnreadableFileError as error:
+        said = f"can't read the configuration {path}: {error}"
+        if error.kind == "missing":
+            said = f"there is no preset or file {name_or_file!r}"
         known = ", ".join(names()) or "none"
-        raise UsageError(
-            f"there is no preset or file {name_or_file!r}: give a YAML file, or one of {known}"
-        ) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        problem = " ".join(str(error).split())
-        raise UsageError(f"the configuration {path} is not valid YAML: {problem}") from error
+        raise UsageError(f"{said}; give a YAML file, or one of {known}") from error
     if content is None:
         return {}
     if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):

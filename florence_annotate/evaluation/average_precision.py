@@ -22,6 +22,7 @@ from pycocotools.cocoeval import COCOeval
 
 from florence_annotate.errors import FlorenceAnnotateError, SourceError
 from florence_annotate.types import Box
+from florence_annotate.user_files import LARGE, UnreadableFileError, parse_json, read_text
 
 By = Literal["shape", "colour-shape"]
 """What the categories are: `star`, or `red star`."""
@@ -90,9 +91,10 @@ def score(dataset: Path, ground_truth: Path, by: By = "shape") -> dict[str, floa
     """How good the boxes of an exported dataset are.
 
     Gives `ap50`, `ap`, and the numbers of `images`, of `true` and of `found` boxes. Raises
-    SourceError where the dataset has no COCO files, or an image that the ground truth lacks.
+    SourceError where the dataset has no COCO files, one can't be read, or the ground truth lacks
+    an image.
     """
-    truth = json.loads(ground_truth.read_text(encoding="utf-8"))
+    truth = _read(ground_truth)
     images = {PurePosixPath(image["file_name"]).name: image["id"] for image in truth["images"]}
     true = _boxes(truth, {i: i for i in images.values()}, by_colour=by == "colour-shape")
     files = sorted((dataset / "annotations").glob("instances_*.json"))
@@ -100,7 +102,7 @@ def score(dataset: Path, ground_truth: Path, by: By = "shape") -> dict[str, floa
         raise SourceError(f"{dataset} has no annotations/instances_*.json: export it as coco first")
     found: list[Scored] = []
     for file in files:
-        split = json.loads(file.read_text(encoding="utf-8"))
+        split = _read(file)
         ids: dict[int, int] = {}
         for image in split["images"]:
             name = PurePosixPath(image["file_name"]).name
@@ -117,6 +119,13 @@ def score(dataset: Path, ground_truth: Path, by: By = "shape") -> dict[str, floa
         "true": len(true),
         "found": len(found),
     }
+
+
+def _read(file: Path) -> Any:
+    try:
+        return parse_json(read_text(file, LARGE))
+    except UnreadableFileError as error:
+        raise SourceError(f"can't read {file}: {error}; give a COCO file") from error
 
 
 def _boxes(coco: dict[str, Any], images: dict[int, int], by_colour: bool) -> list[Scored]:

@@ -1,7 +1,7 @@
 """COCO results: `annotations/results_<split>.json`, what pycocotools' `loadRes` takes.
 
 Format: https://cocodataset.org/#format-results. Ids of images and categories are those of
-`instances_<split>.json`.
+`instances_<split>.json`. A split without a result has no file: `loadRes` fails on an empty list.
 """
 
 from typing import Any
@@ -16,15 +16,12 @@ class CocoResultsWriter:
     """A list of results a split."""
 
     def __init__(self, export: Export) -> None:
-        self._staging = export.staging
+        self._staging, self._notes = export.staging, export.notes
         self._files: dict[str, StagedFile] = {}
-        self._begun: set[str] = set()
-        """Splits with a result."""
+        """Of splits with a result."""
 
     def begin(self, dataset: Dataset) -> None:
-        for split in dataset.split_names:
-            self._files[split] = self._staging.open(f"annotations/results_{split}.json")
-            self._files[split].write_text("[")
+        self._splits = dataset.split_names
 
     def add(self, entry: Entry) -> None:
         split = entry.split
@@ -41,11 +38,18 @@ class CocoResultsWriter:
             if instance.polygons:
                 # results have run lengths where the dataset has polygons
                 result["segmentation"] = encode_mask(instance.polygons, *size)
-            self._files[split].write_text(
-                (",\n" if split in self._begun else "\n") + dump_json(result)
-            )
-            self._begun.add(split)
+            separator = "," if split in self._files else ""
+            self._file(split).write_text(f"{separator}\n{dump_json(result)}")
 
     def finish(self) -> None:
-        for file in self._files.values():
-            file.write_text("\n]\n")
+        for split in self._splits:
+            if split in self._files:
+                self._files[split].write_text("\n]\n")
+            else:
+                self._notes.without_results.append(split)
+
+    def _file(self, split: str) -> StagedFile:
+        if split not in self._files:
+            self._files[split] = self._staging.open(f"annotations/results_{split}.json")
+            self._files[split].write_text("[")
+        return self._files[split]

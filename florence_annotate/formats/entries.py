@@ -68,7 +68,9 @@ class Notes:
     without_mask: int = 0
     """Instances that a format of outlines could not hold."""
     empty_splits: list[str] = field(default_factory=list)
-    """Splits of data.yaml that have no image and point at train."""
+    """Splits that have no image: data.yaml names those of another split, if any has some."""
+    without_results: list[str] = field(default_factory=list)
+    """Splits that have no file of COCO results, since nothing was found there."""
     copied: int = 0
     """Images that were copied although links were asked for."""
     hard_linked: int = 0

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import cv2
 import numpy as np
 import supervision as sv
 from PIL import Image, ImageDraw, ImageFont
@@ -13,11 +14,14 @@ from PIL import Image, ImageDraw, ImageFont
 from florence_annotate.dataset.annotated_image import AnnotatedImage
 from florence_annotate.dataset.dataset import Dataset
 from florence_annotate.formats.entries import Entry, Export
+from florence_annotate.geometry.polygons import to_mask
 from florence_annotate.images import codec
 from florence_annotate.types import KeptInstance, Polygon
 
 _LEGIBLE_SIDE = 240
 """Pixels; images whose longer side has fewer are enlarged, so that labels can be read."""
+_OPACITY = 0.4
+"""Of masks."""
 _LONGEST_TEXT = 40
 """Characters of a label; the rest of a description is in the dataset."""
 
@@ -61,17 +65,16 @@ def _render(entry: Entry) -> bytes:
 
 
 def _draw(drawing: Image.Image, image: AnnotatedImage) -> Image.Image:
-    detections = image.to_supervision()
+    # without its masks, which supervision takes all at once, a byte for each pixel of each
+    unmasked = (replace(instance, polygons=()) for instance in image.instances)
+    detections = replace(image, instances=tuple(unmasked)).to_supervision()
     size = (image.width, image.height)
     thickness = sv.calculate_optimal_line_thickness(resolution_wh=size)
     bgr = np.ascontiguousarray(np.asarray(drawing)[:, :, ::-1])
     has_quads = any(instance.quad for instance in image.instances)
     outlines = sv.OrientedBoxAnnotator if has_quads else sv.BoxAnnotator
-    annotators: list[Any] = [outlines(thickness=thickness)]
-    if detections.mask is not None:
-        annotators.insert(0, sv.MaskAnnotator(opacity=0.4))
-    for annotator in annotators:
-        bgr = annotator.annotate(bgr, detections)
+    draw_masks(bgr, image)
+    bgr = outlines(thickness=thickness).annotate(bgr, detections)
     # unlike LabelAnnotator, this one has letters beyond ASCII (Pillow's own font: no CJK)
     labels = sv.RichLabelAnnotator(
         font_size=_font_size(image.height), text_color=sv.Color.BLACK, smart_position=True
@@ -79,6 +82,26 @@ def _draw(drawing: Image.Image, image: AnnotatedImage) -> Image.Image:
     texts = [_label(instance, image.class_names) for instance in image.instances]
     bgr = labels.annotate(bgr, detections, labels=texts)
     return Image.fromarray(np.ascontiguousarray(bgr[:, :, ::-1]))
+
+
+def draw_masks(bgr: Any, image: AnnotatedImage) -> None:
+    """Lay the masks over an image as colours that it shines through, in place.
+
+    `bgr` is a numpy array of uint8, shape (height, width, 3). Smaller masks lie upon larger ones,
+    as in supervision's `MaskAnnotator`; but no two are in memory at once.
+    """
+
+    def mask_of(instance: KeptInstance) -> Any:
+        return to_mask(instance.polygons, image.width, image.height)
+
+    masked = [instance for instance in image.instances if instance.polygons]
+    if not masked:
+        return
+    coloured = bgr.copy()
+    for instance in sorted(masked, key=lambda one: int(mask_of(one).sum()), reverse=True):
+        colour = sv.ColorPalette.DEFAULT.by_idx(instance.class_id)
+        coloured[mask_of(instance)] = colour.as_bgr()
+    cv2.addWeighted(coloured, _OPACITY, bgr, 1 - _OPACITY, 0, dst=bgr)
 
 
 def _label(instance: KeptInstance, class_names: tuple[str, ...]) -> str:

@@ -26,6 +26,7 @@ class YoloWriter:
         self._staging, self._notes = export.staging, export.notes
         self._populated: set[str] = set()
         """Splits with an image."""
+        self._has_images = export.spec.images != "none"
 
     def begin(self, dataset: Dataset) -> None:
         self._split_names, self._class_names = dataset.split_names, dataset.class_names
@@ -52,15 +53,19 @@ class YoloWriter:
         self._staging.write_text("data.yaml", self._describe())
 
     def _describe(self) -> str:
-        """`data.yaml`. Readers need a `val` with images: where there is none, it is train."""
+        """`data.yaml`, which names folders that are there alone.
+
+        Readers need a `train` and a `val`: one without images is the first split that has some.
+        """
         content: dict[str, object] = {}
-        for split in dict.fromkeys(["train", "val", *self._split_names]):
-            source = split
+        splits = list(dict.fromkeys(["train", "val", *self._split_names]))
+        populated = [split for split in splits if split in self._populated and self._has_images]
+        for split in splits:
             if split not in self._populated:
-                source = "train"
-                if split != "train":
-                    self._notes.empty_splits.append(split)
-            content[split] = f"images/{source}"
+                self._notes.empty_splits.append(split)
+            if populated:
+                source = split if split in populated else populated[0]
+                content[split] = f"images/{source}"
         content["names"] = dict(enumerate(self._class_names))
         return yaml.safe_dump(content, allow_unicode=True, sort_keys=False, width=4096)
 

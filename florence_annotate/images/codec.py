@@ -8,16 +8,16 @@ an animation or a file with several pages, the first one counts.
 import hashlib
 import io
 import os
-import stat
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
+from florence_annotate import user_files
 from florence_annotate.types import Box
 
 SUFFIXES = frozenset(
@@ -26,6 +26,16 @@ SUFFIXES = frozenset(
     | {".qoi", ".tga", ".tif", ".tiff", ".webp"}
 )
 """File name endings, in lower case, by which images in a folder are recognised."""
+
+_FORMATS = (
+    *("JPEG", "PNG", "BMP", "DIB", "GIF", "PPM", "MPO", "WEBP", "TIFF", "AVIF", "JPEG2000"),
+    *("PCX", "QOI", "HEIF", "TGA"),  # TGA begins with nothing of its own, so it is tried last
+)
+"""Those that are decoded, by Pillow's names; HEIF where pillow-heif has been registered.
+
+Nothing else is, whatever a file is named: an ICO or ICNS says one size and decodes to another, and
+PostScript is a program that Ghostscript would run.
+"""
 
 DEFAULT_MAX_PIXELS = 178_956_970
 """The limit at which Pillow itself refuses: twice its `MAX_IMAGE_PIXELS`, half a gigabyte."""
@@ -43,23 +53,11 @@ class UnreadableImageError(Exception):
 
 
 def read_bytes(path: bytes) -> bytes:
-    """The bytes of a regular file.
-
-    Raises UnreadableImageError where there is none; a fifo or a device is refused without waiting.
-    """
+    """The bytes of an image's file. Raises UnreadableImageError."""
     try:
-        # O_NONBLOCK: a fifo that has replaced the image since it was found must not hang the job
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
-        with open(descriptor, "rb") as file:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise UnreadableImageError("read", "not-a-file", "it is no regular file")
-            data = file.read()
-    except FileNotFoundError as error:
-        raise UnreadableImageError("read", "missing", "the file is gone") from error
-    except PermissionError as error:
-        raise UnreadableImageError("read", "permission", "no permission to read it") from error
-    except OSError as error:
-        raise UnreadableImageError("read", "io-error", error.strerror or str(error)) from error
+        data = user_files.read_bytes(path, user_files.LARGE)
+    except user_files.UnreadableFileError as error:
+        raise UnreadableImageError("read", error.kind, str(error)) from error
     if not data:
         raise UnreadableImageError("read", "empty", "the file is empty")
     return data
@@ -73,10 +71,11 @@ def digest(data: bytes) -> str:
 def decode(data: bytes, max_pixels: int = DEFAULT_MAX_PIXELS) -> Image.Image:
     """The image as a viewer shows it: first frame, EXIF orientation applied, 8-bit RGB.
 
-    Raises UnreadableImageError for what Pillow can't decode, and above `max_pixels`.
+    Raises UnreadableImageError for what Pillow can't decode, for formats that are not read here,
+    and above `max_pixels`.
     """
     with _no_limit_of_pillow(), _explained():
-        image: Image.Image = Image.open(io.BytesIO(data))
+        image: Image.Image = _open(io.BytesIO(data))
         if image.width * image.height > max_pixels:
             raise UnreadableImageError(
                 "decode",
@@ -92,6 +91,30 @@ def upright_rgb(image: Image.Image) -> Image.Image:
         return _as_rgb(_upright(image))
 
 
+def _open(file: BinaryIO) -> Image.Image:
+    """An image in one of the formats that are read here; no pixel of it is decoded yet."""
+    Image.init()  # else Pillow knows its commonest formats alone
+    try:
+        return Image.open(file, formats=[name for name in _FORMATS if name in Image.OPEN])
+    except UnidentifiedImageError as error:
+        file.seek(0)
+        other = _other_format(file.read(16).ljust(16))
+        if other is None:
+            raise
+        message = f"it is {other}, which is not read here: convert it to PNG or JPEG"
+        raise UnreadableImageError("decode", "other-format", message) from error
+
+
+def _other_format(beginning: bytes) -> str | None:
+    """The format that a file is in, by its first 16 bytes, where it is none of `_FORMATS`."""
+    if "HEIF" not in Image.OPEN and beginning[4:12] in (b"ftypheic", b"ftypheix"):
+        return "HEIF"  # what phones write; Pillow knows nothing of it by itself
+    for name, (_, accepts) in Image.OPEN.items():
+        if name not in _FORMATS and accepts and accepts(beginning) is True:
+            return name
+    return None
+
+
 @contextmanager
 def _explained() -> Iterator[None]:
     """Turn what decoders raise on broken files, nearly anything, into UnreadableImageError."""
@@ -100,7 +123,7 @@ def _explained() -> Iterator[None]:
     except UnreadableImageError:
         raise
     except UnidentifiedImageError as error:
-        message = "it is no image in a format that Pillow reads"
+        message = "it is no image in a format that is read here"
         raise UnreadableImageError("decode", "not-an-image", message) from error
     except MemoryError as error:
         message = "not enough memory to decode it"
@@ -187,7 +210,7 @@ def check_for_link(path: bytes) -> LinkCheck:
     """
     with _no_limit_of_pillow():
         try:
-            with open(path, "rb") as file, Image.open(file) as image:
+            with open(path, "rb") as file, _open(file) as image:
                 is_upright = orientation(image) == 1
                 is_jpeg = image.format in ("JPEG", "MPO")
                 file.seek(-len(_JPEG_END), os.SEEK_END)

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from florence_annotate.errors import SourceError, UsageError
 from florence_annotate.types import ImageRef
+from florence_annotate.user_files import LARGE, UnreadableFileError, kind_of, read_bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +148,7 @@ class Sources:
             self._skip(path, reason)
             return None
         if not stat.S_ISREG(status.st_mode):
-            self._skip(path, f"no regular file but {_kind(status.st_mode)}")
+            self._skip(path, f"no regular file but {kind_of(status.st_mode)}")
             return None
         return ImageRef(key, path, 0, 0).seen_as(status)
 
@@ -226,9 +227,13 @@ def _fixed_parts(pattern: str) -> Iterator[str]:
 
 def _read_list(path: Path) -> _Root:
     try:
-        lines = path.read_bytes().removeprefix(codecs.BOM_UTF8).splitlines()
-    except OSError as error:
-        raise SourceError(f"can't read the list {path}: {error.strerror}") from error
+        lines = read_bytes(path, LARGE).removeprefix(codecs.BOM_UTF8).splitlines()
+    except UnreadableFileError as error:
+        raise SourceError(
+            f"can't read the list {path}: {error}; give a text file with a path on each line"
+        ) from error
+    if any(b"\0" in line for line in lines):
+        raise UsageError(f"the list {path} is no text: put one path on each line")
     folder = os.path.abspath(os.fsencode(path.parent))
     named = [
         os.path.abspath(os.path.join(folder, line.strip()))
@@ -291,16 +296,3 @@ def _is_dir(entry: os.DirEntry[bytes]) -> bool:
         return entry.is_dir()
     except OSError:
         return False  # a loop of links; looked at as a file, it is skipped by name
-
-
-_KINDS: tuple[tuple[Callable[[int], bool], str], ...] = (
-    (stat.S_ISDIR, "a folder"),
-    (stat.S_ISFIFO, "a fifo"),
-    (stat.S_ISSOCK, "a socket"),
-    (stat.S_ISCHR, "a device"),
-    (stat.S_ISBLK, "a device"),
-)
-
-
-def _kind(mode: int) -> str:
-    return next((name for test, name in _KINDS if test(mode)), "something else")

@@ -19,6 +19,7 @@ from florence_annotate.config.older_jobs import BEFORE_IT_EXISTED
 from florence_annotate.declaration import Binds, Panel
 from florence_annotate.errors import FingerprintError
 from florence_annotate.journal import Journal, older
+from florence_annotate.labels.boxes import label_files
 from florence_annotate.questions.texts import SIDECAR
 from florence_annotate.tasks import Kind
 
@@ -200,7 +201,7 @@ def digest(source: str | None) -> str | None:
     path = Path(source)
     files = [path]
     if path.is_dir():
-        files = [path / "data.yaml", *sorted((path / "labels").rglob("*.txt"))]
+        files = [path / "data.yaml", *label_files(path)]
     total = hashlib.sha256()
     for file in files:
         total.update(f"{file.relative_to(path)}\0".encode())

@@ -47,7 +47,7 @@ def refuse_unusable(out: Path, sources: Sources) -> None:
         raise UsageError(f"the output {out} is a file: choose another output with -o")
     if (
         out.is_dir()
-        and not (out / FILE_NAME).exists()
+        and not (out / FILE_NAME).is_file()
         and any(path.name != lock.FILE_NAME for path in out.iterdir())
     ):
         raise UsageError(

@@ -32,6 +32,11 @@ class Database:
     def create(cls, folder: Path) -> Self:
         """The journal of a folder, made where there is none. Raises OutputError, JobError."""
         path = folder / FILE_NAME
+        if path.is_symlink():
+            raise JobError(
+                f"{path} is a link, and what it leads to would be written to: put the file itself "
+                "there, or choose another output with -o"
+            )
         with _explained(path):
             folder.mkdir(parents=True, exist_ok=True)
             connection = sqlite3.connect(path, isolation_level=None)

@@ -1,13 +1,16 @@
 """One writer an output folder, by a lock file that names its holder."""
 
+import errno
 import json
 import os
 import socket
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from florence_annotate.errors import LockedError, OutputError
+from florence_annotate.user_files import kind_of
 
 FILE_NAME = "job.lock"
 
@@ -36,13 +39,14 @@ def held(folder: Path) -> Iterator[None]:
     """Hold the folder; the system lets go of it when the process ends, however it ends.
 
     Where nothing was written to a folder that was made for it, it is gone afterwards. Raises
-    LockedError where another process holds it, OutputError where it can't be written.
+    LockedError where another process holds it, OutputError where it can't be written, or lies on a
+    file system without locks.
     """
     path = folder / FILE_NAME
     made = [each for each in (folder, *folder.parents) if not each.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        descriptor = _open(path)
     except OSError as error:
         raise OutputError.at(path, error) from error
     _descriptors.add(descriptor)
@@ -57,11 +61,35 @@ def held(folder: Path) -> Iterator[None]:
         finally:
             with suppress(OSError):
                 path.unlink()
-                for each in made:
-                    each.rmdir()  # those that hold nothing
     finally:
         _descriptors.discard(descriptor)
         os.close(descriptor)
+        with suppress(OSError):
+            for each in made:
+                each.rmdir()  # those that hold nothing
+
+
+_SAFELY = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+
+
+def _open(path: Path) -> int:
+    """The descriptor of the lock file, which is made where there is none. Raises OSError.
+
+    A link that somebody else has put in its place leads to a file that is not to be written to.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | _SAFELY, 0o644)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise OSError(error.errno, "it is a link") from error
+        raise
+    status = os.fstat(descriptor)
+    if stat.S_ISREG(status.st_mode) and status.st_nlink <= 1:  # none: its holder just let go
+        return descriptor
+    os.close(descriptor)
+    is_file = stat.S_ISREG(status.st_mode)
+    what = "a file with another name, too" if is_file else kind_of(status.st_mode)
+    raise OSError(errno.EEXIST, f"it is {what}")
 
 
 def _acquire(descriptor: int, path: Path) -> None:
@@ -77,7 +105,14 @@ def _acquire(descriptor: int, path: Path) -> None:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
         raise _locked(descriptor, path) from error
-    if not path.exists() or os.fstat(descriptor).st_ino != path.stat().st_ino:
+    except OSError as error:
+        with suppress(OSError):
+            path.unlink()  # nobody can hold it
+        raise OutputError(
+            f"{path.parent} is on a file system without locks ({error.strerror}), so that two runs "
+            "could write to it at once: choose an output on another one with -o"
+        ) from error
+    if not path.exists() or os.fstat(descriptor).st_ino != path.lstat().st_ino:
         raise _locked(descriptor, path)  # a holder let go, and the next took a new file, just now
 
 
@@ -85,7 +120,7 @@ def _locked(descriptor: int, path: Path) -> LockedError:
     try:
         holder = json.loads(os.pread(descriptor, 4096, 0))
         who = f"process {holder['pid']} on {holder['host']}"
-    except (ValueError, KeyError, OSError):
+    except (ValueError, KeyError, TypeError, RecursionError, OSError):
         who = "another process"
     return LockedError(
         f"{path.parent} is being written by {who}: wait for it, stop it, or choose another "

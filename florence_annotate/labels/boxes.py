@@ -1,17 +1,17 @@
 """Boxes that users give: those of a COCO file, or of a folder of YOLO labels."""
 
-import json
+import os
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import yaml
-
 from florence_annotate.errors import UsageError
 from florence_annotate.labels.by_name import ByName, paths_of
 from florence_annotate.types import Box, ImageRef
+from florence_annotate.user_files import LARGE, SMALL, UnreadableFileError, parse_json, read_text
+from florence_annotate.user_yaml import parse_yaml
 
 _FARTHEST = 1e9
 """No image has an edge so many pixels from its corner: beyond that, a number is a mistake."""
@@ -62,14 +62,26 @@ def read_regions(source: Path) -> ByName[Sequence[Region]]:
     try:
         if source.is_dir():
             return _read_yolo(source)
-        regions = _parse_coco(json.loads(source.read_text("utf-8")))
+        regions = _parse_coco(parse_json(read_text(source, LARGE)))
         return ByName(regions, (), source, aliases=paths_of(regions, source))
-    except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError) as error:
+    except (UnreadableFileError, OSError, ValueError, KeyError, TypeError, OverflowError) as error:
+        name = "" if isinstance(error, UnreadableFileError) else f"{type(error).__name__}: "
         raise UsageError(
-            f"can't read the regions in {source} ({type(error).__name__}: {error}): give a COCO "
-            "file with images, annotations and categories, or a YOLO folder with data.yaml and "
-            "boxes in labels/"
+            f"can't read the regions in {source} ({name}{error}): give a COCO file with images, "
+            "annotations and categories, or a YOLO folder with data.yaml and boxes in labels/"
         ) from error
+
+
+def label_files(folder: Path) -> list[Path]:
+    """The files of labels of a YOLO folder, in order. Raises OSError for what can't be listed."""
+
+    def refuse(error: OSError) -> None:  # else boxes would be missing without a word
+        raise error
+
+    walked = os.walk(folder / "labels", onerror=refuse)
+    return sorted(
+        Path(above, name) for above, _, names in walked for name in names if name.endswith(".txt")
+    )
 
 
 def _parse_coco(coco: Mapping[str, Any]) -> dict[str, list[Region]]:
@@ -107,11 +119,11 @@ def _read_yolo(folder: Path) -> ByName[Sequence[Region]]:
     Where the images of one split alone are annotated, their keys are `…/name`: that is an alias of
     the name if no other split has it.
     """
-    names = yaml.safe_load((folder / "data.yaml").read_text("utf-8"))["names"]
+    names = parse_yaml(_text(folder / "data.yaml"))["names"]
     label_of = dict(enumerate(names)) if isinstance(names, list) else dict(names)
     regions: dict[str, list[Region]] = {}
     in_split: dict[str, list[str]] = {}
-    for file in sorted((folder / "labels").rglob("*.txt")):
+    for file in label_files(folder):
         path = PurePosixPath(*file.relative_to(folder / "labels").with_suffix("").parts)
         found = [_parse_row(line, label_of, file) for line in _lines(file)]
         regions[str(path)] = found
@@ -129,7 +141,14 @@ def _read_yolo(folder: Path) -> ByName[Sequence[Region]]:
 
 
 def _lines(file: Path) -> list[str]:
-    return [line for line in file.read_text("utf-8").splitlines() if line.strip()]
+    return [line for line in _text(file).splitlines() if line.strip()]
+
+
+def _text(file: Path) -> str:
+    try:
+        return read_text(file, SMALL)
+    except UnreadableFileError as error:
+        raise UnreadableFileError(error.kind, f"{file}: {error}") from error
 
 
 def _parse_row(line: str, label_of: Mapping[int, str], file: Path) -> Region:

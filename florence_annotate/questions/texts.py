@@ -1,6 +1,7 @@
 """The texts that users give for each image: in a CSV, or in a `.txt` beside each."""
 
 import csv
+import io
 import os
 import sys
 from collections.abc import Callable
@@ -9,6 +10,7 @@ from pathlib import Path
 from florence_annotate.errors import UsageError
 from florence_annotate.labels.by_name import ByName, paths_of
 from florence_annotate.types import ImageRef
+from florence_annotate.user_files import LARGE, SMALL, UnreadableFileError, read_text
 
 SIDECAR = "sidecar"
 """Given instead of a file: each image's text is in a `.txt` of the same name beside it."""
@@ -22,9 +24,8 @@ def sidecar_text(ref: ImageRef) -> str | None:
     """The text in the `.txt` beside an image, on one line; None where there is none to read."""
     path = os.path.splitext(ref.path)[0] + b".txt"
     try:
-        with open(path, encoding="utf-8-sig") as file:
-            return " ".join(file.read().split()) or None
-    except (OSError, UnicodeDecodeError):
+        return " ".join(read_text(path, SMALL).split()) or None
+    except UnreadableFileError:
         return None
 
 
@@ -35,9 +36,9 @@ def read_texts(file: Path) -> ByName[str | None]:
     """
     csv.field_size_limit(sys.maxsize)  # too long a text is the failure of its image alone
     try:
-        with file.open(encoding="utf-8-sig", newline="") as opened:
-            rows = list(csv.DictReader(opened, strict=True))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        lines = io.StringIO(read_text(file, LARGE), newline="")
+        rows = list(csv.DictReader(lines, strict=True))
+    except (UnreadableFileError, csv.Error) as error:
         raise UsageError(
             f"can't read the texts in {file}: {error} (UTF-8, and texts with commas or quotes in "
             'double quotes, as in a.jpg,"a cat, a dog")'

@@ -4,6 +4,7 @@ import importlib.metadata
 import json
 import platform
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -75,6 +76,7 @@ def _describe(exported: Outcome) -> dict[str, Any]:
         "yolo_left_out": notes.yolo_left_out,
         "instances_without_mask": notes.without_mask,
         "splits_without_images": notes.empty_splits,
+        "splits_without_results": notes.without_results,
         "images_copied_instead_of_linked": notes.copied,
         "images_hard_linked": notes.hard_linked,
         "images_moved_to_another_split": notes.moved,
@@ -88,12 +90,15 @@ def write_summary(out: Path, summary: dict[str, Any]) -> None:
     path = out / SUMMARY_NAME
     temporary = path.with_suffix(".json.part")
     try:
+        temporary.unlink(missing_ok=True)  # of a run that was killed; or a link, not to be followed
         # a path that is no UTF-8 is written as JSON's own escapes
-        with temporary.open("w", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
+        with temporary.open("x", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
             file.writelines(_pieces(summary))
         temporary.replace(path)
     except OSError as error:
-        raise OutputError.at(path, error) from error
+        with suppress(OSError):
+            temporary.unlink()
+        raise OutputError.at(temporary if temporary.is_dir() else path, error) from error
 
 
 def _pieces(summary: Mapping[str, Any]) -> Iterator[str]:

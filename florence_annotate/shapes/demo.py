@@ -7,7 +7,7 @@ file that pycocotools loads. The same seed writes the same files.
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from florence_annotate.errors import UsageError
 from florence_annotate.shapes import SHAPES
@@ -53,7 +53,8 @@ def write_demo(directory: Path, count: int = 24, seed: int = FIRST_SEED) -> Demo
         scene = paint(seed + number - 1)
         name = _name(scene.seed)
         # without chroma subsampling, which would smear the colour of small objects
-        scene.image.save(directory / name, quality=_JPEG_QUALITY, subsampling=0)
+        with _new(directory / name) as file:
+            scene.image.save(file, "JPEG", quality=_JPEG_QUALITY, subsampling=0)
         width, height = scene.image.size
         images.append({"id": number, "width": width, "height": height, "file_name": name})
         annotations += _annotations(scene, number, len(annotations) + 1)
@@ -72,8 +73,15 @@ def write_demo(directory: Path, count: int = 24, seed: int = FIRST_SEED) -> Demo
         ],
     }
     path = directory / GROUND_TRUTH
-    path.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8", newline="\n")
+    with _new(path) as file:
+        file.write((json.dumps(document, indent=1) + "\n").encode("utf-8"))
     return Demo(directory, path, len(images), len(annotations))
+
+
+def _new(path: Path) -> BinaryIO:
+    """A new file in the place of an earlier one; a link there leads to a file of somebody else."""
+    path.unlink(missing_ok=True)
+    return path.open("xb")
 
 
 def _name(seed: int) -> str:

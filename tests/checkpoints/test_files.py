@@ -37,7 +37,7 @@ def test_shards_are_named_by_their_index_each_once(tmp_path: Path) -> None:
     assert weight_files(tmp_path) == [tmp_path / name for name in names]
 
 
-@pytest.mark.parametrize("content", ["{", "[]", '{"weight_map": 1}', "{}"])
+@pytest.mark.parametrize("content", ["{", "[]", '{"weight_map": 1}', "{}", "[" * 100_000])
 def test_an_index_that_cannot_be_read_is_refused(content: str, tmp_path: Path) -> None:
     (tmp_path / "model.safetensors.index.json").write_text(content)
     with pytest.raises(CheckpointError, match="can't read the index"):

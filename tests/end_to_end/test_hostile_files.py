@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import supervision as sv
 from conftest import annotate, command
-from image_files import bomb, encoded, grey16
+from image_files import POSTSCRIPT, bomb, encoded, grey16, icon
 from PIL import Image
 from pycocotools.coco import COCO
 
@@ -26,6 +26,8 @@ READABLE = [
 UNREADABLE = {
     "bomb.png": "too-large",
     "empty.jpg": "empty",
+    "icon.jpg": "other-format",
+    "postscript.png": "other-format",
     "text.jpg": "not-an-image",
     "truncated.jpg": "truncated",
     "video.png": "not-an-image",
@@ -65,6 +67,8 @@ def hostile(tmp_path_factory: pytest.TempPathFactory, scenes: Path) -> Path:
 
     (folder / "bomb.png").write_bytes(bomb(60_000))
     (folder / "empty.jpg").touch()
+    (folder / "icon.jpg").write_bytes(icon(2_000))
+    (folder / "postscript.png").write_bytes(POSTSCRIPT)
     (folder / "text.jpg").write_text("not an image")
     (folder / "truncated.jpg").write_bytes(good[: len(good) // 2])
     (folder / "video.png").write_bytes(b"\0\0\0\x18ftypmp42" + bytes(100))

@@ -2,6 +2,8 @@
 
 import copy
 import json
+import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -126,6 +128,19 @@ def test_the_command(
     assert json.loads(capsys.readouterr().out)["ap50"] == 1.0
     assert main([str(tmp_path), str(demo.ground_truth)]) == 1
     assert "export it as coco" in capsys.readouterr().err
+
+
+def test_a_ground_truth_that_cannot_be_read_is_refused_in_one_line(
+    perfect: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    dataset = str(write(tmp_path / "set", train=perfect))
+    os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "deep").write_text("[" * 100_000)
+    signal.alarm(20)
+    for name in ("fifo", "deep", "missing"):
+        assert main([dataset, str(tmp_path / name)]) == 1
+        (line,) = capsys.readouterr().err.splitlines()
+        assert line.startswith(f"error: can't read {tmp_path / name}: it ")
 
 
 def test_a_foreign_image_is_refused(demo: Demo, perfect: dict[str, Any], tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ def test_an_outcome_comes_back_as_it_was() -> None:
         not_asked=5,
         truncated=["a.png"],
     )
-    notes = Notes({}, {"dot.png": "1x1"}, 6, ["val"], 7)
+    notes = Notes({}, {"dot.png": "1x1"}, 6, ["val"], ["val"], 7)
     files = {"data.yaml": "abc", "labels/é.txt": "def"}
     outcome = Outcome(("yolo",), ("car", "tree"), statistics, notes, files)
     back = Outcome.from_json(json.loads(json.dumps(outcome.to_json())), files)

@@ -265,7 +265,7 @@ def test_what_yolo_leaves_out_is_told_again(tmp_path: Path) -> None:
     assert annotate(tmp_path / "in", out, "--split", "train=1").code == 0
     first, second = (command("export", out, "--json") for _ in range(2))
     assert list(first.json["yolo_left_out"]) == ["dot.png"]
-    assert first.json["splits_without_images"] == ["val"]
+    assert first.json["splits_without_images"] == ["train", "val"]
     assert second.json == first.json
 
 

@@ -1,5 +1,6 @@
 """YOLO, loaded by supervision, and held to what ultralytics accepts."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -91,6 +92,40 @@ def test_an_image_too_small_for_yolo_stays_in_coco(tmp_path: Path) -> None:
     assert list(result.json["yolo_left_out"]) == ["dot.png"]
     assert image_names(out) == ["dot.png", "wide.png"]
     assert [path.name for path in (out / "labels").rglob("*.txt")] == ["wide.txt"]
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (["--split", "train=0.5,val=0.5"], {"train": "images/train", "val": "images/val"}),
+        (["--split", "train=1"], {"train": "images/train", "val": "images/train"}),
+        (["--split", "train=1e-6,val=0.999999"], {"train": "images/val", "val": "images/val"}),
+        (
+            ["--split", "train=1e-6,test=0.999999"],
+            {"train": "images/test", "val": "images/test", "test": "images/test"},
+        ),
+        (["--images", "none"], {}),
+    ],
+)
+def test_data_yaml_names_folders_that_are_there(
+    options: list[str], expected: dict[str, str], dataset: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(dataset, out, symlinks=True)
+    result = command("export", out, "--format", "yolo", *options)
+    assert result.code == 0, result.err
+    content = yaml.safe_load((out / "data.yaml").read_text())
+    del content["names"]
+    assert content == expected
+    for folder in content.values():
+        assert any((out / folder).iterdir())
+
+
+def test_images_that_are_all_too_small_for_yolo_are_named_in_no_split(tmp_path: Path) -> None:
+    picture(tmp_path / "in" / "dot.png", (1, 1))
+    out = tmp_path / "out"
+    assert annotate(tmp_path / "in", out, "--format", "yolo").code == 0
+    assert list(yaml.safe_load((out / "data.yaml").read_text())) == ["names"]
 
 
 def test_a_split_without_images_points_at_train(tmp_path: Path) -> None:

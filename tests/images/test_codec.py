@@ -1,9 +1,10 @@
 import io
+import struct
 from pathlib import Path
 
 import numpy as np
 import pytest
-from image_files import bomb, encoded, grey16
+from image_files import POSTSCRIPT, bomb, encoded, grey16, icon
 from PIL import Image
 
 from florence_annotate.images import codec
@@ -96,6 +97,40 @@ def test_a_decompression_bomb_is_refused_by_its_header() -> None:
     assert caught.value.kind == "too-large"
 
 
+@pytest.mark.parametrize(
+    ("data", "name"),
+    [
+        (icon(600), "ICO"),
+        (POSTSCRIPT, "EPS"),
+        (encoded(Image.new("RGB", (9, 9)), "ICNS"), "ICNS"),
+        (encoded(Image.new("RGB", (9, 9)), "SGI"), "SGI"),
+        (b"\0\0\0\x18ftypheic" + bytes(100), "HEIF"),
+    ],
+)
+def test_other_formats_are_named_and_not_decoded(data: bytes, name: str, tmp_path: Path) -> None:
+    with pytest.raises(UnreadableImageError, match=f"it is {name}.*: convert it") as caught:
+        codec.decode(data)
+    assert (caught.value.stage, caught.value.kind) == ("decode", "other-format")
+    (tmp_path / "image.jpg").write_bytes(data)
+    with pytest.raises(UnreadableImageError, match=f"it is {name}"):
+        codec.check_for_link(bytes(tmp_path / "image.jpg"))
+
+
+@pytest.mark.parametrize("suffix", sorted(codec.SUFFIXES - {".heic", ".heif"}))
+def test_what_folders_are_searched_for_is_decoded(suffix: str) -> None:
+    format_name = Image.registered_extensions()[suffix]
+    assert codec.decode(encoded(Image.new("RGB", (20, 10)), format_name)).size == (20, 10)
+
+
+@pytest.mark.parametrize("size", [(30, 30), (1, 900)])
+def test_a_gif_is_as_large_as_its_first_frame(size: tuple[int, int]) -> None:
+    screen = b"GIF89a" + struct.pack("<HHBBB", 1, 1, 0x80, 0, 0) + bytes(6)
+    frame = b"," + struct.pack("<HHHHB", 0, 0, *size, 0) + b"\x02\x02\x44\x01\0;"
+    with pytest.raises(UnreadableImageError) as caught:
+        codec.decode(screen + frame, max_pixels=899)
+    assert caught.value.kind == "too-large"
+
+
 def test_the_limit_is_the_users_and_pillows_own_comes_back() -> None:
     before = Image.MAX_IMAGE_PIXELS
     data = encoded(Image.new("RGB", (20, 20)), "PNG")
@@ -115,7 +150,7 @@ def test_extreme_sizes_reach_the_models_square(size: tuple[int, int]) -> None:
 
 def test_reading_says_why_it_failed(tmp_path: Path) -> None:
     (tmp_path / "empty.jpg").touch()
-    for name, kind in [("empty.jpg", "empty"), ("gone.jpg", "missing"), (".", "io-error")]:
+    for name, kind in [("empty.jpg", "empty"), ("gone.jpg", "missing"), (".", "not-a-file")]:
         with pytest.raises(UnreadableImageError) as caught:
             codec.read_bytes(bytes(tmp_path / name))
         assert caught.value.kind == kind

@@ -17,30 +17,24 @@ DEADLY, HANGING = b"DEADLYPIC", b"HANGINGPIC"
 class DeadlyPlugin(ImageFile.ImageFile):
     """Stands for a decoder with a bug in C: the process dies in it."""
 
-    format = "DEADLY"
-
     def _open(self) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
 class HangingPlugin(ImageFile.ImageFile):
-    format = "HANGING"
-
     def _open(self) -> None:
         time.sleep(3600)
 
 
 @pytest.fixture(autouse=True)
 def broken_decoders() -> Iterator[None]:
-    """Registered in Pillow like any format; worker processes inherit them."""
-    for plugin, magic in ((DeadlyPlugin, DEADLY), (HangingPlugin, HANGING)):
-        Image.register_open(
-            plugin.format, plugin, lambda prefix, magic=magic: prefix.startswith(magic)
-        )
+    """In the place of two of Pillow's own; worker processes inherit them."""
+    Image.init()
+    own = dict(Image.OPEN)
+    Image.OPEN["PCX"] = DeadlyPlugin, lambda beginning: beginning.startswith(DEADLY)
+    Image.OPEN["QOI"] = HangingPlugin, lambda beginning: beginning.startswith(HANGING)
     yield
-    for plugin in (DeadlyPlugin, HangingPlugin):
-        Image.OPEN.pop(plugin.format)
-        Image.ID.remove(plugin.format)
+    Image.OPEN.update(own)
 
 
 def refs(folder: Path, contents: list[bytes]) -> list[ImageRef]:

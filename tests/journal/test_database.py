@@ -15,7 +15,7 @@ from written_answers import answer, written_job
 
 import florence_annotate
 from florence_annotate.errors import JobError, OutputError
-from florence_annotate.journal import Journal, lock
+from florence_annotate.journal import FILE_NAME, Journal, lock
 from florence_annotate.journal.schema import VERSION
 from florence_annotate.types import ImageRef
 
@@ -162,3 +162,12 @@ def test_a_copy_that_is_taken_during_the_selection_is_whole(journal: Journal) ->
     journal.selection.replace(copied_on_the_way())
     assert counted == [1000] * 3
     assert journal.counts().images == 3000
+
+
+def test_a_link_in_the_place_of_a_new_journal_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "victim").touch()
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / FILE_NAME).symlink_to(tmp_path / "victim")
+    with pytest.raises(JobError, match=r"job\.db is a link"):
+        Journal.create(tmp_path / "out")
+    assert (tmp_path / "victim").read_bytes() == b""

@@ -1,7 +1,11 @@
 """One writer an output folder."""
 
+import errno
+import fcntl
+import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -48,3 +52,57 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match="file"), lock.held(tmp_path / "file"):
         pass
+
+
+@pytest.mark.parametrize("link", [os.symlink, os.link])
+def test_a_link_in_the_place_of_the_lock_is_not_followed(
+    link: Callable[[Path, Path], None], tmp_path: Path
+) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("of somebody")
+    (tmp_path / "out").mkdir()
+    link(victim, tmp_path / "out" / lock.FILE_NAME)
+    with pytest.raises(OutputError, match=r"job\.lock: it "), lock.held(tmp_path / "out"):
+        pass
+    assert victim.read_text() == "of somebody"
+
+
+def test_a_link_to_nowhere_in_the_place_of_the_lock_makes_no_file(tmp_path: Path) -> None:
+    (tmp_path / lock.FILE_NAME).symlink_to(tmp_path / "new")
+    with pytest.raises(OutputError, match="it is a link"), lock.held(tmp_path):
+        pass
+    assert not (tmp_path / "new").exists()
+
+
+def test_what_is_no_file_in_the_place_of_the_lock_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a" / lock.FILE_NAME).mkdir(parents=True)
+    with pytest.raises(OutputError, match=r"job\.lock: Is a directory"), lock.held(tmp_path / "a"):
+        pass
+    (tmp_path / "b").mkdir()
+    os.mkfifo(tmp_path / "b" / lock.FILE_NAME)
+    with pytest.raises(OutputError, match=r"job\.lock: it is a fifo"), lock.held(tmp_path / "b"):
+        pass
+
+
+@pytest.mark.parametrize("code", [errno.ENOLCK, errno.ENOTSUP, errno.EINVAL])
+def test_a_file_system_without_locks_is_told_from_another_writer(
+    code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(descriptor: int, operation: int) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with (
+        pytest.raises(OutputError, match=r"file system without locks .*: choose an output on"),
+        lock.held(tmp_path / "new" / "out"),
+    ):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_holder_that_is_written_in_nonsense_is_another_process(tmp_path: Path) -> None:
+    for nonsense in ("[" * 4000, "[1]", "{}", ""):
+        with lock.held(tmp_path):
+            (tmp_path / lock.FILE_NAME).write_text(nonsense)
+            with pytest.raises(LockedError, match="by another process"), lock.held(tmp_path):
+                pass

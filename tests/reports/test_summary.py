@@ -101,3 +101,23 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 
 def test_versions_name_what_shapes_answers_and_files() -> None:
     assert {"python", "platform", "torch", "transformers", "pillow"} <= versions().keys()
+
+
+def test_a_link_in_the_place_of_the_part_file_is_not_followed(tmp_path: Path) -> None:
+    out = written_job(tmp_path, SAID)
+    victim = tmp_path / "victim"
+    victim.write_text("of somebody")
+    (out / "summary.json.part").symlink_to(victim)
+    assert command("export", out).code == 0
+    assert victim.read_text() == "of somebody"
+    assert json.loads((out / SUMMARY_NAME).read_text())["finished"] is True
+    assert not (out / "summary.json.part").is_symlink()
+
+
+def test_a_folder_in_the_place_of_the_summary_is_named_in_one_line(tmp_path: Path) -> None:
+    out = written_job(tmp_path, SAID)
+    (out / SUMMARY_NAME).mkdir()
+    result = command("export", out, "--quiet")
+    assert (result.code, len(result.err.splitlines())) == (1, 1)
+    assert f"can't write {out / SUMMARY_NAME}: Is a directory" in result.err
+    assert not (out / "summary.json.part").exists()

@@ -11,7 +11,13 @@ from pycocotools.coco import COCO
 
 from florence_annotate.errors import FlorenceAnnotateError
 from florence_annotate.shapes import COLOURS, SHAPES
-from florence_annotate.shapes.demo import Demo, polygon_area, write_demo
+from florence_annotate.shapes.demo import (
+    FIRST_SEED,
+    GROUND_TRUTH,
+    Demo,
+    polygon_area,
+    write_demo,
+)
 
 
 @pytest.fixture(scope="module")
@@ -73,3 +79,15 @@ def test_senseless_requests_are_refused(tmp_path: Path, count: int, seed: int) -
 
 def test_polygon_area() -> None:
     assert polygon_area((0, 0, 4, 0, 4, 3, 0, 3)) == 12
+
+
+def test_links_in_the_place_of_a_demos_files_are_not_followed(tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("of somebody")
+    demo = tmp_path / "demo"
+    demo.mkdir()
+    for name in (f"scene-{FIRST_SEED}.jpg", GROUND_TRUTH):
+        (demo / name).symlink_to(victim)
+    write_demo(demo, count=1)
+    assert victim.read_text() == "of somebody"
+    assert not any(path.is_symlink() for path in demo.iterdir())

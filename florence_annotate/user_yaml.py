@@ -1,0 +1,35 @@
+"""YAML that people give: plain values alone.
+
+An alias stands for a value from elsewhere in the file; a few lines of aliases of aliases stand for
+billions of values.
+"""
+
+from typing import Any
+
+import yaml
+
+from florence_annotate.user_files import UnreadableFileError, refuse_deep, too_deep
+
+
+class _Loader(yaml.SafeLoader):
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            alias = self.peek_event()  # type: ignore[no-untyped-call]
+            problem = "an alias is not read here: write out what it stands for"
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=alias.start_mark)
+        return super().compose_node(parent, index)
+
+
+def parse_yaml(text: str) -> Any:
+    """What a YAML text holds.
+
+    Raises UnreadableFileError for what is none, is nested too deep, or holds an alias.
+    """
+    try:
+        content = yaml.load(text, _Loader)
+    except RecursionError as error:
+        raise too_deep() from error
+    except Exception as error:  # a tag that does not fit its value raises whatever it comes upon
+        problem = " ".join(str(error).split())
+        raise UnreadableFileError("no-yaml", f"it is not valid YAML: {problem}") from error
+    return refuse_deep(content)
