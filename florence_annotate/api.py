@@ -14,7 +14,8 @@ from PIL import Image
 from tqdm import tqdm
 
 from florence_annotate.answers import reading
-from florence_annotate.config import job_spec
+from florence_annotate.config import job_spec, policy_file
+from florence_annotate.dataset import settled
 from florence_annotate.dataset.annotated_image import AnnotatedImage
 from florence_annotate.dataset.dataset import Dataset, annotate_record
 from florence_annotate.dataset.opening import last_spec
@@ -234,11 +235,26 @@ def _from_array(array: Any) -> Image.Image:
     return Image.fromarray(array)
 
 
-def open_dataset(out: str | os.PathLike[str]) -> Dataset:
-    """The annotated images of a job's output folder, finished or not, under its last settings.
+def open_dataset(
+    out: str | os.PathLike[str],
+    *,
+    policy: str | os.PathLike[str] | None = None,
+    **settings: Any,
+) -> Dataset:
+    """The annotated images of a job's output folder, finished or not, as they were exported last.
 
-    Iterate over it, as often as you like; `class_names` and `split_of(key)` go with it. Raises
-    JobError where the folder holds no job.
+    A `policy` is a file like `policy.yaml`, to go by instead; `settings` are those of `export`, and
+    beat it: `min_score=0.4`. Iterate over the dataset, as often as you like; `class_names` and
+    `split_of(key)` go with it. Raises JobError where the folder holds no job, and UsageError for a
+    policy or a setting that is none.
     """
     journal = Journal.open_existing(Path(out))
-    return open_job(journal, last_spec(journal))
+    spec, exported = last_spec(journal), journal.exports.policy()
+    if exported is not None:
+        spec = settled.apply(spec, settled.of_export(exported))
+    if policy is not None:
+        file = policy_file.read(Path(policy))
+        if file is None:
+            raise UsageError(f"there is no policy {policy}")
+        spec = settled.apply(spec, file.settings)
+    return open_job(journal, job_spec.change(spec, settings))

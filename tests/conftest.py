@@ -71,7 +71,7 @@ def tree(folder: Path, *, without_scores: bool = False) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
-        if path.is_dir() or name.startswith(("job.", "summary.json")):
+        if path.is_dir() or name.startswith(("job.", "summary.json", "policy.yaml")):
             continue
         if path.is_symlink():
             found[name] = str(path.readlink())

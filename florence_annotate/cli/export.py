@@ -1,16 +1,39 @@
 """`florence-annotate export`."""
 
+from pathlib import Path
+from typing import Annotated
+
 import typer
 
 from florence_annotate.cli import flags, screen
 from florence_annotate.cli.flags import in_panels, with_settings
-from florence_annotate.declaration import Panel
+from florence_annotate.declaration import Panel, as_list
 
 
-@with_settings(after={"out": in_panels(Panel.DATASET)})
+@with_settings(after={"add_format": in_panels(Panel.DATASET)})
 def export(
     out: flags.Out,
     settings: flags.Settings,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help="Write a whole dataset into another folder, with a policy of its own. "
+            "[default: OUT]",
+            rich_help_panel=Panel.DATASET,
+        ),
+    ] = None,
+    policy: Annotated[
+        Path | None,
+        typer.Option(
+            "--policy",
+            metavar="FILE",
+            help="Go by this file for once, instead of the folder's policy.yaml.",
+            rich_help_panel=Panel.DATASET,
+        ),
+    ] = None,
+    add_format: flags.AddFormat = None,
     push_to_hub: flags.PushToHub = None,
     overwrite: flags.Overwrite = False,
     renumber: flags.Renumber = False,
@@ -19,37 +42,28 @@ def export(
 ) -> None:
     """Write a job's dataset again: other formats, thresholds or splits, without the model.
 
-    What is not given stays as in the last run. A job that is not finished is exported as far as it
-    is done.
+    What is not given stays as policy.yaml has it, and what is given is written there. A job that is
+    not finished is exported as far as it is done.
     """
-    from florence_annotate.config import job_spec
-    from florence_annotate.dataset import opening
-    from florence_annotate.formats import export as exporting
     from florence_annotate.formats import hub
-    from florence_annotate.formats.registry import settle
-    from florence_annotate.jobs import fingerprint
-    from florence_annotate.journal import Journal, lock
-    from florence_annotate.reports import summary as summary_reports
+    from florence_annotate.jobs import exporting
 
-    with Journal.open_existing(out):
-        pass  # what can't be read is refused before anything is touched
-    with lock.held(out), Journal.open_to_write(out) as journal:
-        spec = job_spec.change(opening.last_spec(journal), settings)
-        if push_to_hub:
-            names = settle(spec, opening.questions_of(journal))
-            hub.refuse_unpublishable(push_to_hub, names)
-        exported = exporting.export(
-            journal, out.absolute(), spec, overwrite=overwrite, renumber=renumber
-        )
-        summary = summary_reports.summarise(
-            journal, out.absolute(), spec, fingerprint.describe(journal), exported
-        )
-        summary_reports.write_summary(out, summary)
+    request = exporting.Request(
+        out,
+        settings,
+        output,
+        policy,
+        as_list(add_format or ""),
+        push_to_hub,
+        overwrite=overwrite,
+        renumber=renumber,
+    )
+    result = exporting.run(request, (lambda text: None) if quiet else screen.note)
     if as_json:
-        screen.print_json(summary)
+        screen.print_json(result.summary)
     elif not quiet:
-        screen.show_summary(summary, out)
+        screen.show_summary(result.summary, result.folder if output else out)
     if push_to_hub:
-        screen.note(f"uploaded to {hub.push(out.absolute(), push_to_hub, summary)}")
-    if exported.unwritten:
+        screen.note(f"uploaded to {hub.push(result.folder, push_to_hub, result.summary)}")
+    if result.unwritten:
         raise typer.Exit(3)

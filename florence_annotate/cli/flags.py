@@ -36,6 +36,15 @@ PushToHub = Annotated[
         rich_help_panel=Panel.DATASET,
     ),
 ]
+AddFormat = Annotated[
+    str | None,
+    typer.Option(
+        "--add-format",
+        metavar="A,B,…",
+        help="Write these formats too, beside those that the dataset has.",
+        rich_help_panel=Panel.DATASET,
+    ),
+]
 Overwrite = Annotated[
     bool,
     typer.Option(

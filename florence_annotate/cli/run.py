@@ -8,7 +8,7 @@ import typer
 
 from florence_annotate.cli import flags, screen
 from florence_annotate.cli.flags import in_panels, with_settings
-from florence_annotate.declaration import Panel
+from florence_annotate.declaration import Panel, as_list
 
 
 @with_settings(
@@ -46,6 +46,7 @@ def run(
             rich_help_panel=Panel.BEHAVIOUR,
         ),
     ] = False,
+    add_format: flags.AddFormat = None,
     push_to_hub: flags.PushToHub = None,
     overwrite: flags.Overwrite = False,
     renumber: flags.Renumber = False,
@@ -77,7 +78,14 @@ def run(
 
     spec = job_spec.build({**settings, "sources": tuple(source)}, preset)
     out = Path(os.path.abspath(output)) if output else default_output(spec.sources)
-    job = Job(spec, out, restart=restart, overwrite=overwrite, renumber=renumber)
+    job = Job(
+        spec,
+        out,
+        restart=restart,
+        overwrite=overwrite,
+        renumber=renumber,
+        add_formats=as_list(add_format or ""),
+    )
     if push_to_hub:
         hub.refuse_unpublishable(push_to_hub, job.formats)
     if dry_run:

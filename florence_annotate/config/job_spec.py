@@ -5,7 +5,8 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from types import NoneType
+from typing import Any, get_args
 
 from pydantic import Field, ValidationError, field_validator
 
@@ -50,10 +51,18 @@ class JobSpec(
     given: frozenset[str] = Field(default=frozenset(), exclude=True)
     """The settings that somebody chose, by a flag, in a preset or in Python."""
 
+    by_flag: frozenset[str] = Field(default=frozenset(), exclude=True)
+    """Those that a flag of this command chose, or somebody in Python."""
+
     @field_validator("sources")
     @classmethod
     def _sources_are_absolute(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(map(_absolute, value))
+
+    def with_formats(self, formats: tuple[str, ...]) -> "JobSpec":
+        """The same, as if a flag had chosen these formats."""
+        flags = self.by_flag | {"formats"}
+        return self.model_copy(update={"formats": formats, "by_flag": flags})
 
     @property
     def tiling(self) -> Tiling | None:
@@ -146,14 +155,17 @@ def build(flags: Mapping[str, Any], preset: str | None = None) -> JobSpec:
     if "classes" in given or "classes_file" in given:
         settings.pop("classes", None)
         settings.pop("classes_file", None)
-    settled = _settle(settings | given)
-    return _validate(settled | {"given": _named(settled)})
+    flagged = _settle(given)
+    settled = _settle(settings) | flagged
+    return _validate(settled | {"given": _named(settled), "by_flag": _named(flagged)})
 
 
 def change(spec: JobSpec, flags: Mapping[str, Any]) -> JobSpec:
     """The specification with the flags that were given, in the forms that `build` takes."""
     settled = _settle(_given(flags))
-    return _validate(spec.model_dump() | settled | {"given": spec.given | _named(settled)})
+    flagged = _named(settled)
+    changed = settled | {"given": spec.given | flagged, "by_flag": flagged}
+    return _validate(spec.model_dump() | changed)
 
 
 def _given(flags: Mapping[str, Any]) -> dict[str, Any]:
@@ -165,7 +177,9 @@ def _named(settings: Mapping[str, Any]) -> frozenset[str]:
 
 
 def _settle(settings: dict[str, Any]) -> dict[str, Any]:
-    """Read the classes from where they are, and let --visuals-limit mean --visuals."""
+    """Read the classes from where they are, let none stand for a setting that is not there, and
+    --visuals-limit mean --visuals."""
+    settings = {name: None if _is_none(name, v) else v for name, v in settings.items()}
     if settings.get("visuals_limit") and "visuals" not in settings:
         settings["visuals"] = True
     file = settings.pop("classes_file", None)
@@ -192,6 +206,18 @@ _WORDS = {
     "device": "write auto, cpu, mps, cuda, or cuda:1 for the second CUDA device",
 }
 """Where the library's own words would not help."""
+
+
+_WITHOUT = ("classes", "formats", "join", "visuals_limit")
+"""Settings that may be taken away, beside those that are numbers."""
+
+
+def _is_none(name: str, value: Any) -> bool:
+    """Whether a value takes a setting away: `--nms none`."""
+    if not isinstance(value, str) or value.strip().lower() != "none" or name not in OPTIONS:
+        return False
+    types = get_args(JobSpec.model_fields[name].annotation)
+    return NoneType in types and (float in types or name in _WITHOUT)
 
 
 def _validate(settings: Mapping[str, Any]) -> JobSpec:

@@ -17,18 +17,25 @@ from florence_annotate.formats.placing import Placing
 from florence_annotate.formats.replacing import Replacing
 from florence_annotate.formats.staging import Staging
 from florence_annotate.formats.unchanged import Unchanged
-from florence_annotate.formats.upheavals import gets_other_ids, refuse_upheaval
+from florence_annotate.formats.upheavals import WRITTEN, gets_other_ids, refuse_upheaval
 from florence_annotate.journal import Journal, Made
 
 
 def export(
-    journal: Journal, out: Path, spec: JobSpec, *, overwrite: bool, renumber: bool = False
+    journal: Journal,
+    out: Path,
+    spec: JobSpec,
+    *,
+    overwrite: bool,
+    renumber: bool = False,
+    home: Replacing | None = None,
 ) -> Outcome:
     """Write all formats of a specification, and remove what an earlier export wrote beyond them.
 
-    Nothing is built where that would change nothing. A file that was corrected by hand stays as it
-    is, unless it may be overwritten. Raises UsageError for settings that would renumber classes,
-    unless they may, ExportError where no image is left, OutputError for a full disk.
+    `home` is the job's own folder, where the export goes to another one: it may have what is left
+    of an image. Nothing is built where that would change nothing. A file that was corrected by hand
+    stays as it is, unless it may be overwritten. Raises UsageError for settings that would renumber
+    classes, unless they may, ExportError where no image is left, OutputError for a full disk.
     """
     questions = questions_of(journal)
     formats = registry.settle(spec, questions)
@@ -43,7 +50,7 @@ def export(
     statistics = Statistics()
     with Staging(out) as staging:
         job = Export(spec, staging)
-        originals = Originals(replacing, job.notes, are_needed=needs)
+        originals = Originals([replacing, *([home] if home else [])], job.notes, are_needed=needs)
         writers = _writers(job, formats)
         for writer in writers:
             writer.begin(dataset)
@@ -60,7 +67,7 @@ def export(
         changes = replacing.compare(staging, overwrite=overwrite)
         job.notes.held = changes.held
         job.notes.renumbered = gets_other_ids(journal, spec)
-        made = Made(unchanged.shaping | {"formats": list(formats)}, dataset.class_names)
+        made = Made(unchanged.shaping | {WRITTEN: list(formats)}, dataset.class_names)
         replacing.commit(staging, changes, made, unchanged.to_keep(outcome))
         journal.selection.note_same_content(originals.seen_again)
     return outcome

@@ -1,6 +1,7 @@
 """The image files that an export is about: are they what was annotated, and where are they?"""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from florence_annotate.dataset.annotated_image import AnnotatedImage
@@ -19,9 +20,10 @@ class Originals:
     copy.
     """
 
-    def __init__(self, replacing: Replacing, notes: Notes, *, are_needed: bool) -> None:
-        """Where they are not needed, nobody looks at them."""
-        self._replacing = replacing
+    def __init__(self, folders: Sequence[Replacing], notes: Notes, *, are_needed: bool) -> None:
+        """`folders` may have what is left of an image. Where they are not needed, nobody looks at
+        originals."""
+        self._folders = folders
         self._notes = notes
         self._are_needed = are_needed
         self._found_any = False
@@ -32,7 +34,8 @@ class Originals:
         """The file of an image, and where that is the dataset's own, what is noted of it; None
         where the image is left out."""
         problem = self._problem(image) if self._are_needed else None
-        kept = self._replacing.own_copy(image.sha) if problem else None
+        copies = (folder.own_copy(image.sha) for folder in self._folders)
+        kept = next(filter(None, copies), None) if problem else None
         if problem and kept is None:
             self._notes.left_out[image.ref.key] = problem
             return None

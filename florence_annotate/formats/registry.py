@@ -163,6 +163,18 @@ def _refuse_without_means(name: str, image_mode: str) -> None:
         raise UsageError(f"--format {name} needs {format_.package}: pip install {format_.package}")
 
 
+def added(held: Sequence[str], names: Sequence[str]) -> tuple[str, ...]:
+    """Formats with further ones; a second kind of YOLO takes the place of the first.
+
+    Raises UsageError for a format that does not exist.
+    """
+    if unknown := next((name for name in names if name not in FORMATS), None):
+        raise UsageError(f"there is no format {unknown!r}: choose from {', '.join(FORMATS)}")
+    has_yolo = any(FORMATS[name].is_yolo for name in names)
+    stays = [name for name in held if not (has_yolo and FORMATS[name].is_yolo)]
+    return tuple(dict.fromkeys([*stays, *names]))
+
+
 def contents(questions: Sequence[Question]) -> frozenset[Content]:
     """What the answers to such questions hold."""
     found: set[Content] = set()

@@ -46,12 +46,13 @@ class Replacing:
         self._out = out
         self._root = str(out)
         self._journal = journal
+        self._exports = journal.exports
         self._missing: dict[str, bool] = {}
         """Whether a folder is missing in the output, as far as that was asked."""
 
     @cached_property
     def _known(self) -> dict[str, list[Exported]]:
-        return self._journal.exports.files()
+        return self._exports.files()
 
     @cached_property
     def _copies(self) -> dict[str, list[str]]:
@@ -105,7 +106,7 @@ class Replacing:
 
         What can't be written is noted among what is held. Raises OutputError.
         """
-        exports = self._journal.exports
+        exports = self._exports
         try:
             if changes.replaced or changes.removed:
                 exports.announce(

@@ -15,6 +15,8 @@ from florence_annotate.formats.registry import FORMATS
 from florence_annotate.formats.replacing import is_as_known
 from florence_annotate.journal import Journal
 
+WRITTEN = "formats_written"
+"""In the policy of an export: its formats, also where nobody chose them."""
 _LABELS = "labels/"
 _SHOWN = 12
 """Classes that a message names."""
@@ -47,7 +49,7 @@ def refuse_upheaval(
         changes.append("other ids of classes")
     if is_split_anew(policy, spec):
         changes.append("another split")
-    kinds = [[n for n in names if FORMATS[n].is_yolo] for names in (policy["formats"], formats)]
+    kinds = [[n for n in names if FORMATS[n].is_yolo] for names in (policy[WRITTEN], formats)]
     if all(kinds) and kinds[0] != kinds[1]:
         changes.append("another kind of YOLO")
     if changes and not overwrite and (held := _changed_label(journal, out)):

@@ -16,7 +16,7 @@ from typing import Any, Self
 from florence_annotate.config import job_spec
 from florence_annotate.config.job_spec import OPTIONS, JobSpec
 from florence_annotate.config.older_jobs import BEFORE_IT_EXISTED
-from florence_annotate.declaration import Binds, Panel
+from florence_annotate.declaration import Binds
 from florence_annotate.errors import FingerprintError
 from florence_annotate.journal import Journal, older
 from florence_annotate.labels.boxes import label_files
@@ -26,12 +26,6 @@ from florence_annotate.tasks import Kind
 BOUND = tuple(name for name, option in OPTIONS.items() if option.binds is not Binds.NOT)
 """The settings that bind a job."""
 BY_KIND = tuple(name for name in BOUND if OPTIONS[name].binds is Binds.BY_KIND)
-SHAPING = tuple(
-    name
-    for name, option in OPTIONS.items()
-    if option.panel is Panel.DATASET and name not in ("classes", "classes_file")
-)
-"""The settings that shape an export, and have a default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,8 +134,6 @@ class Begun:
     """See `florence_annotate.journal.older.asked`."""
     last: JobSpec | None
     """The settings of the last run; None where it was killed before it had noted them."""
-    defaults: Mapping[str, Any]
-    """What the settings that shape an export were by default when the job was begun."""
 
     @classmethod
     def of(cls, journal: Journal) -> Self | None:
@@ -151,9 +143,7 @@ class Begun:
             return None
         text = journal.last_settings()
         last = None if text is None else job_spec.load(text)
-        defaults = {name: value for name, value in BEFORE_IT_EXISTED.items() if name in SHAPING}
-        defaults |= journal.value("defaults") or {}
-        return cls(fingerprint, asked, last, defaults)
+        return cls(fingerprint, asked, last)
 
     def described(self) -> dict[str, Any]:
         """All that binds the job, flat."""

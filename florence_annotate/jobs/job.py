@@ -4,21 +4,22 @@ Everything that can be wrong with a request is found before the checkpoint's wei
 before anything is written.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from florence_annotate.config import job_spec
+from florence_annotate.config import job_spec, policy_file
 from florence_annotate.config.job_spec import JobSpec
+from florence_annotate.dataset import settled
 from florence_annotate.errors import CheckpointError, SourceError, UsageError
 from florence_annotate.formats import export, registry
 from florence_annotate.formats.upheavals import refuse_upheaval
 from florence_annotate.images import codec
 from florence_annotate.images.sources import Sources
 from florence_annotate.jobs import fingerprint, output, runner, setup
-from florence_annotate.jobs.fingerprint import SHAPING, Begun
+from florence_annotate.jobs.fingerprint import Begun
 from florence_annotate.jobs.runner import Reporter, RunReport
 from florence_annotate.jobs.setup import Setup
 from florence_annotate.journal import SPLIT_BY_CONTENT, Journal, exists, lock
@@ -54,6 +55,7 @@ class Job:
         restart: bool = False,
         overwrite: bool = False,
         renumber: bool = False,
+        add_formats: Sequence[str] = (),
     ) -> None:
         """With `restart`, what is in the output folder is forgotten when it runs; with `overwrite`
         corrections are lost, with `renumber` classes may get other ids.
@@ -65,16 +67,27 @@ class Job:
         output.refuse_unusable(out, self.sources)
         self._restart, self._overwrite, self._renumber = restart, overwrite, renumber
         self._begun: Begun | None = None
+        self._left_aside: list[str] = []
+        """Settings of a preset that the job's policy has otherwise."""
         if exists(out) and not restart:
             with Journal.open_existing(out) as journal:
                 self._begun = Begun.of(journal)
-        self.spec = setup.take_over(spec, self._begun) if self._begun else spec
+                settings = settled.read(journal, out) if self._begun else {}
+        self.spec = spec
+        if self._begun is not None:
+            self.spec = settled.apply(setup.take_over(spec, self._begun), settings)
+            self._left_aside = [
+                name
+                for name in sorted(spec.given - spec.by_flag)
+                if name in settings and getattr(self.spec, name) != getattr(spec, name)
+            ]
         if next(self.refs(), None) is None:
             raise SourceError(
                 f"no image found in {', '.join(map(repr, spec.sources))}: check the folder, and "
                 "--include and --exclude if you gave them"
                 + "".join(f"; skipped {s.name}: {s.reason}" for s in self.sources.skipped[:3])
             )
+        self.spec = self._with_formats(add_formats)
         request = self.spec.request()
         # what contradicts itself is found before a checkpoint is fetched
         questions = setup.check(self.spec, request)
@@ -96,6 +109,13 @@ class Job:
                 f"{error}. The job in {out} was begun with it: give the command run with --model "
                 "(or --adapter) and where it is by now"
             ) from error
+
+    def _with_formats(self, names: Sequence[str]) -> JobSpec:
+        """The settings with further formats."""
+        if not names:
+            return self.spec
+        held = registry.settle(self.spec, setup.check(self.spec, self.spec.request()))
+        return self.spec.with_formats(registry.added(held, names))
 
     def refs(self) -> Iterator[ImageRef]:
         """The images of the sources, at most `limit`."""
@@ -136,7 +156,9 @@ class Job:
             with Journal.create(self.out) as journal:
                 if self._restart:
                     journal.restart()
+                    (self.out / policy_file.NAME).unlink(missing_ok=True)
                 self._bind(journal, reporter)
+                self._settle_policy(journal, reporter)
                 journal.selection.replace(self.sources, self.spec.limit)
                 self._take_over_touched(journal)
                 self._tell_decoded_otherwise(journal, reporter)
@@ -155,11 +177,14 @@ class Job:
                 exported = None
                 if not report.interrupted:
                     reporter.note("writing the dataset …")
+                    # it may have been edited while the images were annotated
+                    self.spec = settled.apply(self.spec, settled.read(journal, self.out))
                     exported = export.export(
                         *(journal, self.out, self.spec),
                         overwrite=self._overwrite,
                         renumber=self._renumber,
                     )
+                    settled.write(journal, self.out, self.spec)
                 bound = fingerprint.describe(journal)
                 summary = summaries.summarise(journal, self.out, self.spec, bound, exported)
                 summaries.write_summary(self.out, summary)
@@ -210,12 +235,19 @@ class Job:
                     journal.set_value(_DECODED_OTHERWISE, journal.last_run())
                 journal.set_value("decoding", self._decoding())
             return
-        defaults = JobSpec().model_dump()
         journal.set_value("asked", self._asked())
-        journal.set_value("defaults", {name: defaults[name] for name in SHAPING})
         journal.set_value("decoding", self._decoding())
         journal.set_value(SPLIT_BY_CONTENT, True)
         journal.set_value("fingerprint", self.setup.fingerprint().dump())
+
+    def _settle_policy(self, journal: Journal, reporter: Reporter) -> None:
+        """Write what flags say into the job's policy, and say what has changed."""
+        if self._left_aside:
+            names = ", ".join(self._left_aside)
+            reporter.note(f"the preset's {names} left aside: {policy_file.NAME} says otherwise")
+        for line in settled.changes(journal, self.spec):
+            reporter.note(line)
+        settled.write(journal, self.out, self.spec)
 
     def _decoding(self) -> dict[str, Any]:
         return asdict(self.setup.checkpoint.generation.decoding)

@@ -230,7 +230,6 @@ def take_over(spec: JobSpec, begun: Begun) -> JobSpec:
     last = begun.last or spec
     settings = begun.fingerprint.settings
     journals: dict[str, Any] = {
-        **begun.defaults,
         "model": last.model,
         "adapter": last.adapter,
         "dtype": settings["dtype"].resolved,

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from florence_annotate.journal.database import Database
-from florence_annotate.journal.paths import refuse_outside
 
 SPLIT_BY_CONTENT = "split_by_content"
 """The value of a job in which identical images get one split; in older jobs their keys decide."""
@@ -45,11 +44,7 @@ class Assignments:
             "WHERE target = ? AND key = ?",
             (self._target, key),
         )
-        if not rows:
-            return None
-        assigned = Assigned(*rows[0])
-        refuse_outside(f"{assigned.split}/{assigned.name}", self._database.path)
-        return assigned
+        return Assigned(*rows[0]) if rows else None
 
     def names(self) -> Iterator[str]:
         """Every name that an image has kept, also of images that are no part of the job now."""

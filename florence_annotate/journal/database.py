@@ -68,6 +68,7 @@ class Database:
                         version = _refuse_other_version(path, connection)
                         if version != schema.VERSION:
                             schema.upgrade(connection, version)
+                schema.refuse_outside(connection, path)
         return database
 
     @classmethod

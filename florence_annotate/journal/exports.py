@@ -1,15 +1,16 @@
 """What the formats wrote: by it, corrections by hand are told from files of an earlier export."""
 
 import json
+import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
 from typing import Any, NamedTuple
 
+from florence_annotate.errors import JobError
 from florence_annotate.journal.assignments import Assignments
 from florence_annotate.journal.database import Database
-from florence_annotate.journal.paths import refuse_outside
 from florence_annotate.journal.schema import OWN
 
 
@@ -63,6 +64,42 @@ class Exports:
         self._is_under_way = False
 
     @cached_property
+    def name(self) -> str:
+        """By which the folder is known."""
+        row = self._database.one("SELECT name FROM targets WHERE id = ?", (self._target,))
+        return str(row["name"]) if row else ""
+
+    def to_target(self, name: str) -> "Exports":
+        """The exports to the folder that bears a name. Raises JobError where there is none."""
+        row = self._database.one("SELECT id FROM targets WHERE name = ?", (name,))
+        if row is None:
+            raise JobError(
+                f"{self._database.path} knows no folder {name!r}, which the policy.yaml there "
+                "says that it is: it belongs to another job; choose another folder with -o"
+            )
+        return Exports(self._database, row["id"])
+
+    def to_new_target(self) -> "Exports":
+        """The exports to a new folder, which begins with the numbers, splits, names and classes
+        that this one has."""
+        with self._database.transaction():
+            connection = self._database.connection
+            target = connection.execute(
+                "INSERT INTO targets (name) VALUES (?)", (secrets.token_hex(8),)
+            ).lastrowid
+            connection.execute(
+                "INSERT INTO exported_images SELECT ?, image, number, split, name "
+                "FROM exported_images WHERE target = ?",
+                (target, self._target),
+            )
+            connection.execute(
+                "INSERT INTO exported_classes SELECT ?, id, name FROM exported_classes "
+                "WHERE target = ?",
+                (target, self._target),
+            )
+        return Exports(self._database, target or OWN)
+
+    @cached_property
     def assignments(self) -> Assignments:
         """What the images keep from export to export."""
         return Assignments(self._database, self._target)
@@ -90,8 +127,6 @@ class Exports:
             "WHERE target = ? ORDER BY path",
             (self._target,),
         )
-        for path, *_ in rows:
-            refuse_outside(path, self._database.path)
         return [(path, Exported(*values)) for path, *values in rows]
 
     def files(self) -> dict[str, list[Exported]]:

@@ -58,8 +58,21 @@ class Journal(Database):
 
     @cached_property
     def exports(self) -> Exports:
-        """What was exported of the job."""
+        """What was exported of the job to the folder that is in use: its own, unless another was
+        chosen by `export_to`."""
         return Exports(self)
+
+    def export_to(self, name: str | None) -> str:
+        """Let `exports` be those to the folder that bears a name; without one, to a new folder,
+        which begins with what the job's own folder has settled. Returns the name.
+
+        Raises JobError for a name that the job never gave.
+        """
+        if name is None:
+            self.exports = self.exports.to_new_target()
+        else:
+            self.exports = self.exports.to_target(name)
+        return self.exports.name
 
     # the job's own values
 
@@ -98,6 +111,11 @@ class Journal(Database):
         """The id of the latest run; 0 before the first one."""
         row = self.one("SELECT max(id) AS id FROM runs")
         return (row["id"] if row else None) or 0
+
+    def first_settings(self) -> str | None:
+        """The settings of the first run, as they were given to `begin_run`."""
+        row = self.one("SELECT settings FROM runs ORDER BY id LIMIT 1")
+        return None if row is None else str(row["settings"])
 
     def last_settings(self) -> str | None:
         """The settings of the latest run, as they were given to `begin_run`."""

@@ -2,6 +2,9 @@
 
 import secrets
 import sqlite3
+from pathlib import Path
+
+from florence_annotate.errors import JobError
 
 VERSION = 3
 OWN = 1
@@ -192,3 +195,25 @@ def _columns_since(version: int) -> dict[str, tuple[str, ...]]:
 
 def _make_own_target(connection: sqlite3.Connection) -> None:
     connection.execute("INSERT INTO targets VALUES (?, ?)", (OWN, secrets.token_hex(8)))
+
+
+_PATHS = {"files": "path", "exported_images": "split || '/' || name"}
+"""Table → what in it is a path in the output folder."""
+
+
+def refuse_outside(connection: sqlite3.Connection, journal: Path) -> None:
+    """Raise JobError for a journal that speaks of a path that leads out of its folder.
+
+    It may come from somebody else, and what it names is written, moved and removed.
+    """
+    for table, path in _PATHS.items():
+        for (found,) in connection.execute(
+            f"SELECT {path} AS path FROM {table} WHERE path GLOB '*..*' OR path GLOB '/*' OR "
+            "path GLOB '*//*' OR instr(path, char(92)) OR instr(path, ':') OR path = ''"
+        ):
+            parts = found.replace("\\", "/").split("/")
+            if {"", ".", ".."} & set(parts) or ":" in parts[0]:
+                raise JobError(
+                    f"{journal} speaks of a file outside of its dataset ({found!r}), which no "
+                    "export wrote: it is damaged, or made to do harm; don't use it"
+                )

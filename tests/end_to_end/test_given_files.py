@@ -208,7 +208,7 @@ def test_a_folder_where_a_file_of_a_job_goes_is_named_in_one_line(
     (out / name).unlink(missing_ok=True)
     (out / name).mkdir()
     result = command("export", out)
-    assert (result.code, len(result.err.splitlines())) == (1, 1)
+    assert (result.code, len(result.err.splitlines())) == (1, 1), result.err
     assert result.err.startswith(f"error: can't write {out / name}: Is a directory")
     (out / name).rmdir()
     assert command("export", out).code == 0

@@ -47,7 +47,7 @@ class Job:
         """Whether an export builds the dataset; it comes to what a whole one would in any case."""
         before = self.builds
         outcome = self.export(**settings)
-        outcome.notes.moved = 0  # none moves twice
+        outcome.notes.moved, outcome.notes.renumbered = 0, False  # nothing moves twice
         is_built = self.builds > before
         files = tree(self.out)
         with Journal.open_to_write(self.out) as journal, journal.transaction():

@@ -101,16 +101,6 @@ def test_settings_of_older_versions_are_given_where_they_are_no_defaults() -> No
     assert job_spec.load(job_spec.dump(again)).given == {"model"}
 
 
-def test_a_default_that_a_journal_does_not_know_is_that_from_before(tmp_path: Path) -> None:
-    with older_job(tmp_path, FLAT) as journal:
-        journal.set_value("defaults", {"seed": 7})
-        begun = Begun.of(journal)
-        assert begun is not None
-        assert begun.defaults["seed"] == 7
-        before = {"synonyms": False, "label_rules": 1, "drop_containers": False}
-        assert before.items() <= begun.defaults.items()
-
-
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [

@@ -34,7 +34,7 @@ def begun(last: JobSpec | None = None, **resolved: Any) -> Begun:
         **fingerprint.settings,
         **{name: Setting(None, value) for name, value in resolved.items()},
     }
-    return Begun(replace(fingerprint, settings=settings), {}, last, {})
+    return Begun(replace(fingerprint, settings=settings), {}, last)
 
 
 def test_auto_and_none_are_settled_by_checkpoint_and_device() -> None:
@@ -133,12 +133,6 @@ def test_a_value_of_tasks_that_are_not_asked_is_not_told() -> None:
     job = begun(no_repeat_ngram={Kind.LOCATIONS: 0, Kind.TEXT: 3})
     spec = take_over(build(), job)
     assert Setup.of(spec, spec.request(), job.fingerprint).departures() == []
-
-
-def test_defaults_that_shape_an_export_stay_those_of_the_job() -> None:
-    job = replace(begun(), defaults={"images": "copy", "seed": 7, "gone": 1})
-    spec = take_over(build(seed=3), job)
-    assert (spec.images, spec.seed) == ("copy", 3)
 
 
 def test_a_checkpoint_in_a_folder_is_bound_by_its_content(tmp_path: Path) -> None:

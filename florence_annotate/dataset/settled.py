@@ -1,0 +1,70 @@
+"""What was settled of a dataset stays settled: the settings of `policy.yaml`, and of the journal
+where a folder has none."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from florence_annotate.config import job_spec, policy_file
+from florence_annotate.config.job_spec import JobSpec
+from florence_annotate.config.policy_file import NAME, SETTLED
+from florence_annotate.journal import Journal
+
+
+def read(journal: Journal, folder: Path) -> dict[str, Any]:
+    """The settings that are settled of the job's dataset in a folder, all of them.
+
+    A file there says it; what it leaves out is as the job began. Without a file it is as the
+    dataset was exported last, and before the first export as the last run has it. Raises UsageError
+    for a file that can't be read.
+    """
+    began = _of_run(journal.first_settings())
+    file = policy_file.read(folder / NAME)
+    if file is not None:
+        return began | dict(file.settings)
+    exported = journal.exports.policy()
+    if exported is None:
+        return _of_run(journal.last_settings()) or began
+    return began | of_export(exported)
+
+
+def of_export(policy: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of an export, as the journal keeps them."""
+    held = {name: value for name, value in policy.items() if name in SETTLED}
+    return _settled(JobSpec.model_validate(held), held)
+
+
+def _of_run(text: str | None) -> dict[str, Any]:
+    return {} if text is None else _settled(job_spec.load(text), SETTLED)
+
+
+def _settled(spec: JobSpec, names: Any) -> dict[str, Any]:
+    return {name: getattr(spec, name) for name in names}
+
+
+def apply(spec: JobSpec, settled: Mapping[str, Any]) -> JobSpec:
+    """The specification with what is settled; what a flag says beats it."""
+    values = {name: value for name, value in settled.items() if name not in spec.by_flag}
+    return spec.model_copy(update=values)
+
+
+def write(journal: Journal, folder: Path, spec: JobSpec) -> None:
+    """Write what flags say into `policy.yaml`; where there is none, all that is settled.
+
+    Raises OutputError.
+    """
+    path = folder / NAME
+    names = spec.by_flag.intersection(SETTLED) if path.exists() else SETTLED
+    values = {name: getattr(spec, name) for name in SETTLED if name in names}
+    policy_file.write(
+        path, values, target=journal.exports.name, class_names=journal.exports.class_names()
+    )
+
+
+def changes(journal: Journal, spec: JobSpec) -> list[str]:
+    """A line for each setting that differs from those of the export before, if there was one."""
+    exported = journal.exports.policy()
+    if exported is None:
+        return []
+    now = {name: getattr(spec, name) for name in SETTLED}
+    return policy_file.differences(of_export(exported), now)

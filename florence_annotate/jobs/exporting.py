@@ -1,0 +1,133 @@
+"""An export of a job without a run: to its own folder, or a whole dataset to another one."""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from florence_annotate.config import job_spec, policy_file
+from florence_annotate.config.job_spec import JobSpec
+from florence_annotate.dataset import opening, settled
+from florence_annotate.errors import UsageError
+from florence_annotate.formats import export as formats
+from florence_annotate.formats import hub, registry
+from florence_annotate.formats.replacing import Replacing
+from florence_annotate.formats.upheavals import refuse_upheaval
+from florence_annotate.jobs import fingerprint
+from florence_annotate.journal import Journal, lock
+from florence_annotate.reports import summary as summaries
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is asked of an export."""
+
+    out: Path
+    """The job's folder."""
+    settings: Mapping[str, Any]
+    """Flags, in the forms that `job_spec.change` takes."""
+    target: Path | None = None
+    """Where the dataset goes, if not there."""
+    policy: Path | None = None
+    """The file that it goes by for once."""
+    add_formats: Sequence[str] = ()
+    push_to_hub: str | None = None
+    overwrite: bool = False
+    renumber: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    folder: Path
+    summary: dict[str, Any]
+    unwritten: bool
+    """Files could not be written; the summary names them."""
+
+
+def run(request: Request, note: Callable[[str], None]) -> Result:
+    """Export, and keep what was settled with it; `note` tells the user what changes.
+
+    Raises JobError, LockedError, UsageError, ExportError and OutputError.
+    """
+    out = request.out.absolute()
+    folder = (request.target or request.out).absolute()
+    is_elsewhere = folder.resolve() != out.resolve()
+    with Journal.open_existing(out):
+        pass  # what can't be read is refused before anything is touched
+    name = _refuse_foreign(folder, out) if is_elsewhere else None
+    with ExitStack() as stack:
+        for held in dict.fromkeys((out, folder)):
+            stack.enter_context(lock.held(held))
+        journal = stack.enter_context(Journal.open_to_write(out))
+        home = None
+        before = settled.read(journal, out)
+        if is_elsewhere:
+            home = Replacing(out, journal)
+            journal.export_to(name)
+            before = before if name is None else settled.read(journal, folder)
+        spec = _specify(request, journal, before)
+        _refuse(request, journal, folder, spec)
+        for line in settled.changes(journal, spec):
+            note(line)
+        if request.policy is None:
+            settled.write(journal, folder, spec)
+        exported = formats.export(
+            journal, folder, spec, overwrite=request.overwrite, renumber=request.renumber, home=home
+        )
+        if request.policy is None:
+            settled.write(journal, folder, spec)
+        bound = fingerprint.describe(journal)
+        summary = summaries.summarise(journal, folder, spec, bound, exported)
+        summaries.write_summary(folder, summary)
+    return Result(folder, summary, bool(exported.unwritten))
+
+
+def _refuse_foreign(folder: Path, out: Path) -> str | None:
+    """The name that another folder bears; None for a new one.
+
+    Raises UsageError for a folder that holds something else.
+    """
+    if folder.resolve() in out.resolve().parents or out.resolve() in folder.resolve().parents:
+        raise UsageError(f"{folder} and {out} lie in each other: choose another folder with -o")
+    file = policy_file.read(folder / policy_file.NAME)
+    if file is not None and file.target is not None:
+        return file.target
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UsageError(
+            f"{folder} holds other files, and no dataset of this job: choose a new or an empty "
+            "folder with -o"
+        )
+    return None
+
+
+def _specify(request: Request, journal: Journal, before: Mapping[str, Any]) -> JobSpec:
+    """The settings of the export."""
+    spec = job_spec.change(opening.last_spec(journal), request.settings)
+    if request.policy is not None:
+        file = policy_file.read(request.policy)
+        if file is None:
+            raise UsageError(f"--policy: there is no file {request.policy}")
+        classes = file.settings.get("classes", before.get("classes"))
+        if request.target is None and classes != before.get("classes"):
+            raise UsageError(
+                f"--policy: {request.policy} has another class list than {request.out}: export it "
+                "to a folder of its own with -o"
+            )
+        before = {**before, **file.settings}
+    spec = settled.apply(spec, before)
+    if not request.add_formats:
+        return spec
+    held = registry.settle(spec, opening.questions_of(journal))
+    return spec.with_formats(registry.added(held, request.add_formats))
+
+
+def _refuse(request: Request, journal: Journal, folder: Path, spec: JobSpec) -> None:
+    """Refuse what can't be done before anything is written."""
+    names = registry.settle(spec, opening.questions_of(journal))
+    if request.push_to_hub:
+        hub.refuse_unpublishable(request.push_to_hub, names)
+    opening.open_dataset(journal, spec)
+    refuse_upheaval(
+        *(journal, folder, spec, names), renumber=request.renumber, overwrite=request.overwrite
+    )
