@@ -22,6 +22,11 @@ class FlorenceAnnotateError(Exception):
 
     exit_code = 1
 
+    @property
+    def kind(self) -> str:
+        """What scripts tell errors apart by: `usage` of a UsageError."""
+        return type(self).__name__.removesuffix("Error").lower()
+
 
 class UsageError(FlorenceAnnotateError):
     exit_code = 2

@@ -38,9 +38,4 @@ def export(
             journal, out.absolute(), spec, fingerprint.describe(journal), exported
         )
         summary_reports.write_summary(out, summary)
-    if as_json:
-        screen.print_json(summary)
-    elif not quiet:
-        screen.show_summary(summary, out)
-    if push_to_hub:
-        screen.note(f"uploaded to {hub.push(out.absolute(), push_to_hub, summary)}")
+    screen.show_finished(summary, out.absolute(), push_to_hub, as_json=as_json, quiet=quiet)

@@ -61,6 +61,15 @@ Quiet = Annotated[
     typer.Option("--quiet", "-q", help="Print errors only.", rich_help_panel=Panel.BEHAVIOUR),
 ]
 
+
+def whole_number(text: object) -> int:
+    """For `parser` of a flag that is no setting."""
+    try:
+        return int(str(text))
+    except ValueError as error:
+        raise typer.BadParameter(f"{text!r} won't do: write a whole number") from error
+
+
 Settings = Mapping[str, Any]
 """What was given of the settings: flags as they were written, or whether they were set."""
 
@@ -143,8 +152,8 @@ def default_of(name: str) -> str:
     return "" if default is None or default is False or default == () else str(default)
 
 
-def metavar_of(name: str) -> str | None:
-    """What stands for the value of a flag; None for any text."""
+def metavar_of(name: str) -> str:
+    """What stands for the value of a flag: what it may be, or its kind."""
     if declared := OPTIONS[name].metavar:
         return declared
     types = types_of(name)
@@ -153,7 +162,7 @@ def metavar_of(name: str) -> str | None:
             return "|".join(map(str, get_args(each)))
         if isinstance(each, type) and issubclass(each, Enum):
             return "|".join(str(member) for member in each)
-    return "<int>" if int in types else None
+    return "N" if int in types else "TEXT"
 
 
 def types_of(name: str) -> Collection[Any]:

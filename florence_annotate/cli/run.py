@@ -32,6 +32,7 @@ def run(
         typer.Option(
             "--output",
             "-o",
+            metavar="FOLDER",
             help="Where the dataset goes. [default: SOURCE-dataset, beside a single folder]",
             rich_help_panel=Panel.DATASET,
         ),
@@ -51,7 +52,9 @@ def run(
     dry_run: Annotated[
         bool,
         typer.Option(
-            help="Say what would be done, and write nothing.", rich_help_panel=Panel.BEHAVIOUR
+            "--dry-run",
+            help="Say what would be done, and write nothing.",
+            rich_help_panel=Panel.BEHAVIOUR,
         ),
     ] = False,
     as_json: flags.AsJson = False,

@@ -4,7 +4,7 @@ from dataclasses import asdict
 
 import typer
 
-from florence_annotate.cli import flags, screen
+from florence_annotate.cli import ending, flags
 
 
 def status(out: flags.Out, as_json: flags.AsJson = False) -> None:
@@ -18,7 +18,7 @@ def status(out: flags.Out, as_json: flags.AsJson = False) -> None:
         report = journal.last_report()
     if as_json:
         values = {**asdict(counts), "pending": counts.pending, "fingerprint": bound}
-        screen.print_json({**values, "last_run": report})
+        ending.print_json({**values, "last_run": report})
         return
     done = counts.annotated + counts.failed
     typer.echo(f"{done} of {counts.images} images done, {counts.pending} to do")
