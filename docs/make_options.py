@@ -8,17 +8,19 @@ from pathlib import Path
 import typer
 
 from florence_annotate.cli import app
-from florence_annotate.cli.flags import default_of, help_of, metavar_of, types_of
-from florence_annotate.config.job_spec import OPTIONS, flag_of
+from florence_annotate.cli.flags import default_of, help_of, metavar_of
+from florence_annotate.config.job_spec import OPTIONS, JobSpec, flag_of
+from florence_annotate.config.wording import types_of
 from florence_annotate.declaration import Binds, Panel
 
 HEAD = """# Options
 
-Every setting of a job, as `run` takes it; a YAML file for `--config` has the same names without the
-dashes. `export` takes those of the dataset, `resume` `--device`, `--batch-size` and `--threads`.
-What the commands take beside settings stands at the end. This page is written by
-`python docs/make_options.py` from the declarations in `florence_annotate/config`,
-`florence_annotate/policy` and `florence_annotate/cli`.
+Every setting of a job, as `run` takes it. A YAML file for `--config` has the same names without the
+two dashes; flags beat it, and its relative paths (`classes-file`, `texts`, `regions`, folders of
+`model` and `adapter`) begin where the file lies. `export` takes the settings of the dataset,
+`resume` `--device`, `--batch-size` and `--threads`. What the commands take beside settings stands
+at the end. This page is written by `python docs/make_options.py` from the declarations in
+`florence_annotate/config`, `florence_annotate/policy` and `florence_annotate/cli`.
 
 A setting that **binds** would change what the model says: another run of the job goes on with the
 value that it was begun with, and is refused where you give another one. What is bound "for each
@@ -45,7 +47,7 @@ def _panel(panel: Panel) -> list[str]:
 def _row(name: str) -> str:
     option, default = OPTIONS[name], default_of(name)
     flag = flag_of(name)
-    if bool in types_of(name):
+    if bool in types_of(JobSpec.model_fields[name]):
         values = "" if option.flag else f"`--no-{flag.removeprefix('--')}`"
     else:
         values = f"`{metavar_of(name).replace('|', chr(92) + '|')}`"

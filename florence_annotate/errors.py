@@ -14,6 +14,8 @@ FlorenceAnnotateError           what happened, and what to do next
 An image that can't be annotated raises none of these: it becomes a `types.Failure`, a value.
 """
 
+import difflib
+from collections.abc import Iterable
 from pathlib import Path
 
 
@@ -68,3 +70,9 @@ class OutputError(FlorenceAnnotateError):
             "free space, make the folder writable or move what is in the way, then give the same "
             "command again"
         )
+
+
+def nearest(written: str, known: Iterable[str]) -> str:
+    """For a message: `did you mean …?`, or nothing where nothing is near."""
+    found = difflib.get_close_matches(written, list(known), n=1, cutoff=0.7)
+    return f"did you mean {found[0]}?" if found else ""

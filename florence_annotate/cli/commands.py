@@ -8,7 +8,7 @@ from typing import Any
 from typer.core import TyperCommand, TyperGroup
 
 from florence_annotate.cli import ending
-from florence_annotate.errors import UsageError
+from florence_annotate.errors import UsageError, nearest
 
 _NAMES = 26
 """Columns for flags and what they take; what is longer has a line of its own."""
@@ -46,7 +46,7 @@ class Group(TyperGroup):
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         if args[0] not in self.commands and not args[0].startswith("-"):
             see = f"choose one of {', '.join(self.commands)}"
-            meant = ending.nearest(args[0], self.commands)
+            meant = nearest(args[0], self.commands)
             raise UsageError(f"there is no command {args[0]!r}: {meant or see}")
         return super().resolve_command(ctx, args)
 

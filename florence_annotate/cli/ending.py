@@ -4,16 +4,15 @@
 What the command line itself has wrong is found by typer; its errors are said in our words here.
 """
 
-import difflib
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import typer
 
-from florence_annotate.errors import FlorenceAnnotateError, UsageError
+from florence_annotate.errors import FlorenceAnnotateError, UsageError, nearest
 
 NAME = "florence-annotate"
 
@@ -102,9 +101,3 @@ def _message_of(error: Any, context: Any) -> str:
         return f"{option} lacks its value: write {option} {flags[option].metavar}"
     words = " ".join(error.format_message().split()).rstrip(".")
     return f"{words[:1].lower()}{words[1:]}: {see}"
-
-
-def nearest(written: str, known: Iterable[str]) -> str:
-    """`did you mean …?`, or nothing where nothing is near."""
-    found = difflib.get_close_matches(written, known, n=1, cutoff=0.7)
-    return f"did you mean {found[0]}?" if found else ""

@@ -30,7 +30,7 @@ def export(
 
     with Journal.open_existing(out) as journal, lock.held(out):
         spec = job_spec.change(opening.last_spec(journal), settings)
-        if push_to_hub:
+        if push_to_hub is not None:
             names = settle(spec, opening.questions_of(journal))
             hub.refuse_unpublishable(push_to_hub, names)
         exported = exporting.export(journal, out.absolute(), spec, overwrite=overwrite)

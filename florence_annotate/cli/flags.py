@@ -2,15 +2,15 @@
 
 import functools
 import inspect
-from collections.abc import Callable, Collection, Iterable, Mapping
-from enum import Enum
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_origin
+from typing import Annotated, Any
 
 import typer
 
 from florence_annotate.config import presets
 from florence_annotate.config.job_spec import OPTIONS, JobSpec, flag_of
+from florence_annotate.config.wording import types_of, values_of
 from florence_annotate.declaration import Panel
 from florence_annotate.formats.registry import FORMATS
 
@@ -112,7 +112,7 @@ def with_settings(
 
 
 def _parameter(name: str, *, in_panel: bool) -> inspect.Parameter:
-    option, types = OPTIONS[name], types_of(name)
+    option, types = OPTIONS[name], types_of(JobSpec.model_fields[name])
     flag = flag_of(name)
     is_switch = bool in types
     if is_switch and option.flag is None:
@@ -156,17 +156,7 @@ def metavar_of(name: str) -> str:
     """What stands for the value of a flag: what it may be, or its kind."""
     if declared := OPTIONS[name].metavar:
         return declared
-    types = types_of(name)
-    for each in types:
-        if get_origin(each) is Literal:
-            return "|".join(map(str, get_args(each)))
-        if isinstance(each, type) and issubclass(each, Enum):
-            return "|".join(str(member) for member in each)
+    types = types_of(JobSpec.model_fields[name])
+    if listed := [value for each in types for value in values_of(each)]:
+        return "|".join(listed)
     return "N" if int in types else "TEXT"
-
-
-def types_of(name: str) -> Collection[Any]:
-    """The types that a setting may have."""
-    annotation = JobSpec.model_fields[name].annotation
-    is_union = get_origin(annotation) not in (None, Literal, dict, tuple, Annotated)
-    return get_args(annotation) if is_union else (annotation,)

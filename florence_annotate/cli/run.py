@@ -80,7 +80,7 @@ def run(
     spec = job_spec.build({**settings, "sources": tuple(source)}, preset)
     out = Path(os.path.abspath(output)) if output else default_output(spec.sources)
     job = Job(spec, out, restart=restart)
-    if push_to_hub:
+    if push_to_hub is not None:
         hub.refuse_unpublishable(push_to_hub, job.formats)
     if dry_run:
         screen.show_plan(job, job.count_pending(retry_failed=retry_failed), as_json=as_json)
