@@ -77,7 +77,7 @@ def run(
         finished = job.run(reporter=ScreenReporter(quiet=quiet), **how)
     except KeyboardInterrupt as error:
         has_job = (job.out / FILE_NAME).exists()
-        safe = f"; what was committed is safe. Go on: {_command('resume', job.out)}"
+        safe = f"; what was committed is safe. Go on: {command('resume', job.out)}"
         raise Interrupted(f"stopped at once{safe if has_job else ''}") from error
     if finished.interrupted:
         if as_json:
@@ -88,7 +88,7 @@ def run(
     if not finished.within_failures:
         if quiet or as_json:
             failed = finished.summary["images"]["failed"]
-            note(f"{_count(failed, 'image')} failed: {_command('failures', job.out)}")
+            note(f"{_count(failed, 'image')} failed: {command('failures', job.out)}")
         raise typer.Exit(3)
 
 
@@ -110,8 +110,8 @@ def _show_interrupted(summary: dict[str, Any], out: Path) -> None:
     images = summary["images"]
     done = images["annotated"] + images["failed"]
     note(f"interrupted: {done} of {images['images']} images are safe in {out / FILE_NAME}")
-    note(f"go on:               {_command('resume', out)}")
-    note(f"export what is done: {_command('export', out)}")
+    note(f"go on:               {command('resume', out)}")
+    note(f"export what is done: {command('export', out)}")
 
 
 def show_summary(summary: dict[str, Any], out: Path) -> None:
@@ -139,7 +139,7 @@ def show_summary(summary: dict[str, Any], out: Path) -> None:
     for line in _written(summary, out):
         console.print(line, markup=False)
     if images["failed"]:
-        line = f"{_count(images['failed'], 'image')} failed: {_command('failures', out)}"
+        line = f"{_count(images['failed'], 'image')} failed: {command('failures', out)}"
         console.print(line, style="bold", markup=False)
 
 
@@ -227,5 +227,5 @@ def _count(count: int, noun: str) -> str:
     return f"1 {noun}" if count == 1 else f"{count} {noun}s"
 
 
-def _command(name: str, out: Path) -> str:
+def command(name: str, out: Path) -> str:
     return f"florence-annotate {name} {shlex.quote(str(out))}"
