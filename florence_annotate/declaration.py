@@ -59,12 +59,9 @@ class Option:
 
 
 def as_list(value: Any) -> Any:
-    """`a,b` → [a, b], so that flags and YAML lists mean the same. Raises ValueError for no name."""
+    """`a,b` → [a, b], so that flags and YAML lists mean the same."""
     if isinstance(value, str):
-        names = [part.strip() for part in value.split(",") if part.strip()]
-        if not names:
-            raise ValueError("it is empty")
-        return names
+        return [part.strip() for part in value.split(",") if part.strip()]
     return value
 
 

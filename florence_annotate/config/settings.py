@@ -281,6 +281,13 @@ class ImageSettings(Group):
         int, Option("Refuse larger images (decompression bombs).", Panel.IMAGES, "N")
     ] = Field(default=DEFAULT_MAX_PIXELS, ge=1)
 
+    @field_validator("include", "exclude", mode="before")
+    @classmethod
+    def _patterns_are_there(cls, value: Any) -> Any:
+        if isinstance(value, str) and not as_list(value):
+            raise ValueError("it is empty")
+        return value
+
     @field_validator("tiles")
     @classmethod
     def _tiles_make_sense(cls, value: str | None) -> str | None:
