@@ -74,7 +74,8 @@ def _sections(command: Any, ctx: Any) -> dict[str, list[Row]]:
         sections["Arguments"] = arguments
     for each in command.get_params(ctx):
         if each.param_type_name == "option" and (row := each.get_help_record(ctx)):
-            sections.setdefault(each.rich_help_panel or "Options", []).append(row)
+            panel = getattr(each, "rich_help_panel", None)  # older versions' --help has none
+            sections.setdefault(panel or "Options", []).append(row)
     if plain := sections.pop("Options", None):
         sections["Options"] = plain  # those without a panel, --help among them, stand last
     return sections
