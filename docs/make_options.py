@@ -5,16 +5,22 @@ python docs/make_options.py
 
 from pathlib import Path
 
-from florence_annotate.cli.flags import default_of, help_of, metavar_of, types_of
-from florence_annotate.config.job_spec import OPTIONS, flag_of
+import typer
+
+from florence_annotate.cli import app
+from florence_annotate.cli.flags import default_of, help_of, metavar_of
+from florence_annotate.config.job_spec import OPTIONS, JobSpec, flag_of
+from florence_annotate.config.wording import types_of
 from florence_annotate.declaration import Binds, Panel
 
 HEAD = """# Options
 
-Every setting of a job, as `run` takes it; a YAML file for `--config` has the same names without the
-dashes. `export` takes those of the dataset, `resume` `--device`, `--batch-size` and `--threads`.
-This page is written by `python docs/make_options.py` from the declarations in
-`florence_annotate/config` and `florence_annotate/policy`.
+Every setting of a job, as `run` takes it. A YAML file for `--config` has the same names without the
+two dashes; flags beat it, and its relative paths (`classes-file`, `texts`, `regions`, folders of
+`model` and `adapter`) begin where the file lies. `export` takes the settings of the dataset,
+`resume` `--device`, `--batch-size` and `--threads`. What the commands take beside settings stands
+at the end. This page is written by `python docs/make_options.py` from the declarations in
+`florence_annotate/config`, `florence_annotate/policy` and `florence_annotate/cli`.
 
 A setting that **binds** would change what the model says: another run of the job goes on with the
 value that it was begun with, and is refused where you give another one. What is bound "for each
@@ -25,7 +31,8 @@ need another output. Everything else may change from run to run.
 
 
 def text() -> str:
-    return "\n".join([HEAD, *(line for panel in Panel for line in _panel(panel))])
+    panels = [line for panel in Panel for line in _panel(panel)]
+    return "\n".join([HEAD, *panels, *_beside_settings()])
 
 
 def _panel(panel: Panel) -> list[str]:
@@ -40,13 +47,37 @@ def _panel(panel: Panel) -> list[str]:
 def _row(name: str) -> str:
     option, default = OPTIONS[name], default_of(name)
     flag = flag_of(name)
-    if bool in types_of(name):
+    if bool in types_of(JobSpec.model_fields[name]):
         values = "" if option.flag else f"`--no-{flag.removeprefix('--')}`"
     else:
-        values = f"`{(metavar_of(name) or 'TEXT').replace('|', chr(92) + '|')}`"
+        values = f"`{metavar_of(name).replace('|', chr(92) + '|')}`"
     binds = "" if option.binds is Binds.NOT else option.binds.value
     about = help_of(name).removesuffix(f" [default: {default}]")
     return f"| `{flag}` | {values} | {default} | {binds} | {about} |"
+
+
+def _beside_settings() -> list[str]:
+    """What is no setting: it counts for the command that it is given to, and is not kept."""
+    of_settings = {help_of(name) for name in OPTIONS}
+    of_settings |= {option.help_of_resume for option in OPTIONS.values()}
+    commands_of: dict[tuple[str, str, str], list[str]] = {}
+    for command, declared in typer.main.get_command(app).commands.items():  # type: ignore[attr-defined]
+        for each in declared.params:
+            if each.param_type_name == "option" and each.help not in of_settings:
+                flags = ", ".join(f"`{flag}`" for flag in each.opts)
+                values = "" if each.is_flag else f"`{each.metavar}`"
+                commands_of.setdefault((flags, values, each.help), []).append(f"`{command}`")
+    return [
+        "## Of the commands",
+        "",
+        "| option | values | taken by | what it does |",
+        "| --- | --- | --- | --- |",
+        *(
+            f"| {flags} | {values} | {', '.join(commands)} | {about} |"
+            for (flags, values, about), commands in commands_of.items()
+        ),
+        "",
+    ]
 
 
 if __name__ == "__main__":

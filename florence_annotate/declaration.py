@@ -32,6 +32,14 @@ class Binds(Enum):
     """Tasks with locations and tasks with text may have values of their own."""
 
 
+class Locates(Enum):
+    """What the text of a setting finds. In a configuration file a relative path begins where that
+    file lies."""
+
+    FILE = "a file or a folder"
+    FOLDER_OR_NAME = "a folder, where there is one of that name"
+
+
 @dataclass(frozen=True, slots=True)
 class Option:
     """A setting as a user meets it; its type, its bounds and its default are the field's."""
@@ -47,6 +55,7 @@ class Option:
     help_of_resume: str | None = None
     """What it does in `resume`, which takes it where this is given."""
     binds: Binds = Binds.NOT
+    locates: Locates | None = None
 
 
 def as_list(value: Any) -> Any:

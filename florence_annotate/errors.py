@@ -14,6 +14,8 @@ FlorenceAnnotateError           what happened, and what to do next
 An image that can't be annotated raises none of these: it becomes a `types.Failure`, a value.
 """
 
+import difflib
+from collections.abc import Iterable
 from pathlib import Path
 
 
@@ -21,6 +23,11 @@ class FlorenceAnnotateError(Exception):
     """Base of all errors of this package; its text says what happened and what to do next."""
 
     exit_code = 1
+
+    @property
+    def kind(self) -> str:
+        """What scripts tell errors apart by: `usage` of a UsageError."""
+        return type(self).__name__.removesuffix("Error").lower()
 
 
 class UsageError(FlorenceAnnotateError):
@@ -63,3 +70,9 @@ class OutputError(FlorenceAnnotateError):
             "free space, make the folder writable or move what is in the way, then give the same "
             "command again"
         )
+
+
+def nearest(written: str, known: Iterable[str]) -> str:
+    """For a message: `did you mean …?`, or nothing where nothing is near."""
+    found = difflib.get_close_matches(written, list(known), n=1, cutoff=0.7)
+    return f"did you mean {found[0]}?" if found else ""

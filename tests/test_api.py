@@ -47,7 +47,7 @@ def test_how_answers_are_written_is_chosen_as_in_the_command(scenes: Path) -> No
     )
     # one box takes five tokens, and an answer goes on once, to twice the limit
     assert all(isinstance(i, AnnotatedImage) and len(i.instances) <= 1 for i in short)
-    with pytest.raises(UsageError, match="own for the checkpoint's"):
+    with pytest.raises(UsageError, match="or own"):
         next(florence_annotate.annotate(files, model="shapes", no_repeat_ngram=-1))
 
 

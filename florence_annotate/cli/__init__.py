@@ -7,15 +7,27 @@ import sys
 
 import typer
 
-from florence_annotate.cli import demo, doctor, export, failures, models, resume, run, status, tasks
-from florence_annotate.errors import FlorenceAnnotateError
+from florence_annotate.cli import (
+    demo,
+    doctor,
+    ending,
+    export,
+    failures,
+    models,
+    resume,
+    run,
+    status,
+    tasks,
+)
+from florence_annotate.cli.commands import Command, Group
 
 app = typer.Typer(
-    name="florence-annotate",
-    no_args_is_help=True,
+    name=ending.NAME,
+    cls=Group,
+    invoke_without_command=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    rich_markup_mode="markdown",
+    rich_markup_mode=None,
 )
 
 
@@ -29,6 +41,7 @@ def _show_version(asked: bool) -> None:
 
 @app.callback()
 def _main(
+    context: typer.Context,
     version: bool = typer.Option(
         False, "--version", callback=_show_version, is_eager=True, help="Print the version."
     ),
@@ -40,17 +53,20 @@ def _main(
     Exit codes: 0 done; 1 could not run; 2 usage; 3 done, but with more failures than
     --max-failures allows; 130 interrupted, and the same command goes on.
     """
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help(), err=True)
+        raise typer.Exit(2)
 
 
-app.command("run")(run.run)
-app.command("resume")(resume.resume)
-app.command("export")(export.export)
-app.command("status")(status.status)
-app.command("failures")(failures.failures)
-app.command("demo")(demo.demo)
-app.command("doctor")(doctor.doctor)
-app.command("models")(models.list_models)
-app.command("tasks")(tasks.list_tasks)
+app.command("run", cls=Command)(run.run)
+app.command("resume", cls=Command)(resume.resume)
+app.command("export", cls=Command)(export.export)
+app.command("status", cls=Command)(status.status)
+app.command("failures", cls=Command)(failures.failures)
+app.command("demo", cls=Command)(demo.demo)
+app.command("doctor", cls=Command)(doctor.doctor)
+app.command("models", cls=Command)(models.list_models)
+app.command("tasks", cls=Command)(tasks.list_tasks)
 
 
 def main() -> None:
@@ -68,17 +84,7 @@ def main() -> None:
     # a pipeline that ends the job is Ctrl-C by another name
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        app()
-    except FlorenceAnnotateError as error:
-        typer.echo(f"error: {error}", err=True)
-        sys.exit(error.exit_code)
-    except MemoryError:
-        typer.echo(
-            "error: this process may not have the memory that the model takes: raise its limit "
-            "(ulimit -v), or choose a smaller --model or --batch-size. What was committed is safe",
-            err=True,
-        )
-        sys.exit(1)
+        sys.exit(ending.exit_code_of(lambda: app(prog_name=ending.NAME, standalone_mode=False)))
     except BrokenPipeError:  # `| head` has read enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)

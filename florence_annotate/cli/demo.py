@@ -5,13 +5,21 @@ from typing import Annotated
 
 import typer
 
+from florence_annotate.cli.flags import whole_number
+
 
 def demo(
     directory: Annotated[Path, typer.Argument(help="Where the images go.", metavar="DIR")],
-    count: Annotated[int, typer.Option(metavar="N", help="Number of images.")] = 24,
+    count: Annotated[
+        int, typer.Option(metavar="N", parser=whole_number, help="Number of images.")
+    ] = 24,
     seed: Annotated[
         int,
-        typer.Option(metavar="S", help="Seed of the first; above a million none was trained on."),
+        typer.Option(
+            metavar="N",
+            parser=whole_number,
+            help="Seed of the first; above a million none was trained on.",
+        ),
     ] = 2_000_000,
 ) -> None:
     """Paint images of shapes, with their ground truth, to try the program on.

@@ -4,19 +4,20 @@ from typing import Annotated, Any
 
 import typer
 
-from florence_annotate.cli import flags, models, screen
+from florence_annotate.cli import ending, flags, models
 
 
 def doctor(
     model: Annotated[
-        str | None, typer.Option(help="Also look for this checkpoint: a hub id or a folder.")
+        str | None,
+        typer.Option(metavar="TEXT", help="Also look for this checkpoint: a hub id or a folder."),
     ] = None,
     as_json: flags.AsJson = False,
 ) -> None:
     """Say what this machine has: versions, devices, attention kernels, checkpoints."""
     findings = _examine(model)
     if as_json:
-        screen.print_json(findings)
+        ending.print_json(findings)
         return
     for topic, lines in findings.items():
         typer.echo(topic)

@@ -45,7 +45,6 @@ def export(
     What is not given stays as policy.yaml has it, and what is given is written there. A job that is
     not finished is exported as far as it is done.
     """
-    from florence_annotate.formats import hub
     from florence_annotate.jobs import exporting
 
     request = exporting.Request(
@@ -59,11 +58,7 @@ def export(
         renumber=renumber,
     )
     result = exporting.run(request, (lambda text: None) if quiet else screen.note)
-    if as_json:
-        screen.print_json(result.summary)
-    elif not quiet:
-        screen.show_summary(result.summary, result.folder if output else out)
-    if push_to_hub:
-        screen.note(f"uploaded to {hub.push(result.folder, push_to_hub, result.summary)}")
+    folder = result.folder if output else out
+    screen.show_finished(result.summary, folder, push_to_hub, as_json=as_json, quiet=quiet)
     if result.unwritten:
         raise typer.Exit(3)

@@ -2,7 +2,7 @@
 
 import typer
 
-from florence_annotate.cli import flags, screen
+from florence_annotate.cli import ending, flags
 
 
 def failures(out: flags.Out, as_json: flags.AsJson = False) -> None:
@@ -12,7 +12,7 @@ def failures(out: flags.Out, as_json: flags.AsJson = False) -> None:
     with Journal.open_existing(out) as journal:
         failed = list(journal.failures())
     if as_json:
-        screen.print_json(
+        ending.print_json(
             [
                 {"key": f.ref.key, "stage": f.stage, "kind": f.kind, "message": f.message}
                 for f in failed

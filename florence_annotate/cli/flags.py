@@ -2,15 +2,15 @@
 
 import functools
 import inspect
-from collections.abc import Callable, Collection, Iterable, Mapping
-from enum import Enum
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_origin
+from typing import Annotated, Any
 
 import typer
 
 from florence_annotate.config import presets
 from florence_annotate.config.job_spec import OPTIONS, JobSpec, flag_of
+from florence_annotate.config.wording import types_of, values_of
 from florence_annotate.declaration import Panel
 from florence_annotate.formats.registry import FORMATS
 
@@ -78,6 +78,15 @@ Quiet = Annotated[
     typer.Option("--quiet", "-q", help="Print errors only.", rich_help_panel=Panel.BEHAVIOUR),
 ]
 
+
+def whole_number(text: object) -> int:
+    """For `parser` of a flag that is no setting."""
+    try:
+        return int(str(text))
+    except ValueError as error:
+        raise typer.BadParameter(f"{text!r} won't do: write a whole number") from error
+
+
 Settings = Mapping[str, Any]
 """What was given of the settings: flags as they were written, or whether they were set."""
 
@@ -120,7 +129,7 @@ def with_settings(
 
 
 def _parameter(name: str, *, in_panel: bool) -> inspect.Parameter:
-    option, types = OPTIONS[name], types_of(name)
+    option, types = OPTIONS[name], types_of(JobSpec.model_fields[name])
     flag = flag_of(name)
     is_switch = bool in types
     if is_switch and option.flag is None:
@@ -160,21 +169,11 @@ def default_of(name: str) -> str:
     return "" if default is None or default is False or default == () else str(default)
 
 
-def metavar_of(name: str) -> str | None:
-    """What stands for the value of a flag; None for any text."""
+def metavar_of(name: str) -> str:
+    """What stands for the value of a flag: what it may be, or its kind."""
     if declared := OPTIONS[name].metavar:
         return declared
-    types = types_of(name)
-    for each in types:
-        if get_origin(each) is Literal:
-            return "|".join(map(str, get_args(each)))
-        if isinstance(each, type) and issubclass(each, Enum):
-            return "|".join(str(member) for member in each)
-    return "<int>" if int in types else None
-
-
-def types_of(name: str) -> Collection[Any]:
-    """The types that a setting may have."""
-    annotation = JobSpec.model_fields[name].annotation
-    is_union = get_origin(annotation) not in (None, Literal, dict, tuple, Annotated)
-    return get_args(annotation) if is_union else (annotation,)
+    types = types_of(JobSpec.model_fields[name])
+    if listed := [value for each in types for value in values_of(each)]:
+        return "|".join(listed)
+    return "N" if int in types else "TEXT"

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from florence_annotate.cli import flags, screen
+from florence_annotate.cli import ending, flags
 
 
 def list_models(
@@ -27,7 +27,7 @@ def list_models(
         return
     rows = _describe()
     if as_json:
-        screen.print_json(rows)
+        ending.print_json(rows)
         return
     line = "{:9} {:>10} {:>8} {:>9} {:8} {}"
     typer.echo(line.format("model", "parameters", "float32", "bfloat16", "licence", "what"))
@@ -82,7 +82,7 @@ def _tell(name: str, *, as_json: bool) -> None:
         "known_labels": len(found.known_labels),
     }
     if as_json:
-        screen.print_json(
+        ending.print_json(
             {**rows, "generation": settings, "contradictions": list(own.contradictions)}
         )
         return

@@ -32,6 +32,7 @@ def run(
         typer.Option(
             "--output",
             "-o",
+            metavar="FOLDER",
             help="Where the dataset goes. [default: SOURCE-dataset, beside a single folder]",
             rich_help_panel=Panel.DATASET,
         ),
@@ -53,7 +54,9 @@ def run(
     dry_run: Annotated[
         bool,
         typer.Option(
-            help="Say what would be done, and write nothing.", rich_help_panel=Panel.BEHAVIOUR
+            "--dry-run",
+            help="Say what would be done, and write nothing.",
+            rich_help_panel=Panel.BEHAVIOUR,
         ),
     ] = False,
     as_json: flags.AsJson = False,
@@ -86,7 +89,7 @@ def run(
         renumber=renumber,
         add_formats=as_list(add_format or ""),
     )
-    if push_to_hub:
+    if push_to_hub is not None:
         hub.refuse_unpublishable(push_to_hub, job.formats)
     if dry_run:
         screen.show_plan(job, job.count_pending(retry_failed=retry_failed), as_json=as_json)

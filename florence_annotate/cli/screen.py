@@ -1,6 +1,5 @@
 """What the commands print: results to standard output, everything else to standard error."""
 
-import json
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from florence_annotate.cli.ending import Interrupted, print_json
 from florence_annotate.cli.progress import ScreenReporter
 from florence_annotate.journal import FILE_NAME
 
@@ -22,10 +22,6 @@ _SHOWN_LABELS = 20
 
 def note(text: str) -> None:
     typer.echo(text, err=True)
-
-
-def print_json(value: object) -> None:
-    typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
 
 
 def show_routes(job: "Job", *, quiet: bool) -> None:
@@ -81,35 +77,43 @@ def run(
         finished = job.run(reporter=ScreenReporter(quiet=quiet), retry_failed=retry_failed)
     except KeyboardInterrupt as error:
         has_job = (job.out / FILE_NAME).exists()
-        safe = f"; what was committed is safe. Go on: {_command('resume', job.out)}"
-        note(f"\nstopped at once{safe if has_job else ''}")
-        raise typer.Exit(130) from error
-    if as_json:
-        print_json(finished.summary)
+        safe = f"; what was committed is safe. Go on: {command('resume', job.out)}"
+        raise Interrupted(f"stopped at once{safe if has_job else ''}") from error
     if finished.interrupted:
+        if as_json:
+            print_json(finished.summary)
         _show_interrupted(finished.summary, job.out)
         raise typer.Exit(130)
-    if not (quiet or as_json):
-        show_summary(finished.summary, job.out)
-    if push_to_hub:
-        from florence_annotate.formats import hub
-
-        note(f"uploaded to {hub.push(job.out, push_to_hub, finished.summary)}")
+    show_finished(finished.summary, job.out, push_to_hub, as_json=as_json, quiet=quiet)
     if not finished.within_failures:
         if quiet or as_json:
             failed = finished.summary["images"]["failed"]
-            note(f"{_count(failed, 'image')} failed: {_command('failures', job.out)}")
+            note(f"{_count(failed, 'image')} failed: {command('failures', job.out)}")
         raise typer.Exit(3)
     if finished.unwritten:
         raise typer.Exit(3)
+
+
+def show_finished(
+    summary: dict[str, Any], out: Path, push_to_hub: str | None, *, as_json: bool, quiet: bool
+) -> None:
+    """The result of a run or an export, and its upload. Raises ExportError where that fails."""
+    if not (quiet or as_json):
+        show_summary(summary, out)
+    if push_to_hub:
+        from florence_annotate.formats import hub
+
+        note(f"uploaded to {hub.push(out, push_to_hub, summary)}")
+    if as_json:  # last, since an upload that fails is told as JSON too
+        print_json(summary)
 
 
 def _show_interrupted(summary: dict[str, Any], out: Path) -> None:
     images = summary["images"]
     done = images["annotated"] + images["failed"]
     note(f"interrupted: {done} of {images['images']} images are safe in {out / FILE_NAME}")
-    note(f"go on:               {_command('resume', out)}")
-    note(f"export what is done: {_command('export', out)}")
+    note(f"go on:               {command('resume', out)}")
+    note(f"export what is done: {command('export', out)}")
 
 
 def show_summary(summary: dict[str, Any], out: Path) -> None:
@@ -137,7 +141,7 @@ def show_summary(summary: dict[str, Any], out: Path) -> None:
     for line in _written(summary, out):
         console.print(line, markup=False)
     if images["failed"]:
-        line = f"{_count(images['failed'], 'image')} failed: {_command('failures', out)}"
+        line = f"{_count(images['failed'], 'image')} failed: {command('failures', out)}"
         console.print(line, style="bold", markup=False)
 
 
@@ -247,5 +251,5 @@ def _count(count: int, noun: str) -> str:
     return f"1 {noun}" if count == 1 else f"{count} {noun}s"
 
 
-def _command(name: str, out: Path) -> str:
+def command(name: str, out: Path) -> str:
     return f"florence-annotate {name} {shlex.quote(str(out))}"

@@ -1,30 +1,56 @@
 """`florence-annotate status`."""
 
 from dataclasses import asdict
+from typing import Any
 
 import typer
 
-from florence_annotate.cli import flags, screen
+from florence_annotate.cli import ending, flags, screen
+from florence_annotate.journal.lock import Holder
 
 
 def status(out: flags.Out, as_json: flags.AsJson = False) -> None:
-    """Say how far a job is, also while it runs."""
-    from florence_annotate.jobs import fingerprint
+    """Say how far a job is, whether it runs, and how to go on; also while it runs."""
+    from florence_annotate.jobs import fingerprint, state
+    from florence_annotate.jobs.state import State
     from florence_annotate.journal import Journal
 
+    state.refuse_unbegun(out)
     with Journal.open_existing(out) as journal:
+        seen = state.look(out, journal)
         counts = journal.counts()
         bound = fingerprint.describe(journal) or {}
         report = journal.last_report()
+    is_unfinished = seen.state in (State.STOPPED, State.INTERRUPTED)
+    go_on = screen.command("resume", out) if is_unfinished else None
     if as_json:
-        values = {**asdict(counts), "pending": counts.pending, "fingerprint": bound}
-        screen.print_json({**values, "last_run": report})
+        values = {**asdict(counts), "pending": counts.pending, "state": seen.state}
+        values |= {"process": _process(seen.process), "go_on": go_on}
+        values |= {"images_per_second": seen.images_per_second}
+        ending.print_json({**values, "fingerprint": bound, "last_run": report})
         return
     done = counts.annotated + counts.failed
     typer.echo(f"{done} of {counts.images} images done, {counts.pending} to do")
+    if seen.state is State.RUNNING:
+        rate = seen.images_per_second
+        typer.echo(f"running    {seen.process}" + (f", {rate:.2f} images/s so far" if rate else ""))
+    elif seen.state is State.STOPPED:
+        who = seen.process or "the last run"
+        typer.echo(f"stopped    {who}: it ended before it was done; what was committed is safe")
+    elif seen.state is State.INTERRUPTED:
+        typer.echo("stopped    by a signal, in order")
+    if go_on:
+        typer.echo(f"go on      {go_on}")
     typer.echo(f"annotated  {counts.annotated}")
     typer.echo(f"failed     {counts.failed}")
     if bound:
         typer.echo(f"model      {bound['model']}, {bound['dtype']}")
         asked = [f"{task} {text or ''}".strip() for task, text in bound["questions"]]
         typer.echo(f"asks       {'; '.join(asked)}")
+
+
+def _process(holder: Holder | None) -> dict[str, Any] | None:
+    if holder is None:
+        return None
+    since = holder.since and holder.since.isoformat()
+    return {"pid": holder.pid, "host": holder.host, "since": since}

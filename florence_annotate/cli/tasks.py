@@ -3,13 +3,13 @@
 import typer
 
 from florence_annotate import tasks
-from florence_annotate.cli import flags, screen
+from florence_annotate.cli import ending, flags
 
 
 def list_tasks(as_json: flags.AsJson = False) -> None:
     """List the tasks of Florence-2: what they take, and what they give."""
     if as_json:
-        screen.print_json(
+        ending.print_json(
             [
                 {
                     "name": task.name,

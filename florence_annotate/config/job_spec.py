@@ -3,7 +3,7 @@
 import glob
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import NoneType
 from typing import Any, get_args
@@ -14,16 +14,18 @@ from florence_annotate import classes as class_lists
 from florence_annotate import tasks
 from florence_annotate.classes import ClassList, Matching
 from florence_annotate.config import presets
-from florence_annotate.config.model_settings import ModelSettings
+from florence_annotate.config.model_settings import MOST_WORKERS, ModelSettings
 from florence_annotate.config.older_jobs import BEFORE_IT_EXISTED
+from florence_annotate.config.presets import Preset
 from florence_annotate.config.settings import (
     ContractSettings,
     DatasetSettings,
     ImageSettings,
     TaskSettings,
 )
+from florence_annotate.config.wording import what_to_write
 from florence_annotate.declaration import Option
-from florence_annotate.errors import JobError, UsageError
+from florence_annotate.errors import JobError, UsageError, nearest
 from florence_annotate.images.tiles import Tiling
 from florence_annotate.labels.boxes import read_regions
 from florence_annotate.policy.captions import CaptionSettings
@@ -31,7 +33,7 @@ from florence_annotate.policy.settings import PolicySettings
 from florence_annotate.policy.thresholds import Thresholds
 from florence_annotate.questions import texts
 from florence_annotate.questions.recipes import RecipeName
-from florence_annotate.questions.request import Request, Strategy
+from florence_annotate.questions.request import Request
 from florence_annotate.tasks import PROMPTS, PromptGives, Task
 
 
@@ -146,18 +148,32 @@ def build(flags: Mapping[str, Any], preset: str | None = None) -> JobSpec:
     Flags that are None were not given. `classes` may be text, `classes_file` a path. Raises
     UsageError with one line that names the setting.
     """
-    settings = presets.read(preset) if preset else {}
     given = _given(flags)
-    if (settings | given).get("presence"):
+    file = presets.NONE if preset is None else presets.read(preset, OPTIONS)
+    settings = _of_file(file, given)
+    merged = settings | given
+    if merged.get("presence"):
         settings.setdefault("recipe", RecipeName.VERIFY)
-    if given.get("overlap") is not None and (settings | given).get("tiles") is None:
-        raise UsageError("--overlap is that of tiles: give --tiles, or leave it out")
-    if "classes" in given or "classes_file" in given:
-        settings.pop("classes", None)
-        settings.pop("classes_file", None)
+    if merged.get("overlap") is not None and merged.get("tiles") is None:
+        named = "--overlap" if "overlap" in given else file.called("overlap")
+        raise UsageError(f"{named} is that of tiles: give --tiles, or leave it out")
     flagged = _settle(given)
     settled = _settle(settings) | flagged
     return _validate(settled | {"given": _named(settled), "by_flag": _named(flagged)})
+
+
+def _of_file(file: Preset, given: Mapping[str, Any]) -> dict[str, Any]:
+    """What a file says that no flag beats, its classes read. Raises UsageError, with the file's
+    name, where that makes no sense by itself."""
+    beaten = {*given, *(_CLASSES if _CLASSES & given.keys() else ())}
+    left = {name: value for name, value in file.settings.items() if name not in beaten}
+    try:
+        settings = _read_classes(left)
+        _validate(settings, file.called)
+    except UsageError as error:
+        where = "" if str(error).startswith(str(file.path)) else f"{file.path}: "
+        raise UsageError(f"{where}{error}") from error
+    return settings
 
 
 def change(spec: JobSpec, flags: Mapping[str, Any]) -> JobSpec:
@@ -176,36 +192,32 @@ def _named(settings: Mapping[str, Any]) -> frozenset[str]:
     return frozenset(settings) & OPTIONS.keys()
 
 
+_CLASSES = {"classes", "classes_file"}
+
+
 def _settle(settings: dict[str, Any]) -> dict[str, Any]:
     """Read the classes from where they are, let none stand for a setting that is not there, and
     --visuals-limit mean --visuals."""
     settings = {name: None if _is_none(name, v) else v for name, v in settings.items()}
     if settings.get("visuals_limit") and "visuals" not in settings:
         settings["visuals"] = True
-    file = settings.pop("classes_file", None)
-    named = settings.get("classes")
+    return _read_classes(settings)
+
+
+def _read_classes(settings: dict[str, Any]) -> dict[str, Any]:
+    others = {name: value for name, value in settings.items() if name not in _CLASSES}
+    file, named = settings.get("classes_file"), settings.get("classes")
     if file is not None and named is not None:
         raise UsageError("give --classes or --classes-file, not both")
     if file is not None:
-        class_list = class_lists.read_file(Path(file))
+        class_list = class_lists.read_file(Path(str(file)))
     elif isinstance(named, str):
         class_list = class_lists.parse_names(named)
     elif named is not None and not isinstance(named, tuple):
         class_list = class_lists.from_data(named, "classes")
     else:
         return settings
-    return settings | {"classes": class_list.classes}
-
-
-_WORDS = {
-    "batch_size": "write a number from 1 to 1024, or auto",
-    "no_repeat_ngram": "write a number, 0 for none, or own for the checkpoint's",
-    "threads": "write a number from 1 to 1024, or auto",
-    "recipe": f"choose one of {', '.join(RecipeName)}",
-    "strategy": f"choose one of {', '.join(Strategy)}",
-    "device": "write auto, cpu, mps, cuda, or cuda:1 for the second CUDA device",
-}
-"""Where the library's own words would not help."""
+    return others | {"classes": class_list.classes}
 
 
 _WITHOUT = ("classes", "formats", "join", "visuals_limit")
@@ -220,26 +232,33 @@ def _is_none(name: str, value: Any) -> bool:
     return NoneType in types and (float in types or name in _WITHOUT)
 
 
-def _validate(settings: Mapping[str, Any]) -> JobSpec:
+def _validate(settings: Mapping[str, Any], called: Callable[[str], str] | None = None) -> JobSpec:
+    """Raises UsageError with one line that calls the setting so: by its flag, unless told."""
     try:
         return JobSpec.model_validate(settings)
     except ValidationError as error:
-        raise UsageError(explain(error)) from error
+        raise UsageError(explain(error, called or flag_of)) from error
 
 
-def explain(error: ValidationError, *, flags: bool = True) -> str:
-    """What is wrong with a value, in words for the user; `flags`: it was given by a flag."""
+def explain(error: ValidationError, called: Callable[[str], str]) -> str:
+    """What is wrong with a value, in words for the user, and what to write."""
     first = error.errors()[0]
     name = str(first["loc"][0]) if first["loc"] else "settings"
     if first["type"] == "extra_forbidden":
-        return f"there is no setting {name!r}: 'florence-annotate run --help' lists them"
-    message = _WORDS.get(name) or first["msg"].removeprefix("Value error, ")
-    said = name if not flags else "--SOURCE" if name == "sources" else flag_of(name)
-    return f"{said}: {first.get('input')!r} won't do: {message}"
+        meant = nearest(name, OPTIONS)
+        hint = meant or "'florence-annotate run --help' lists them"
+        return f"there is no setting {name!r}: {hint}"
+    if first["type"] == "value_error":
+        message = first["msg"].removeprefix("Value error, ")
+    else:
+        message = what_to_write(JobSpec.model_fields[name])
+    return f"{called(name)}: {first.get('input')!r} won't do: {message}"
 
 
 def flag_of(name: str) -> str:
     """The flag of a setting, as it is written: `--batch-size`."""
+    if name == "sources":
+        return "SOURCE"
     option = OPTIONS.get(name)
     return (option and option.flag) or f"--{name.replace('_', '-')}"
 
@@ -262,6 +281,8 @@ def load(text: str) -> JobSpec:
             f"the job has settings of a newer florence-annotate ({', '.join(unknown)}): go on with "
             "that version, or choose another output with -o"
         )
+    if (settings.get("workers") or 0) > MOST_WORKERS:  # from before there was a bound
+        settings["workers"] = MOST_WORKERS
     spec = _validate(settings)
     if "given" in settings:
         return spec

@@ -1,13 +1,19 @@
 """Which checkpoint, where it runs, and how it writes. See `florence_annotate.config.settings`."""
 
 import os
+import re
 from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
 from florence_annotate.config.settings import Group, refuse_empty
-from florence_annotate.declaration import Binds, Option, Panel
+from florence_annotate.declaration import Binds, Locates, Option, Panel
 from florence_annotate.types import MOST_BEAMS
+
+EMBEDDED = "shapes"
+"""The checkpoint in this package, also beside a folder of that name."""
+
+MOST_WORKERS = 256
 
 OWN = "own"
 """What a checkpoint's own files say."""
@@ -26,6 +32,7 @@ class ModelSettings(Group):
             "in this package ('florence-annotate models' lists them).",
             Panel.MODEL,
             binds=Binds.AS_ONE,
+            locates=Locates.FOLDER_OR_NAME,
         ),
     ] = "base-ft"
     revision: Annotated[
@@ -37,6 +44,7 @@ class ModelSettings(Group):
         Option(
             "A LoRA adapter made with peft, merged into the model: a folder or a hub id.",
             Panel.MODEL,
+            locates=Locates.FOLDER_OR_NAME,
         ),
     ] = None
     """Its content binds a job, not its name."""
@@ -57,7 +65,7 @@ class ModelSettings(Group):
             "auto|cpu|cuda[:N]|mps",
             help_of_resume="Run on another device than the last run.",
         ),
-    ] = Field(default="auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")
+    ] = "auto"
     dtype: Annotated[
         Literal["auto", "float32", "bfloat16", "float16"],
         Option(
@@ -95,7 +103,7 @@ class ModelSettings(Group):
         Option(
             "Processes that read images; 0 reads them in this one.", Panel.MODEL, "N", "by cores"
         ),
-    ] = Field(default=None, ge=0)
+    ] = Field(default=None, ge=0, le=MOST_WORKERS)
     threads: Annotated[
         Annotated[int, Field(ge=1, le=1024)] | Literal["auto"],
         Option(
@@ -162,8 +170,15 @@ class ModelSettings(Group):
     def _folder_is_absolute(cls, value: str | None) -> str | None:
         refuse_empty(value)
         folder = os.path.expanduser(value or "")
-        is_name = value in (None, "shapes")  # the embedded checkpoint, also beside such a folder
+        is_name = value in (None, EMBEDDED)
         return value if is_name or not os.path.isdir(folder) else os.path.abspath(folder)
+
+    @field_validator("device")
+    @classmethod
+    def _device_has_a_name(cls, value: str) -> str:
+        if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", value):
+            raise ValueError("write auto, cpu, mps, cuda, or cuda:1 for the second CUDA device")
+        return value
 
     @field_validator("revision")
     @classmethod

@@ -5,7 +5,6 @@ the comment that its flag has for help. Only keys that change are touched, so th
 order of a file that was edited by hand stay.
 """
 
-import difflib
 import io
 import os
 import secrets
@@ -24,7 +23,7 @@ from florence_annotate import classes as class_lists
 from florence_annotate.classes import ClassSpec
 from florence_annotate.config.job_spec import OPTIONS, JobSpec, explain
 from florence_annotate.declaration import Panel
-from florence_annotate.errors import OutputError, UsageError
+from florence_annotate.errors import OutputError, UsageError, nearest
 
 NAME = "policy.yaml"
 SETTLED = tuple(
@@ -70,9 +69,8 @@ def read(path: Path) -> PolicyFile | None:
             continue
         where = f"{path}, line {content.lc.value(key)[0] + 1}"
         if key not in SETTLED:
-            near = difflib.get_close_matches(str(key), SETTLED, n=1)
-            hint = f": did you mean {near[0]}?" if near else f": it may hold {', '.join(SETTLED)}"
-            raise UsageError(f"{where}: there is no {key!r} in a policy{hint}")
+            hint = nearest(str(key), SETTLED) or f"it may hold {', '.join(SETTLED)}"
+            raise UsageError(f"{where}: there is no {key!r} in a policy: {hint}")
         settings[key] = _value(key, value, where)
     target = content.get(_TARGET)
     return PolicyFile(settings, None if target is None else str(target))
@@ -153,7 +151,7 @@ def _value(name: str, value: Any, where: str) -> Any:
     try:
         return getattr(JobSpec.model_validate({name: value}), name)
     except ValidationError as error:
-        raise UsageError(f"{where}: {explain(error, flags=False)}") from error
+        raise UsageError(f"{where}: {explain(error, str)}") from error
 
 
 def _plain(name: str, value: Any) -> Any:

@@ -15,9 +15,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_valida
 
 from florence_annotate import tasks
 from florence_annotate.classes import ClassSpec
-from florence_annotate.declaration import Names, Option, Panel, as_list
+from florence_annotate.declaration import Locates, Names, Option, Panel, as_list
 from florence_annotate.images.codec import DEFAULT_MAX_PIXELS
-from florence_annotate.images.tiles import DEFAULT_OVERLAP
+from florence_annotate.images.tiles import DEFAULT_OVERLAP, Tiling
 from florence_annotate.questions.recipes import RecipeName
 from florence_annotate.questions.request import Strategy
 from florence_annotate.questions.texts import SIDECAR
@@ -64,16 +64,15 @@ class MaxFailures(BaseModel):
 
 
 def _as_max_failures(value: Any) -> Any:
-    if isinstance(value, int):
-        return {"count": value}
-    if isinstance(value, str):
-        try:
-            if value.strip().endswith("%"):
-                return {"percent": float(value.strip().removesuffix("%"))}
-            return {"count": int(value)}
-        except ValueError as error:
-            raise ValueError("write a number of images, as in 10, or a share, as in 2%") from error
-    return value
+    if not isinstance(value, int | str):
+        return value
+    number = str(value).strip()
+    try:
+        if number.endswith("%"):
+            return MaxFailures(percent=float(number.removesuffix("%")))
+        return MaxFailures(count=int(number))
+    except ValueError as error:
+        raise ValueError("write a number of images, as in 10, or a share, as in 2%") from error
 
 
 class Group(BaseModel):
@@ -100,6 +99,7 @@ class DatasetSettings(Group):
             'car: {synonyms: [sedan, suv], prompt: "a parked car"}.',
             Panel.DATASET,
             "FILE",
+            locates=Locates.FILE,
         ),
     ] = Field(default=None, exclude=True)
     """Read into `classes` before a job has settings."""
@@ -196,6 +196,7 @@ class TaskSettings(Group):
             "image.",
             Panel.TASK,
             f"FILE.csv|{SIDECAR}",
+            locates=Locates.FILE,
         ),
     ] = None
     regions: Annotated[
@@ -204,6 +205,7 @@ class TaskSettings(Group):
             "Boxes that exist already, for the tasks that take a region.",
             Panel.TASK,
             "COCO.json|YOLO_FOLDER",
+            locates=Locates.FILE,
         ),
     ] = None
     strategy: Annotated[
@@ -281,10 +283,19 @@ class ImageSettings(Group):
         int, Option("Refuse larger images (decompression bombs).", Panel.IMAGES, "N")
     ] = Field(default=DEFAULT_MAX_PIXELS, ge=1)
 
+    @field_validator("include", "exclude", mode="before")
+    @classmethod
+    def _patterns_are_there(cls, value: Any) -> Any:
+        if isinstance(value, str) and not as_list(value):
+            raise ValueError("it is empty")
+        return value
+
     @field_validator("tiles")
     @classmethod
-    def _tiles_are_not_empty(cls, value: str | None) -> str | None:
+    def _tiles_make_sense(cls, value: str | None) -> str | None:
         refuse_empty(value)
+        if value is not None:
+            Tiling.parse(value)
         return value
 
 

@@ -25,6 +25,8 @@ def refuse_unpublishable(repository: str, formats: tuple[str, ...]) -> None:
     from huggingface_hub.errors import HFValidationError
     from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
 
+    if not repository.strip():
+        raise UsageError(f"--push-to-hub: {repository!r} won't do: it is empty")
     try:
         validate_repo_id(repository)
     except HFValidationError as error:

@@ -89,7 +89,7 @@ def as_picture(ref: ImageRef, sha: str, image: Image.Image, options: LoadingOpti
     """A decoded image as the model takes it; a `Failure` where it would have too many tiles."""
     tiles = options.tiling.cut(image.width, image.height) if options.tiling else []
     if len(tiles) > MOST_TILES:
-        message = f"{len(tiles)} tiles: choose larger ones (--tiles), so that it has {MOST_TILES}"
+        message = f"{len(tiles)} tiles, and {MOST_TILES} are the most: choose larger ones (--tiles)"
         return Failure(ref, "decode", "too-many-tiles", message)
     pixels = codec.model_pixels(image, options.image_size, tiles)
     return Picture(ref, sha, pixels, image.width, image.height, tuple(tiles))

@@ -10,6 +10,8 @@ from florence_annotate.types import Box
 DEFAULT_OVERLAP = 0.2
 MOST_TILES = 256
 """The most tiles of one image."""
+LEAST_SIDE = 32
+"""Of a tile, in pixels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,15 +28,15 @@ class Tiling:
     def parse(cls, text: str, overlap: float | None = None) -> "Tiling":
         """A tiling from `2x2` (columns and rows) or `768` (pixels); raises UsageError otherwise."""
         overlap = DEFAULT_OVERLAP if overlap is None else overlap
-        match = re.fullmatch(r"(\d+)(?:x(\d+))?", text.strip().lower())
+        match = re.fullmatch(r"(\d{1,9})(?:x(\d{1,9}))?", text.strip().lower())
         first, second = (int(part or 0) for part in match.groups()) if match else (0, 0)
         if match and match[2] and 0 < first * second <= MOST_TILES:
             return cls(columns=first, rows=second, overlap=overlap)
-        if match and not match[2] and first >= 32:
+        if match and not match[2] and first >= LEAST_SIDE:
             return cls(side=first, overlap=overlap)
         raise UsageError(
             f"--tiles {text}: write columns and rows, as in 2x2 (at most {MOST_TILES} tiles), or "
-            "the side of a tile in pixels, as in 768"
+            f"the side of a tile in pixels, as in 768 (at least {LEAST_SIDE})"
         )
 
     @property

@@ -171,6 +171,7 @@ class Job:
                         reporter.note(f"going on: {done}, {total} to do")
                     started = started or self.setup.start(reporter.note)
                     pending = journal.selection.pending(retry_failed=retry_failed)
+                    journal.note_first_image(run_id)
                     with reporter.progress(total, started.memory_in_use) as progress:
                         report = runner.run(started.engine, pending, journal, run_id, progress)
                 journal.end_run(run_id, self._report(report))

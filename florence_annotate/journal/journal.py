@@ -1,6 +1,7 @@
 """What happened in a job, in tables: its settings, its runs, its images, attempts and exports."""
 
 import json
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -100,6 +101,23 @@ class Journal(Database):
         with self.transaction():
             cursor = self.connection.execute("INSERT INTO runs (settings) VALUES (?)", (settings,))
         return int(cursor.lastrowid or 0)
+
+    def note_first_image(self, run: int) -> None:
+        """Keep when a run, its model loaded, begins to ask."""
+        self.set_value("asks_since", [run, time.time()])
+
+    def images_per_second(self) -> float | None:
+        """Of the latest run so far; None where it has asked of no image yet."""
+        run, since = self.value("asks_since") or (0, 0.0)
+        row = self.one("SELECT count(*) AS n FROM attempts WHERE run = ?", (run,))
+        if row is None or not row["n"] or run != self.last_run():
+            return None
+        return float(row["n"] / max(time.time() - since, 1e-9))
+
+    def has_ended(self) -> bool:
+        """Whether the latest run came to its end, or was stopped in order."""
+        row = self.one("SELECT report FROM runs ORDER BY id DESC LIMIT 1")
+        return row is None or row["report"] is not None
 
     def end_run(self, run: int, report: dict[str, Any]) -> None:
         with self.transaction():

@@ -5,9 +5,13 @@ import json
 import os
 import socket
 import stat
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from florence_annotate.errors import LockedError, OutputError
 from florence_annotate.user_files import kind_of
@@ -53,7 +57,8 @@ def held(folder: Path) -> Iterator[None]:
     try:
         _acquire(descriptor, path)
         try:
-            holder = {"pid": os.getpid(), "host": socket.gethostname()}
+            now = datetime.now(UTC).isoformat(timespec="seconds")
+            holder = {"pid": os.getpid(), "host": socket.gethostname(), "since": now}
             with suppress(OSError):  # on a full disk the lock holds without a name in it
                 os.ftruncate(descriptor, 0)
                 os.write(descriptor, json.dumps(holder).encode())
@@ -101,24 +106,79 @@ def _acquire(descriptor: int, path: Path) -> None:
         except OSError as error:
             raise _locked(descriptor, path) from error
         return
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        raise _locked(descriptor, path) from error
-    except OSError as error:
-        with suppress(OSError):
-            path.unlink()  # nobody can hold it
-        raise OutputError(
-            f"{path.parent} is on a file system without locks ({error.strerror}), so that two runs "
-            "could write to it at once: choose an output on another one with -o"
-        ) from error
+    for tries_left in reversed(range(10)):
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            break
+        except BlockingIOError as error:
+            if not tries_left:
+                raise _locked(descriptor, path) from error
+            time.sleep(0.01)  # whoever only looks, see `holder_of`, is gone by then
+        except OSError as error:
+            with suppress(OSError):
+                path.unlink()  # nobody can hold it
+            raise OutputError(
+                f"{path.parent} is on a file system without locks ({error.strerror}), so that two "
+                "runs could write to it at once: choose an output on another one with -o"
+            ) from error
     if not path.exists() or os.fstat(descriptor).st_ino != path.lstat().st_ino:
         raise _locked(descriptor, path)  # a holder let go, and the next took a new file, just now
 
 
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Who wrote to a folder last, or still does; a lock file of an older version has no time."""
+
+    pid: int
+    host: str
+    since: datetime | None
+    holds: bool
+    """Whether it still does; else it was killed."""
+
+    def __str__(self) -> str:
+        since = f", since {self.since.astimezone():%Y-%m-%d %H:%M:%S}" if self.since else ""
+        return f"process {self.pid} on {self.host}{since}"
+
+
+def holder_of(folder: Path) -> Holder | None:
+    """Whom the lock file names; None where there is no such file, or it names nobody.
+
+    Whoever holds the folder is not disturbed: the look is a lock that any number may share, and is
+    over at once.
+    """
+    try:
+        descriptor = os.open(folder / FILE_NAME, os.O_RDONLY | _SAFELY)
+    except OSError:
+        return None
+    try:
+        named = _named(descriptor)
+        since = datetime.fromisoformat(named["since"]) if "since" in named else None
+        return Holder(named["pid"], named["host"], since, _is_held(descriptor))
+    except (ValueError, KeyError, TypeError, OSError):
+        return None
+    finally:
+        os.close(descriptor)
+
+
+def _is_held(descriptor: int) -> bool:
+    if fcntl is None:
+        return True  # there a file that is open can't be read at all
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    return False
+
+
+def _named(descriptor: int) -> dict[str, Any]:
+    """Raises ValueError, OSError."""
+    holder: dict[str, Any] = json.loads(os.pread(descriptor, 4096, 0))
+    return holder
+
+
 def _locked(descriptor: int, path: Path) -> LockedError:
     try:
-        holder = json.loads(os.pread(descriptor, 4096, 0))
+        holder = _named(descriptor)
         who = f"process {holder['pid']} on {holder['host']}"
     except (ValueError, KeyError, TypeError, RecursionError, OSError):
         who = "another process"

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from florence_annotate.config import job_spec, presets
-from florence_annotate.config.job_spec import JobSpec
+from florence_annotate.config.job_spec import OPTIONS, JobSpec
 from florence_annotate.config.settings import MaxFailures
 from florence_annotate.errors import FingerprintError, JobError, UsageError
 from florence_annotate.jobs import fingerprint
@@ -30,13 +30,42 @@ def test_a_class_file_in_a_preset_lies_beside_it(tmp_path: Path) -> None:
     assert [c.name for c in spec.classes or ()] == ["hat"]
 
 
-def test_files_of_a_preset_lie_beside_it_and_its_presence_means_verify(tmp_path: Path) -> None:
-    (tmp_path / "mine.yaml").write_text("texts: a.csv\ntiles: 768\npresence: true")
+def test_a_presence_in_a_preset_means_verify(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text("tiles: 768\npresence: true")
     spec = job_spec.build({}, str(tmp_path / "mine.yaml"))
-    assert spec.texts == str(tmp_path / "a.csv")
     assert (spec.tiles, spec.recipe) == ("768", "verify")
-    (tmp_path / "mine.yaml").write_text("texts: sidecar")
-    assert job_spec.build({}, str(tmp_path / "mine.yaml")).texts == "sidecar"
+
+
+LOCATING = [name for name, option in OPTIONS.items() if option.locates]
+
+
+@pytest.mark.parametrize("name", [name for name in LOCATING if name != "classes_file"])
+def test_every_relative_path_in_a_preset_begins_where_it_lies(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "configs" / "data").mkdir(parents=True)
+    (tmp_path / "elsewhere" / "data").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    for written, found in (
+        ("data", "configs/data"),
+        ("../elsewhere/data", "elsewhere/data"),
+        ("./missing", "configs/missing"),
+        (str(tmp_path / "elsewhere"), "elsewhere"),
+    ):
+        (tmp_path / "configs" / "mine.yaml").write_text(f"{name}: {written}")
+        spec = job_spec.build({}, "../configs/mine.yaml")
+        assert Path(getattr(spec, name)).resolve() == tmp_path / found
+
+
+def test_names_in_a_preset_that_are_no_paths_stay(tmp_path: Path) -> None:
+    (tmp_path / "shapes").mkdir()
+    (tmp_path / "mine.yaml").write_text("model: shapes\nadapter: me/lora\ntexts: sidecar")
+    spec = job_spec.build({}, str(tmp_path / "mine.yaml"))
+    assert (spec.model, spec.adapter, spec.texts) == ("shapes", "me/lora", "sidecar")
+
+
+def test_settings_with_paths_are_declared_so() -> None:
+    assert {"classes_file", "texts", "regions", "model", "adapter"} == set(LOCATING)
 
 
 def test_a_checkpoint_in_a_folder_is_found_from_everywhere(
@@ -55,10 +84,10 @@ def test_a_checkpoint_in_a_folder_is_found_from_everywhere(
     ("flags", "message"),
     [
         ({"overlap": 0.3}, "give --tiles"),
-        ({"batch_size": 0}, "--batch-size: 0 won't do"),
-        ({"device": "gpu"}, "--device: 'gpu'"),
+        ({"batch_size": 0}, "--batch-size: 0 won't do: write a whole number from 1 to 1024, or a"),
+        ({"device": "gpu"}, "--device: 'gpu' won't do: write auto, cpu"),
         ({"dtype": "int8"}, "--dtype: 'int8'"),
-        ({"strategy": "best"}, "--strategy: 'best'"),
+        ({"strategy": "best"}, "choose one of auto, od"),
         ({"split": "train"}, "--split: 'train'"),
         ({"split": "train=0.5,val=0.6"}, "add up to 1.1"),
         ({"split": "val=1"}, "needs train"),
@@ -66,13 +95,22 @@ def test_a_checkpoint_in_a_folder_is_found_from_everywhere(
         ({"split": "train=0.5,train=0.5"}, "named twice"),
         ({"split": "train=1.5,val=-0.5"}, "above 0"),
         ({"split": "train=nan"}, "above 0"),
-        ({"limit": 10**20}, "--limit"),
+        ({"limit": 10**20}, "write a whole number of 1 or more"),
         ({"formats": 3}, "--format: 3"),
-        ({"batch_size": 5000}, "from 1 to 1024"),
-        ({"num_beams": 65}, "--num-beams"),
+        ({"num_beams": 65}, "--num-beams: 65 won't do: write a whole number from 1 to 64"),
+        ({"workers": 257}, "--workers: 257 won't do: write a whole number from 0 to 256"),
+        ({"no_repeat_ngram": -1}, "write a whole number of 0 or more, or own"),
+        ({"max_area": 0}, "write a number above 0, at most 1"),
+        ({"seed": "1.5"}, "--seed: '1.5' won't do: write a whole number"),
+        ({"visuals": "maybe"}, "write true or false"),
+        ({"tiles": "1"}, "--tiles 1: write columns and rows"),
+        ({"tiles": "9" * 5000}, "at least 32"),
+        ({"include": ""}, "--include: '' won't do: it is empty"),
+        ({"exclude": " , "}, "--exclude: ' , ' won't do: it is empty"),
+        ({"sources": 3}, "SOURCE: 3 won't do"),
         ({"max_failures": "some"}, "2%"),
         ({"max_failures": "-1"}, "--max-failures"),
-        ({"min_score": 2.0}, "--min-score"),
+        ({"min_score": 2.0}, "--min-score: 2.0 won't do: write a number from 0 to 1"),
         ({"nms": -0.1}, "--nms"),
         ({"min_area": "inf"}, "--min-area"),
         ({"images": "move"}, "--images"),
@@ -94,11 +132,48 @@ def test_a_value_that_makes_no_sense_is_refused_in_one_line(
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("text", ["[1]", "{", "a: b"])
-def test_a_preset_that_makes_no_sense_is_refused(tmp_path: Path, text: str) -> None:
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[1]", "must hold `setting: value` lines"),
+        ("{", "not valid YAML"),
+        ("1: b", "must hold"),
+        ("seed: 1\nminscore: 0.4", "line 2, minscore: there is no such setting"),
+        ("minscore: 0.4", "did you mean min-score?"),
+        ("colour: red", "line 1, colour: there is no such setting: 'florence-annotate run --help'"),
+        ("sources: [a]", "line 1, sources: there is no such setting"),
+        ("\nmin-score: 2", "line 2, min-score: 2 won't do: write a number from 0 to 1"),
+        ("images: copy\nnms: high", "line 2, nms: 'high' won't do"),
+        ("format: [1]", "line 1, format: 1 won't do"),
+        ("overlap: 0.3", "line 1, overlap is that of tiles: give --tiles"),
+        ("tiles: 8", "--tiles 8: write"),
+        ("task: dance", "there is no task 'dance'"),
+        ("classes-file: none.txt", "none.txt"),
+        ("classes: []", "the class list is empty"),
+        ("min-score: 0.1\nmin_score: 0.2", "line 2, min_score: it is set twice"),
+        ("include: ''", "line 1, include: '' won't do: it is empty"),
+    ],
+)  # fmt: skip
+def test_a_preset_that_makes_no_sense_is_refused_with_its_name(
+    tmp_path: Path, text: str, message: str
+) -> None:
     (tmp_path / "mine.yaml").write_text(text)
-    with pytest.raises(UsageError):
+    with pytest.raises(UsageError) as caught:
         job_spec.build({}, str(tmp_path / "mine.yaml"))
+    assert str(tmp_path / "mine.yaml") in str(caught.value)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_what_a_flag_beats_need_make_no_sense(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text("classes-file: none.txt\nnms: high\noverlap: 0.3")
+    flags = {"classes": "a", "nms": 0.5, "tiles": "2x2"}
+    assert job_spec.build(flags, str(tmp_path / "mine.yaml")).overlap == 0.3
+
+
+def test_a_job_with_more_readers_than_there_may_be_today_goes_on_with_fewer() -> None:
+    text = job_spec.dump(JobSpec()).replace('"workers": null', '"workers": 1000')
+    assert job_spec.load(text).workers == 256
 
 
 def test_an_unknown_preset_is_refused_with_the_list() -> None:

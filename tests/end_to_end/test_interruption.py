@@ -6,9 +6,11 @@ import os
 import random
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime
 from multiprocessing.context import ForkServerContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -175,6 +177,8 @@ def test_a_signal_stops_the_job_with_the_commands_to_go_on(
     assert "Traceback" not in errors
     done = command("status", out, "--json").json
     assert 0 < done["annotated"] < 60
+    assert (done["state"], done["go_on"]) == ("interrupted", f"florence-annotate resume {out}")
+    assert "stopped    by a signal, in order" in command("status", out).out
 
     exported = command("export", out, "--json")  # what is there, before the job is finished
     assert exported.json["finished"] is False
@@ -192,8 +196,47 @@ def test_a_second_signal_stops_at_once(many: Path, tmp_path: Path) -> None:
     _, errors = child.communicate(timeout=30)
     assert child.returncode == 130
     assert "Traceback" not in errors, errors
-    with Journal.open_to_write(tmp_path / "out") as journal:
-        assert journal.counts().annotated < 60
+    status = command("status", tmp_path / "out", "--json").json
+    assert (status["state"], status["process"]) == ("stopped", None)
+    assert status["annotated"] < 60
+
+
+def test_status_tells_a_running_job_from_a_killed_one_and_a_finished_one(
+    many: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    child = command_in_child(many, out)
+    wait_for_progress(out, child)
+    while (runs := command("status", out, "--json").json)["images_per_second"] is None:
+        assert child.poll() is None
+    shown = command("status", out).out
+    assert child.poll() is None, "too quick to be seen"
+    child.kill()
+    child.communicate()
+    assert (runs["state"], runs["go_on"]) == ("running", None)
+    assert (runs["process"]["pid"], runs["process"]["host"]) == (child.pid, socket.gethostname())
+    age = datetime.now(UTC) - datetime.fromisoformat(runs["process"]["since"])
+    assert 0 < age.total_seconds() < 600
+    assert runs["annotated"] > 0 and 0 < runs["images_per_second"] < 10_000
+    assert f"running    process {child.pid} on {socket.gethostname()}, since 2" in shown
+    assert " images/s so far" in shown
+
+    stopped = command("status", out, "--json").json
+    assert (stopped["state"], stopped["process"]) == ("stopped", runs["process"])
+    assert runs["annotated"] <= stopped["annotated"] < 60
+    assert stopped["images_per_second"] is None
+    assert stopped["go_on"] == f"florence-annotate resume {out}"
+    shown = command("status", out).out
+    assert f"{stopped['annotated']} of 60 images done" in shown
+    assert f"stopped    process {child.pid} on " in shown
+    assert "it ended before it was done" in shown
+    assert f"go on      florence-annotate resume {out}" in shown
+
+    resumed = command("resume", out, "-q")
+    assert resumed.code == 0, resumed.err
+    ended = command("status", out, "--json").json
+    assert (ended["state"], ended["process"], ended["go_on"]) == ("ended", None, None)
+    assert "stopped" not in command("status", out).out
 
 
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="processes are found in /proc")

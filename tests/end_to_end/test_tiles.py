@@ -83,6 +83,17 @@ def test_small_images_are_not_cut(tmp_path: Path) -> None:
     assert [answer.question.view for answer in record.answers] == [None]
 
 
+def test_an_image_of_thousands_of_tiles_fails_alone_and_says_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    Image.new("RGB", (3000, 2000), "gray").save(tmp_path / "in" / "large.png")
+    Image.new("RGB", (60, 60), "gray").save(tmp_path / "in" / "small.png")
+    result = annotate(tmp_path / "in", tmp_path / "out", "--tiles", "32", "--json")
+    assert (result.code, result.json["images"]["annotated"]) == (3, 1)
+    (failure,) = result.json["failures"]
+    assert (failure["key"], failure["kind"]) == ("large.png", "too-many-tiles")
+    assert "tiles, and 256 are the most: choose larger ones (--tiles)" in failure["message"]
+
+
 def test_tiles_belong_to_the_job(large: tuple[Path, list[Scene]], tmp_path: Path) -> None:
     out = tmp_path / "out"
     assert annotate(large[0], out, "--tiles", "2x2", "--limit", 1).code == 0

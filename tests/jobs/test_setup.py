@@ -173,7 +173,7 @@ def test_a_ban_on_repeats_is_the_checkpoints_own_for_text_and_off_for_boxes(tmp_
         Kind.LOCATIONS: 4,
         Kind.TEXT: 4,
     }
-    with pytest.raises(UsageError, match="write a number, 0 for none, or own"):
+    with pytest.raises(UsageError, match="write a whole number of 0 or more, or own"):
         setup_of(no_repeat_ngram="mine")
 
 

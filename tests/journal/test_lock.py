@@ -25,10 +25,14 @@ def test_a_second_writer_is_refused_and_told_who_holds_the_folder(tmp_path: Path
     )
     assert holder.stdout is not None
     assert holder.stdout.readline() == "held\n"
+    seen = lock.holder_of(tmp_path)
+    assert seen is not None and (seen.pid, seen.holds) == (holder.pid, True)
     with pytest.raises(LockedError, match=f"process {holder.pid} on "), lock.held(tmp_path):
         pass
     holder.kill()
     holder.communicate()
+    seen = lock.holder_of(tmp_path)
+    assert seen is not None and (seen.pid, seen.holds) == (holder.pid, False)
     with lock.held(tmp_path):  # the system let go of it
         pass
     assert not (tmp_path / "job.lock").exists()
@@ -46,6 +50,40 @@ def test_a_lock_goes_with_its_holder_and_leaves_no_file(tmp_path: Path) -> None:
         raise KeyError
     with lock.held(folder):
         pass
+
+
+@pytest.mark.parametrize(
+    "content", ["", "{", "[]", '{"pid": 3}', '{"pid": 3, "host": 4, "since": 5}']
+)
+def test_a_lock_file_that_names_nobody_is_no_error(tmp_path: Path, content: str) -> None:
+    (tmp_path / lock.FILE_NAME).write_text(content)
+    assert lock.holder_of(tmp_path) is None
+    assert lock.holder_of(tmp_path / "nowhere") is None
+
+
+def test_the_lock_file_of_an_older_version_has_no_time(tmp_path: Path) -> None:
+    (tmp_path / lock.FILE_NAME).write_text('{"pid": 3, "host": "a"}')
+    assert str(lock.holder_of(tmp_path)) == "process 3 on a"
+
+
+def test_who_only_looks_keeps_nobody_out(tmp_path: Path) -> None:
+    look = (
+        "import sys, pathlib; from florence_annotate.journal import lock\n"
+        "print(flush=True)\n"
+        f"while True: lock.holder_of(pathlib.Path({str(tmp_path)!r}))\n"
+    )
+    (tmp_path / lock.FILE_NAME).write_text('{"pid": 3, "host": "a"}')
+    looking = subprocess.Popen([sys.executable, "-c", look], stdout=subprocess.PIPE)
+    try:
+        assert looking.stdout is not None
+        looking.stdout.readline()
+        for _ in range(100):
+            with lock.held(tmp_path):
+                pass
+            (tmp_path / lock.FILE_NAME).write_text('{"pid": 3, "host": "a"}')
+    finally:
+        looking.kill()
+        looking.communicate()
 
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
