@@ -19,6 +19,7 @@ def export(
         typer.Option(
             "--output",
             "-o",
+            metavar="FOLDER",
             help="Write a whole dataset into another folder, with a policy of its own. "
             "[default: OUT]",
             rich_help_panel=Panel.DATASET,

@@ -237,6 +237,7 @@ def _written(summary: dict[str, Any], out: Path) -> list[str]:
         lines.append("  images/                       the images" + _say_hard_links(summary))
     if summary["settings"]["visuals"]:
         lines.append("  visuals/                      images with boxes")
+    lines.append("  policy.yaml                   what was settled; edit it, or give flags")
     lines.append("  summary.json                  counts, failures, settings, versions, hashes")
     return lines
 

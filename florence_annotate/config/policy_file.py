@@ -34,8 +34,8 @@ SETTLED = tuple(
 """The settings that it holds."""
 _TARGET, _IDS = "target", "class_ids"
 _HEAD = """\
-What this dataset holds, and how. Every run, resume and export reads it, and says what has changed;
-flags are written into it. A line that is taken out has the value that the job began with.
+What this dataset holds, and how. Every run, resume and export reads it, and says what has
+changed; flags are written into it. What is taken out has the value that the job began with.
 """
 _ABOUT = {
     _TARGET: "Which folder this is to its job. Leave it as it is.",
@@ -71,7 +71,7 @@ def read(path: Path) -> PolicyFile | None:
         if key not in SETTLED:
             hint = nearest(str(key), SETTLED) or f"it may hold {', '.join(SETTLED)}"
             raise UsageError(f"{where}: there is no {key!r} in a policy: {hint}")
-        settings[key] = _value(key, value, where)
+        settings[key] = _value(key, _bare(value), where)
     target = content.get(_TARGET)
     return PolicyFile(settings, None if target is None else str(target))
 
@@ -152,6 +152,18 @@ def _value(name: str, value: Any, where: str) -> Any:
         return getattr(JobSpec.model_validate({name: value}), name)
     except ValidationError as error:
         raise UsageError(f"{where}: {explain(error, str)}") from error
+
+
+def _bare(value: Any) -> Any:
+    """A value without what ruamel keeps of how it was written."""
+    if isinstance(value, dict):
+        return {_bare(key): _bare(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_bare(each) for each in value]
+    for kind in (str, bool, int, float):
+        if isinstance(value, kind):
+            return kind(value)
+    return value
 
 
 def _plain(name: str, value: Any) -> Any:

@@ -67,6 +67,16 @@ def gets_other_ids(journal: Journal, spec: JobSpec) -> bool:
     return any(old != new for old, new in zip(before, now, strict=False))
 
 
+def no_longer_written(journal: Journal, formats: Sequence[str]) -> str | None:
+    """In words for the user, which formats of the export before leave the folder, if any does."""
+    policy = journal.exports.policy() or {WRITTEN: ()}
+    gone = [name for name in policy[WRITTEN] if name not in formats]
+    if not gone:
+        return None
+    files = ", ".join(FORMATS[name].files for name in gone)
+    return f"{', '.join(gone)} no longer written: {files} leave the folder"
+
+
 def _names(spec: JobSpec) -> tuple[str, ...]:
     return tuple(one.name for one in spec.classes or ())
 

@@ -13,7 +13,7 @@ from florence_annotate.errors import UsageError
 from florence_annotate.formats import export as formats
 from florence_annotate.formats import hub, registry
 from florence_annotate.formats.replacing import Replacing
-from florence_annotate.formats.upheavals import refuse_upheaval
+from florence_annotate.formats.upheavals import no_longer_written, refuse_upheaval
 from florence_annotate.jobs import fingerprint
 from florence_annotate.journal import Journal, lock
 from florence_annotate.reports import summary as summaries
@@ -67,8 +67,10 @@ def run(request: Request, note: Callable[[str], None]) -> Result:
             journal.export_to(name)
             before = before if name is None else settled.read(journal, folder)
         spec = _specify(request, journal, before)
-        _refuse(request, journal, folder, spec)
+        names = _refuse(request, journal, folder, spec)
         for line in settled.changes(journal, spec):
+            note(line)
+        if line := no_longer_written(journal, names):
             note(line)
         if request.policy is None:
             settled.write(journal, folder, spec)
@@ -122,8 +124,8 @@ def _specify(request: Request, journal: Journal, before: Mapping[str, Any]) -> J
     return spec.with_formats(registry.added(held, request.add_formats))
 
 
-def _refuse(request: Request, journal: Journal, folder: Path, spec: JobSpec) -> None:
-    """Refuse what can't be done before anything is written."""
+def _refuse(request: Request, journal: Journal, folder: Path, spec: JobSpec) -> tuple[str, ...]:
+    """The formats that are written; what can't be done is refused before anything is."""
     names = registry.settle(spec, opening.questions_of(journal))
     if request.push_to_hub:
         hub.refuse_unpublishable(request.push_to_hub, names)
@@ -131,3 +133,4 @@ def _refuse(request: Request, journal: Journal, folder: Path, spec: JobSpec) -> 
     refuse_upheaval(
         *(journal, folder, spec, names), renumber=request.renumber, overwrite=request.overwrite
     )
+    return names

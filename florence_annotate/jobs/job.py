@@ -15,7 +15,7 @@ from florence_annotate.config.job_spec import JobSpec
 from florence_annotate.dataset import settled
 from florence_annotate.errors import CheckpointError, SourceError, UsageError
 from florence_annotate.formats import export, registry
-from florence_annotate.formats.upheavals import refuse_upheaval
+from florence_annotate.formats.upheavals import no_longer_written, refuse_upheaval
 from florence_annotate.images import codec
 from florence_annotate.images.sources import Sources
 from florence_annotate.jobs import fingerprint, output, runner, setup
@@ -248,6 +248,8 @@ class Job:
             reporter.note(f"the preset's {names} left aside: {policy_file.NAME} says otherwise")
         for line in settled.changes(journal, self.spec):
             reporter.note(line)
+        if gone := no_longer_written(journal, self.formats):
+            reporter.note(gone)
         settled.write(journal, self.out, self.spec)
 
     def _decoding(self) -> dict[str, Any]:
