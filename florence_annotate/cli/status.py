@@ -21,12 +21,16 @@ def status(out: flags.Out, as_json: flags.AsJson = False) -> None:
         counts = journal.counts()
         bound = fingerprint.describe(journal) or {}
         report = journal.last_report()
+        is_mixed = not journal.exports.is_finished()
     is_unfinished = seen.state in (State.STOPPED, State.INTERRUPTED)
-    go_on = screen.command("resume", out) if is_unfinished else None
+    is_mixed = is_mixed and seen.state is not State.RUNNING
+    go_on = None
+    if is_unfinished or is_mixed:
+        go_on = screen.command("resume" if is_unfinished else "export", out)
     if as_json:
         values = {**asdict(counts), "pending": counts.pending, "state": seen.state}
         values |= {"process": _process(seen.process), "go_on": go_on}
-        values |= {"images_per_second": seen.images_per_second}
+        values |= {"images_per_second": seen.images_per_second, "export_is_unfinished": is_mixed}
         ending.print_json({**values, "fingerprint": bound, "last_run": report})
         return
     done = counts.annotated + counts.failed
@@ -39,6 +43,10 @@ def status(out: flags.Out, as_json: flags.AsJson = False) -> None:
         typer.echo(f"stopped    {who}: it ended before it was done; what was committed is safe")
     elif seen.state is State.INTERRUPTED:
         typer.echo("stopped    by a signal, in order")
+    if counts.beyond_limit:
+        typer.echo(f"limit      {counts.beyond_limit} more are left out by --limit")
+    if is_mixed:
+        typer.echo("dataset    half-written, by a command that was killed")
     if go_on:
         typer.echo(f"go on      {go_on}")
     typer.echo(f"annotated  {counts.annotated}")

@@ -70,8 +70,8 @@ def run(request: Request, note: Callable[[str], None]) -> Result:
         names = _refuse(request, journal, folder, spec)
         for line in settled.changes(journal, spec):
             note(line)
-        if line := no_longer_written(journal, names):
-            note(line)
+        if gone := no_longer_written(journal, names):
+            note(gone)
         if request.policy is None:
             settled.write(journal, folder, spec)
         exported = formats.export(

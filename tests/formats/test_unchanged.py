@@ -282,7 +282,10 @@ def test_a_killed_export_is_finished_by_a_whole_one(
             job.export(min_score=0.99, classes="tree")
     # and yet it could be anything by now, so that nobody is to read it
     assert tree(job.out) == {name: before[name] for name in before if name != "data.yaml"}
+    assert "half-written" in command("status", job.out).out
+    assert command("status", job.out, "--json").json["export_is_unfinished"] is True
     assert job.is_built()
+    assert "half-written" not in command("status", job.out).out
     assert not job.is_built()
 
 
