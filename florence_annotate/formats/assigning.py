@@ -16,16 +16,19 @@ class Assigning:
 
     def __init__(self, journal: Journal, dataset: Dataset, spec: JobSpec, notes: Notes) -> None:
         self._dataset, self._notes = dataset, notes
-        self._kept = journal.exports.assignments
-        self._kept.begin()
-        self._next = self._kept.last_number() + 1
+        self._assignments = journal.exports.assignments
+        self._assignments.begin()
+        self._kept = self._assignments.each()
+        self._ahead = next(self._kept, None)
+        self._next = self._assignments.last_number() + 1
         self._is_split_anew = is_split_anew(journal.exports.policy(), spec)
-        self._names = Names((key for key, _ in journal.annotated_keys()), self._kept.names())
+        names = (assigned.name for _, assigned in self._assignments.each())
+        self._names = Names((key for key, _ in journal.annotated_keys()), names)
 
     def assign(self, image: AnnotatedImage) -> Assigned:
         """What an image keeps from now on, if the export comes to its end."""
         key = image.ref.key
-        assigned = self._kept.of(key)
+        assigned = self._find(key)
         if assigned is None:
             split = self._dataset.rule_of_splits(key, image.sha)
             assigned = Assigned(self._next, split, self._names.of(key))
@@ -34,8 +37,14 @@ class Assigning:
             split = self._dataset.rule_of_splits(key, image.sha)
             self._notes.moved += split != assigned.split
             assigned = assigned._replace(split=split)
-        self._kept.note(key, assigned)
+        self._assignments.note(key, assigned)
         return assigned
+
+    def _find(self, key: str) -> Assigned | None:
+        """What an image has; both come in the order of keys."""
+        while self._ahead is not None and self._ahead[0] < key:
+            self._ahead = next(self._kept, None)
+        return self._ahead[1] if self._ahead is not None and self._ahead[0] == key else None
 
 
 def is_split_anew(policy: Mapping[str, Any] | None, spec: JobSpec) -> bool:

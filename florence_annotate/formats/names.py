@@ -37,6 +37,7 @@ class Names:
         """Folders of names that are or may be taken, case folded."""
         for name in taken:
             self._take(name)
+        self._may_meet_files = bool(self._stems)
         for key in keys:
             self._add_folder(_safe_folder(key.rpartition("/")[0]))
 
@@ -73,6 +74,8 @@ class Names:
 
     def _beside_files(self, folder: str) -> str:
         """The folder, with an `_` behind each part that a file about an image has for a name."""
+        if not self._may_meet_files:  # new images make room for new folders
+            return folder
         path = ""
         for part in folder.split("/") if folder else ():
             path = f"{path}/{part}" if path else part

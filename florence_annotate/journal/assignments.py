@@ -14,6 +14,9 @@ SPLIT_BY_CONTENT = "split_by_content"
 """The value of a job in which identical images get one split; in older jobs their keys decide."""
 
 
+_BATCH = 4096
+
+
 class Assigned(NamedTuple):
     number: int
     """Its id in COCO, from 1."""
@@ -28,9 +31,11 @@ class Assignments:
     def __init__(self, database: Database, target: int) -> None:
         self._database = database
         self._target = target
+        self._noted: list[tuple[object, ...]] = []
 
     def begin(self) -> None:
         """Forget what was noted of an export that did not come to its end."""
+        self._noted.clear()
         self._database.connection.execute("DROP TABLE IF EXISTS temp.assigned")
         self._database.connection.execute(
             "CREATE TEMP TABLE assigned "
@@ -46,14 +51,16 @@ class Assignments:
         )
         return Assigned(*rows[0]) if rows else None
 
-    def names(self) -> Iterator[str]:
-        """Every name that an image has kept, also of images that are no part of the job now."""
-        for _, name in self._database.paged(
-            "SELECT key, name FROM images JOIN exported_images ON image = images.id "
-            "AND target = :target WHERE key > :after ORDER BY key LIMIT :page",
+    def each(self) -> Iterator[tuple[str, Assigned]]:
+        """Key and what is kept of every image, also of those that are no part of the job now, in
+        the order of keys."""
+        for key, *assigned in self._database.paged(
+            "SELECT key, number, split, name FROM images JOIN exported_images "
+            "ON image = images.id AND target = :target "
+            "WHERE key > :after ORDER BY key LIMIT :page",
             target=self._target,
         ):
-            yield name
+            yield key, Assigned(*assigned)
 
     def last_number(self) -> int:
         row = self._database.one(
@@ -63,13 +70,21 @@ class Assignments:
 
     def note(self, key: str, assigned: Assigned) -> None:
         """An image of the export that is under way."""
-        self._database.connection.execute(
-            "INSERT INTO assigned SELECT id, ?, ?, ? FROM images WHERE key = ?", (*assigned, key)
+        self._noted.append((*assigned, key))
+        if len(self._noted) >= _BATCH:
+            with self._database.transaction("DEFERRED"):  # of the temporary table
+                self._flush()
+
+    def _flush(self) -> None:
+        self._database.connection.executemany(
+            "INSERT INTO assigned SELECT id, ?, ?, ? FROM images WHERE key = ?", self._noted
         )
+        self._noted.clear()
 
     def take_over(self) -> bytes:
         """Keep what was noted, in the transaction that is open; returns which images are in which
         split, see `pack_splits`."""
+        self._flush()
         connection = self._database.connection
         connection.execute(
             "INSERT OR REPLACE INTO exported_images (target, image, number, split, name) "
