@@ -55,6 +55,15 @@ def test_a_checkpoint_without_weights_is_refused(tmp_path: Path) -> None:
     refused(folder, "holds no weights")
 
 
+def test_an_adapter_beside_the_configuration_of_its_model_is_called_an_adapter(
+    tmp_path: Path,
+) -> None:
+    folder = copy_of_shapes(tmp_path)
+    (folder / "model.safetensors").rename(folder / "adapter_model.safetensors")
+    (folder / "adapter_config.json").write_text("{}")
+    refused(folder, "is a LoRA adapter and no whole checkpoint: give it with --adapter")
+
+
 @pytest.mark.parametrize("name", ["./nowhere", "/nowhere", "nonsense", "a/b/c"])
 def test_a_checkpoint_that_cannot_exist_is_refused_without_asking_the_hub(name: str) -> None:
     with pytest.raises(CheckpointError, match="there"):
