@@ -2,6 +2,7 @@
 
 import pickle
 import re
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,7 +32,8 @@ def read_tensors(file: Path) -> "dict[str, Tensor]":
         if file.suffix == ".safetensors":
             held: Any = load_file(file)
         else:
-            held = torch.load(file, map_location="cpu", weights_only=True)
+            with warnings.catch_warnings(action="ignore"):  # of a program, which is refused below
+                held = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:
         if is_out_of_memory(error):
             raise
@@ -58,13 +60,14 @@ def refuse_whole_numbers(tensors: "Mapping[str, Tensor]", name: str) -> None:
 
 
 def _say_unreadable(file: Path, error: Exception) -> str:
+    # what PyTorch says goes over many lines, and advises to load the file all the same
+    code = re.search(r"\bGLOBAL ([\w.]+)|(TorchScript|legacy \.tar)", str(error))
+    if code:
+        return (
+            f"{file} would run code when it is loaded ({code[1] or code[2]}): get the safetensors, "
+            "or have it saved again with its tensors alone"
+        )
     if isinstance(error, pickle.UnpicklingError):
-        # what PyTorch says goes over many lines, and advises to load the file all the same
-        if code := re.search(r"\bGLOBAL ([\w.]+)", str(error)):
-            return (
-                f"{file} would run code when it is loaded ({code[1]}): get the safetensors, or "
-                "have it saved again with its tensors alone"
-            )
         return f"can't read {file}, which is no file of tensors: is the download complete?"
     reason = (str(error).strip().splitlines() or ["it ends too early"])[0]
     return f"can't read {file} ({type(error).__name__}: {reason}): is the download complete?"

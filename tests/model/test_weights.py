@@ -1,6 +1,8 @@
 """A checkpoint's tensors, loaded whole or refused by name."""
 
 import json
+import pickle
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -131,6 +133,16 @@ def test_a_pytorch_file_of_something_else_is_refused_by_what_it_holds(
     (folder / "model.safetensors").unlink()
     torch.save(held, folder / "pytorch_model.bin")
     refused(folder, match)
+
+
+def test_a_program_in_the_place_of_weights_is_not_run(tmp_path: Path) -> None:
+    folder = copy_of_shapes(tmp_path)
+    (folder / "model.safetensors").unlink()
+    # TorchScript: an archive with a member of this name
+    with zipfile.ZipFile(folder / "pytorch_model.bin", "w") as archive:
+        archive.writestr("pytorch_model/constants.pkl", pickle.dumps(()))
+        archive.writestr("pytorch_model/version", "3\n")
+    refused(folder, r"would run code when it is loaded \(TorchScript\)")
 
 
 @pytest.mark.parametrize("content", [b"", b"nonsense" * 99])
