@@ -1,5 +1,6 @@
 """Where class lists are read from: a flag, a file, a preset."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,20 @@ import yaml
 
 from florence_annotate.classes.class_list import ClassList, ClassSpec
 from florence_annotate.errors import UsageError
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML of which no key is there twice: of two, the last would count without a word."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[tuple[str, str]] = set()
+        for key, _ in node.value if isinstance(node, yaml.MappingNode) else ():
+            if isinstance(key, yaml.ScalarNode):
+                if (key.tag, key.value) in seen:
+                    problem = f"the key {key.value!r} is there twice"
+                    raise yaml.MarkedYAMLError(problem=problem, problem_mark=key.start_mark)
+                seen.add((key.tag, key.value))
+        return super().construct_mapping(node, deep)
 
 
 def parse_names(text: str) -> ClassList:
@@ -28,7 +43,7 @@ def read_file(path: Path) -> ClassList:
         lines = (line.strip() for line in text.splitlines())
         return ClassList(ClassSpec(line) for line in lines if line)
     try:
-        content = yaml.safe_load(text)
+        content = yaml.load(text, _Loader)
     except yaml.YAMLError as error:
         problem = " ".join(str(error).split())
         raise UsageError(f"the class file {path} is not valid YAML: {problem}") from error
@@ -44,10 +59,11 @@ def from_data(content: Any, where: str) -> ClassList:
     if isinstance(content, Mapping) and "names" in content and not _is_spec(content["names"]):
         content = content["names"]
         if isinstance(content, Mapping):
-            ids = list(content)
+            ids = [_as_id(key) for key in content]
             if sorted(ids, key=str) != sorted(range(len(ids)), key=str):
                 raise UsageError(f"{where}: the ids of `names` must run from 0 without a gap")
-            content = [content[class_id] for class_id in range(len(ids))]
+            by_id = dict(zip(ids, content.values(), strict=True))
+            content = [by_id[class_id] for class_id in range(len(ids))]
     if isinstance(content, list):
         return ClassList(ClassSpec(_as_name(name, where)) for name in content)
     if isinstance(content, Mapping):
@@ -62,6 +78,12 @@ def from_data(content: Any, where: str) -> ClassList:
 
 def _is_spec(value: Any) -> bool:
     return value is None or (isinstance(value, Mapping) and bool({"synonyms", "prompt"} & {*value}))
+
+
+def _as_id(key: Any) -> Any:
+    """A class id; some programs write it in quotes, as JSON has to."""
+    is_number = isinstance(key, str) and re.fullmatch(r"[0-9]{1,9}", key)
+    return int(key) if is_number else key
 
 
 def _as_name(value: Any, where: str) -> str:
