@@ -8,6 +8,7 @@ layouts.
 
 import math
 import re
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -157,7 +158,7 @@ def _wrong_scale(config: Mapping[str, Any]) -> str | None:
     if not isinstance(patterns, Mapping):
         return f"alpha_pattern is {patterns!r}"
     for alpha in (config["lora_alpha"], *patterns.values()):
-        if type(alpha) not in (int, float) or not math.isfinite(alpha):
+        if type(alpha) not in (int, float) or not abs(alpha) <= sys.float_info.max:
             return f"an alpha is {alpha!r}"
     for pattern in patterns:
         try:

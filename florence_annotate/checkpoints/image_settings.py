@@ -79,7 +79,7 @@ def read_image_settings(folder: Path, name: str) -> ImageSettings:
     for key, wanted in _FIXED.items():
         value = settings.get(key)
         is_number = isinstance(value, int | float)
-        if value is not None and not (is_number and abs(value - wanted) < 1e-6):
+        if value is not None and not (is_number and wanted - 1e-6 < value < wanted + 1e-6):
             raise CheckpointError(
                 f"{name}: its {file} says {key} = {value}, and images are made for Florence-2 with "
                 f"{key} = {wanted} alone: answers would be wrong without a sign"
@@ -100,6 +100,7 @@ def _triple(value: Any) -> Triple | None:
     is_triple = isinstance(value, list) and len(value) == 3
     if not is_triple or not all(type(each) in (int, float) for each in value):
         return None
+    if not all(0 <= each <= 1 for each in value):  # nor is NaN
+        return None
     red, green, blue = map(float, value)
-    # NaN is in no interval
-    return (red, green, blue) if all(0 <= each <= 1 for each in value) else None
+    return red, green, blue

@@ -77,6 +77,8 @@ _VISION_FIELDS = {
 }
 _OF_ALL_STAGES = ("window_size", "projection_dim")
 """The others are lists with an entry for each stage of the tower."""
+_USUAL_STAGES = 4
+"""How many transformers takes where such a list is missing."""
 _TABLES = ("max_temporal_embeddings", "max_position_embeddings")
 _NATIVE_VISION_FIELDS = (*_VISION_FIELDS, *_TABLES)
 _ACTIVATIONS = (
@@ -238,11 +240,15 @@ def _is_count(value: Any, least: int) -> bool:
 
 
 def _wrong_stages(vision: Config) -> str | None:
-    stages = [name for name in _VISION_FIELDS if name in vision and name not in _OF_ALL_STAGES]
+    fields = [name for name in _VISION_FIELDS if name not in _OF_ALL_STAGES]
+    missing = [name for name in fields if name not in vision]
+    stages = [name for name in fields if name in vision]
     for name in stages:
         values = vision[name]
         if not isinstance(values, list) or not all(_is_of_stage(name, each) for each in values):
             return f"{name} is {values!r}"
+        if missing and len(values) != _USUAL_STAGES:
+            return f"{name} is {values!r}, and {missing[0]} is missing"
         if len(values) != len(vision[stages[0]]):
             return f"{name} is {values!r}, another number of stages than {stages[0]}"
     return None

@@ -109,6 +109,8 @@ def test_a_checkpoint_is_the_same_wherever_it_lies_until_a_file_changes(tmp_path
         ({"image_mean": [123.7, 116.3, 103.5]}, r"image_mean in its preprocessor_config.json is"),
         ({"image_mean": [-0.1, 0.5, 0.5]}, "image_mean in its"),
         ({"image_mean": [float("nan"), 0.5, 0.5]}, r"image_mean in its .* is \[nan"),
+        ({"image_mean": [10**400, 0, 0]}, "image_mean in its"),
+        ({"rescale_factor": 10**400}, "rescale_factor = 1000"),
         ({"image_std": [0.2, 0.0, 0.2]}, "image_std in its preprocessor_config.json is"),
         ({"image_std": [58.4, 57.1, 57.4]}, r"image_std in its .* is \[58\.4"),
         ({"resample": 2}, "resample = 2, .* resample = 3 alone"),
@@ -187,6 +189,14 @@ def test_a_configuration_with_nonsense_in_it_is_refused_by_the_field(
         config[part] = "bart" if values is None else config[part] | values
     (folder / "config.json").write_text(json.dumps(config))
     refused(folder, said)
+
+
+def test_a_list_that_is_missing_has_the_usual_number_of_stages(tmp_path: Path) -> None:
+    folder = copy_of_shapes(tmp_path)
+    config = json.loads((folder / "config.json").read_text())
+    config["vision_config"] = {"patch_size": [7, 3, 3, 3, 3]}
+    (folder / "config.json").write_text(json.dumps(config))
+    refused(folder, r"patch_size is \[7, 3, 3, 3, 3\], and embed_dim is missing")
 
 
 def test_labels_that_are_no_utf8_are_read_as_far_as_they_can_be(tmp_path: Path) -> None:

@@ -170,7 +170,8 @@ def test_a_network_that_transformers_cannot_make_is_refused_by_its_configuration
 ) -> None:
     folder = copy_of_shapes(tmp_path)
     config = json.loads((folder / "config.json").read_text())
-    # a stage more than transformers takes where the other fields are missing
-    config["vision_config"] = {"embed_dim": [32, 64, 128, 128, 128]}
+    # transformers' own number of heads, 16, where it is missing
+    config["text_config"]["d_model"] = 120
+    del config["text_config"]["encoder_attention_heads"]
     (folder / "config.json").write_text(json.dumps(config))
     refused(folder, r"can't make the network of .*take config\.json from the checkpoint")
