@@ -8,13 +8,14 @@ layouts.
 
 import math
 import re
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from florence_annotate.checkpoints import layouts
+from florence_annotate.checkpoints.files import load_json, refuse_pointers
 from florence_annotate.errors import CheckpointError
-from florence_annotate.user_files import SMALL, UnreadableFileError, parse_json, read_text
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 CONFIG = "adapter_config.json"
 _FILES = ("adapter_model.safetensors", "adapter_model.bin")
 _PREFIX = "base_model.model."
+_ENDS = (".lora_A.weight", ".lora_B.weight")
+"""How the names of a layer's A and B end."""
 
 _WHOLE = "merge it with peft's merge_and_unload, save the model, and give that folder as --model"
 _CONVERT = (
@@ -61,7 +64,7 @@ them. peft does the same anew when it loads such an adapter."""
 def files(folder: Path) -> list[Path]:
     """The two files of an adapter: its configuration, then its weights.
 
-    Raises CheckpointError where one of them is missing.
+    Raises CheckpointError where one of them is missing, or the weights are a Git LFS pointer.
     """
     weights = next((folder / name for name in _FILES if (folder / name).is_file()), None)
     if weights is None or not (folder / CONFIG).is_file():
@@ -69,7 +72,7 @@ def files(folder: Path) -> list[Path]:
             f"{folder} is no adapter: it needs {CONFIG} and {_FILES[0]}, as peft's "
             "save_pretrained writes them"
         )
-    return [folder / CONFIG, weights]
+    return [folder / CONFIG, *refuse_pointers([weights])]
 
 
 def refuse_unreadable(folder: Path) -> None:
@@ -77,19 +80,26 @@ def refuse_unreadable(folder: Path) -> None:
     _read_config(folder)
 
 
-def merge(folder: Path, network: Any) -> None:
+def merge(folder: Path, weights: "Mapping[str, Tensor]", network: Any) -> None:
     """Merge an adapter's weights into a network of transformers, in place.
 
-    A weight that layers share is copied before it is changed, so that no other layer changes with
-    it. Raises CheckpointError for an adapter of another kind, and by name for a layer that the
-    network lacks or that has another shape there.
+    `weights` are the tensors of its file. A weight that layers share is copied before it is
+    changed, so that no other layer changes with it. Raises CheckpointError for an adapter of
+    another kind or without tensors, and by name for a layer that the network lacks or that has
+    another shape there.
     """
     import torch
 
     config = _read_config(folder)
+    tensors = {name.removeprefix(_PREFIX): tensor for name, tensor in weights.items()}
+    if not tensors:
+        raise CheckpointError(
+            f"the adapter {folder} holds no LoRA tensors, as some trainers leave it: save it again "
+            "with peft's save_pretrained"
+        )
     modules = dict(network.named_modules())
     with torch.no_grad():
-        for name, tensor in _replacements(folder):
+        for name, tensor in _replacements(folder, tensors):
             owner, _, field = name.rpartition(".")
             module = _find(modules, owner, folder)
             held = getattr(module, field, None)
@@ -99,13 +109,19 @@ def merge(folder: Path, network: Any) -> None:
                     "checkpoint lacks or has in another shape: it was trained on another one"
                 )
             _own(module, field, tensor)
-        for name, (low, high) in _pairs(folder):
+        for name, (low, high) in _pairs(folder, tensors):
             module = _find(modules, name, folder)
             shape = module.weight.shape
             if getattr(module, "groups", 1) > 1:
                 raise CheckpointError(
                     f"the adapter {folder} adapts {name}, a convolution of each channel by itself, "
                     "which peft can't merge either: train one without it (exclude_modules)"
+                )
+            if min(low.dim(), high.dim()) < 2 or not len(low):
+                raise CheckpointError(
+                    f"the adapter {folder} has {tuple(high.shape)} by {tuple(low.shape)} for "
+                    f"{name}, which is no LoRA of rank 1 or more: save it again with peft's "
+                    "save_pretrained"
                 )
             if (len(high), *low.shape[1:]) != shape or high.flatten(1).shape[1] != len(low):
                 raise CheckpointError(
@@ -119,13 +135,13 @@ def merge(folder: Path, network: Any) -> None:
 
 
 def _read_config(folder: Path) -> dict[str, Any]:
-    try:
-        config = parse_json(read_text(files(folder)[0], SMALL))
-        _ = config["peft_type"], config["r"], config["lora_alpha"]
-    except UnreadableFileError as error:
-        raise CheckpointError(f"can't read {folder / CONFIG}: {error}") from error
-    except (KeyError, TypeError) as error:
-        raise CheckpointError(f"can't read {folder / CONFIG}: {error!r}") from error
+    config = load_json(files(folder)[0], f"the adapter {folder}")
+    for key in ("peft_type", "r", "lora_alpha"):
+        if key not in config:
+            raise CheckpointError(
+                f"can't read {folder / CONFIG}: it lacks {key}: take the file that peft's "
+                "save_pretrained wrote"
+            )
     if wrong := _wrong_scale(config):
         raise CheckpointError(
             f"can't read {folder / CONFIG}: {wrong}: take the file that peft's save_pretrained "
@@ -133,7 +149,7 @@ def _read_config(folder: Path) -> dict[str, Any]:
         )
     _refuse_other_kinds(folder, config)
     _refuse_changed_base(folder, config.get("init_lora_weights", True))
-    return dict(config)
+    return config
 
 
 def _wrong_scale(config: Mapping[str, Any]) -> str | None:
@@ -142,7 +158,7 @@ def _wrong_scale(config: Mapping[str, Any]) -> str | None:
     if not isinstance(patterns, Mapping):
         return f"alpha_pattern is {patterns!r}"
     for alpha in (config["lora_alpha"], *patterns.values()):
-        if type(alpha) not in (int, float) or not math.isfinite(alpha):
+        if type(alpha) not in (int, float) or not abs(alpha) <= sys.float_info.max:
             return f"an alpha is {alpha!r}"
     for pattern in patterns:
         try:
@@ -194,37 +210,27 @@ def _scale(config: Mapping[str, Any], name: str, rank: int) -> float:
     return float(alpha / math.sqrt(rank) if config.get("use_rslora") else alpha / rank)
 
 
-def _tensors(folder: Path) -> "dict[str, Tensor]":
-    import torch
-    from safetensors.torch import load_file
-
-    file = files(folder)[1]
-    try:
-        if file.suffix == ".safetensors":
-            found = load_file(file)
-        else:
-            found = torch.load(file, map_location="cpu", weights_only=True)
-    except Exception as error:
-        raise CheckpointError(f"can't read {file} ({type(error).__name__}: {error})") from error
-    return {name.removeprefix(_PREFIX): tensor for name, tensor in found.items()}
-
-
-def _pairs(folder: Path) -> "Iterator[tuple[str, tuple[Tensor, Tensor]]]":
+def _pairs(
+    folder: Path, tensors: "Mapping[str, Tensor]"
+) -> "Iterator[tuple[str, tuple[Tensor, Tensor]]]":
     """Module names with their A, shape (rank, inputs), and B, shape (outputs, rank)."""
-    tensors = _tensors(folder)
-    for name, low in tensors.items():
-        if name.endswith(".lora_A.weight"):
-            module = name.removesuffix(".lora_A.weight")
-            high = tensors.get(f"{module}.lora_B.weight")
-            if high is None:
-                raise CheckpointError(f"the adapter {folder} lacks {module}.lora_B.weight")
-            yield module, (low, high)
+    for module in dict.fromkeys(
+        name.removesuffix(end) for name in tensors for end in _ENDS if name.endswith(end)
+    ):
+        for end in _ENDS:
+            if f"{module}{end}" not in tensors:
+                raise CheckpointError(
+                    f"the adapter {folder} lacks {module}{end}: save it again with peft's "
+                    "save_pretrained"
+                )
+        low, high = (tensors[f"{module}{end}"] for end in _ENDS)
+        yield module, (low, high)
 
 
-def _replacements(folder: Path) -> "Iterator[tuple[str, Tensor]]":
+def _replacements(folder: Path, tensors: "Mapping[str, Tensor]") -> "Iterator[tuple[str, Tensor]]":
     """Tensors that were trained whole: those of `modules_to_save`, and biases."""
-    for name, tensor in _tensors(folder).items():
-        if name.endswith((".lora_A.weight", ".lora_B.weight")):
+    for name, tensor in tensors.items():
+        if name.endswith(_ENDS):
             continue
         if "lora_" in name:
             raise CheckpointError(

@@ -148,7 +148,9 @@ def _find(name: str, revision: str | None, download: bool) -> Checkpoint:
 
 
 def _inspect(name: str, folder: Path, revision: str | None) -> Checkpoint:
-    if not (folder / "config.json").exists() and (folder / adapters.CONFIG).exists():
+    is_adapter = (folder / adapters.CONFIG).exists()
+    # some trainers write the configuration of the whole model beside an adapter
+    if is_adapter and not ((folder / "config.json").exists() and weight_files(folder)):
         raise CheckpointError(
             f"{name} is a LoRA adapter and no whole checkpoint: give it with --adapter, and the "
             "checkpoint that it was made for with --model"

@@ -23,15 +23,17 @@ def weight_files(folder: Path) -> list[Path]:
     for a Git LFS pointer in the place of a file.
     """
     for single in _SINGLE_FILES:
+        # a whole file counts, as in transformers: an index beside it is left from earlier shards
+        if (folder / single).is_file():
+            return refuse_pointers([folder / single])
         index = folder / f"{single}.index.json"
         if index.is_file():
-            return _refuse_pointers(_shards(index))
-        if (folder / single).is_file():
-            return _refuse_pointers([folder / single])
+            return refuse_pointers(_shards(index))
     return []
 
 
-def _refuse_pointers(files: list[Path]) -> list[Path]:
+def refuse_pointers(files: list[Path]) -> list[Path]:
+    """The same files; raises CheckpointError where one is a Git LFS pointer to it."""
     for path in files:
         with path.open("rb") as file:
             if file.read(len(_POINTER)) == _POINTER.encode():
@@ -53,9 +55,13 @@ def _shards(index: Path) -> list[Path]:
     except (UnreadableFileError, KeyError, TypeError, AttributeError) as error:
         raise CheckpointError(f"can't read the index {index}: {error}") from error
     for name in names:
+        if not name:
+            raise CheckpointError(
+                f"{index} names no file for some of its tensors: download it again"
+            )
         if Path(name).name != name or not (index.parent / name).is_file():
             raise CheckpointError(
-                f"{index} names {name}, which is not beside it: is the download complete?"
+                f"{index} names {name!r}, which is not beside it: is the download complete?"
             )
     return [index.parent / name for name in sorted(names)]
 

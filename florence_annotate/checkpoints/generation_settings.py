@@ -119,8 +119,9 @@ def read_generation_settings(
     weights have rows for. Raises CheckpointError for a file that can't be read, and for a value
     that is none.
     """
-    text: Mapping[str, Any] = config["text_config"]
-    file = load_json(folder / FILE, name) if (folder / FILE).exists() else {}
+    text = _with_plain_ids(config["text_config"])
+    file = _with_plain_ids(load_json(folder / FILE, name) if (folder / FILE).exists() else {})
+    config = _with_plain_ids(config)
     values: dict[str, Any] = {}
     origins: dict[str, str] = {}
     contradictions: list[str] = []
@@ -179,6 +180,16 @@ def read_generation_settings(
     )
 
 
+def _with_plain_ids(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of a file, in which a list of one token id is that id."""
+    return {
+        key: value[0]
+        if key.endswith("_token_id") and isinstance(value, list) and len(value) == 1
+        else value
+        for key, value in settings.items()
+    }
+
+
 def _first(places: Mapping[str, Any]) -> tuple[Any, str]:
     """The first value that is there, and its place."""
     return next((value, place) for place, value in places.items() if value is not None)
@@ -188,6 +199,12 @@ def _refuse_other_type(value: Any, kind: type, key: str, origin: str, name: str)
     is_id_or_count = kind is int and isinstance(value, int) and value >= 0
     if isinstance(value, bool) if kind is bool else is_id_or_count and not isinstance(value, bool):
         return
+    if key == "early_stopping" and value == "never":
+        # there a search goes on until nothing can get better up to the longest answer
+        raise CheckpointError(
+            f'{name}: early_stopping in its {origin} is "never", which transformers knows and '
+            "which is not supported here: set it to false, with which a search ends a little sooner"
+        )
     wanted = "true or false" if kind is bool else "a number, 0 or more"
     raise CheckpointError(
         f"{name}: {key} in its {origin} is {value!r}, not {wanted}: take the file from the "

@@ -32,6 +32,7 @@ _FIXED: Mapping[str, float] = {
     "do_center_crop": False,
     "do_pad": False,
     "rescale_factor": 1 / 255,
+    "resample": 3,  # bicubic, as Pillow counts its filters
 }
 """What is done to every image here and can't be done otherwise; also where a key is missing."""
 
@@ -49,17 +50,25 @@ def read_image_settings(folder: Path, name: str) -> ImageSettings:
     elif (folder / "processor_config.json").exists():
         file = "processor_config.json"
         settings = load_json(folder / file, name).get("image_processor")
+        if not isinstance(settings, Mapping | None):
+            raise CheckpointError(
+                f"{name}: image_processor in its {file} is {settings!r}, and no JSON object: copy "
+                "the file from the checkpoint that this one was made from"
+            )
     if settings is None:
         return PUBLISHED
     size = settings.get("size")
     # some versions of transformers write one number for a square
-    sides = [size, size] if isinstance(size, int) else _values(size, ("height", "width"))
+    sides = [size, size] if type(size) is int else _values(size, ("height", "width"))
     mean, std = _triple(settings.get("image_mean")), _triple(settings.get("image_std"))
+    if std and min(std) == 0:
+        std = None  # nothing can be divided by it
     for key, value in (("size", sides), ("image_mean", mean), ("image_std", std)):
         if value is None:
             raise CheckpointError(
                 f"{name}: {key} in its {file} is {settings.get(key)!r}, and Florence-2 takes a "
-                "square RGB image: copy the file from the checkpoint that this one was made from"
+                "square RGB image with colours in [0, 1]: copy the file from the checkpoint that "
+                "this one was made from"
             )
     assert sides and mean and std
     if sides[0] != sides[1] or sides[0] < 1:
@@ -70,7 +79,7 @@ def read_image_settings(folder: Path, name: str) -> ImageSettings:
     for key, wanted in _FIXED.items():
         value = settings.get(key)
         is_number = isinstance(value, int | float)
-        if value is not None and not (is_number and abs(value - wanted) < 1e-6):
+        if value is not None and not (is_number and wanted - 1e-6 < value < wanted + 1e-6):
             raise CheckpointError(
                 f"{name}: its {file} says {key} = {value}, and images are made for Florence-2 with "
                 f"{key} = {wanted} alone: answers would be wrong without a sign"
@@ -87,9 +96,11 @@ def _values(value: Any, keys: tuple[str, ...]) -> list[int] | None:
 
 
 def _triple(value: Any) -> Triple | None:
-    """Three numbers; None for anything else."""
+    """Three numbers in [0, 1], as colours are; None for anything else."""
     is_triple = isinstance(value, list) and len(value) == 3
     if not is_triple or not all(type(each) in (int, float) for each in value):
+        return None
+    if not all(0 <= each <= 1 for each in value):  # nor is NaN
         return None
     red, green, blue = map(float, value)
     return red, green, blue

@@ -5,6 +5,7 @@ code of the checkpoint: its configuration is rewritten, its tensors are renamed.
 entry of the table.
 """
 
+import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -76,9 +77,23 @@ _VISION_FIELDS = {
 }
 _OF_ALL_STAGES = ("window_size", "projection_dim")
 """The others are lists with an entry for each stage of the tower."""
+_USUAL_STAGES = 4
+"""How many transformers takes where such a list is missing."""
 _TABLES = ("max_temporal_embeddings", "max_position_embeddings")
 _NATIVE_VISION_FIELDS = (*_VISION_FIELDS, *_TABLES)
-_USUAL_FIELDS = ("activation_function", "in_channels", "mlp_ratio", "qkv_bias", "scale_embedding")
+_ACTIVATIONS = (
+    *("gelu", "gelu_fast", "gelu_new", "gelu_python", "gelu_pytorch_tanh", "quick_gelu"),
+    *("relu", "silu", "swish"),
+)
+"""Those of transformers that Florence-2's kin were ever trained with; most have the first."""
+_USUAL_FIELDS: Mapping[str, Callable[[Any], bool]] = {
+    # name: whether it has a value that makes sense
+    "activation_function": lambda value: value in _ACTIVATIONS,
+    "in_channels": lambda value: type(value) is int and value == 3,
+    "mlp_ratio": lambda value: type(value) in (int, float) and 0 < value < math.inf,
+    "qkv_bias": lambda value: isinstance(value, bool),
+    "scale_embedding": lambda value: isinstance(value, bool),
+}
 """Of either part; where one is missing, transformers' default is that of every Florence-2."""
 
 
@@ -204,19 +219,59 @@ def wrong_field(native: Config) -> str | None:
     """What of a native configuration is of another kind than Florence-2's, in words for the user;
     None where nothing is."""
     text, vision = native["text_config"], native["vision_config"]
-    for name in (each for each in _TEXT_FIELDS if each in text):
-        if type(text[name]) is not int or text[name] < 1:
-            return f"{name} is {text[name]!r}"
-    stages = [name for name in _VISION_FIELDS if name in vision and name not in _OF_ALL_STAGES]
+    counts = (
+        *((name, text) for name in _TEXT_FIELDS),
+        *((name, vision) for name in (*_OF_ALL_STAGES, *_TABLES)),
+    )
+    for name, part in counts:
+        if name in part and not _is_count(part[name], 1):
+            return f"{name} is {part[name]!r}"
+    for name, is_right in _USUAL_FIELDS.items():
+        for part in (text, vision):
+            if name in part and not is_right(part[name]):
+                return f"{name} is {part[name]!r}"
+    if not _is_count(native["image_token_id"], 0):
+        return f"image_token_id is {native['image_token_id']!r}"
+    return _wrong_stages(vision) or _indivisible(text, vision)
+
+
+def _is_count(value: Any, least: int) -> bool:
+    return type(value) is int and value >= least
+
+
+def _wrong_stages(vision: Config) -> str | None:
+    fields = [name for name in _VISION_FIELDS if name not in _OF_ALL_STAGES]
+    missing = [name for name in fields if name not in vision]
+    stages = [name for name in fields if name in vision]
     for name in stages:
         values = vision[name]
-        if not isinstance(values, list) or not all(type(each) in (int, bool) for each in values):
-            return f"{name} is {vision[name]!r}"
-        if len(vision[name]) != len(vision[stages[0]]):
-            return f"{name} is {vision[name]!r}, another number of stages than {stages[0]}"
-    for name in (each for each in (*_OF_ALL_STAGES, *_TABLES) if each in vision):
-        if type(vision[name]) is not int or vision[name] < 1:
-            return f"{name} is {vision[name]!r}"
+        if not isinstance(values, list) or not all(_is_of_stage(name, each) for each in values):
+            return f"{name} is {values!r}"
+        if missing and len(values) != _USUAL_STAGES:
+            return f"{name} is {values!r}, and {missing[0]} is missing"
+        if len(values) != len(vision[stages[0]]):
+            return f"{name} is {values!r}, another number of stages than {stages[0]}"
+    return None
+
+
+def _is_of_stage(name: str, value: Any) -> bool:
+    if name == "patch_prenorm":
+        return isinstance(value, bool)
+    return _is_count(value, 0 if name == "patch_padding" else 1)
+
+
+def _indivisible(text: Config, vision: Config) -> str | None:
+    """Which width is no multiple of what it is divided into; the widths and counts are right."""
+    pairs = [
+        ("d_model", text.get("d_model"), heads, text.get(heads))
+        for heads in ("encoder_attention_heads", "decoder_attention_heads")
+    ]
+    for parts in ("num_heads", "num_groups"):
+        stages = zip(vision.get("embed_dim", ()), vision.get(parts, ()), strict=False)
+        pairs += [("embed_dim", width, parts, count) for width, count in stages]
+    for width_name, width, parts, count in pairs:
+        if width and count and width % count:
+            return f"{width_name} is {width}, and no multiple of {parts} {count},"
     return None
 
 

@@ -1,6 +1,7 @@
 """Where class lists are read from: a flag, a file, a preset."""
 
 import math
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -68,10 +69,11 @@ def from_data(content: Any, where: str) -> ClassList:
     if isinstance(content, Mapping) and "names" in content and not _is_spec(content["names"]):
         content = content["names"]
         if isinstance(content, Mapping):
-            ids = list(content)
+            ids = [_as_id(key) for key in content]
             if sorted(ids, key=str) != sorted(range(len(ids)), key=str):
                 raise UsageError(f"{where}: the ids of `names` must run from 0 without a gap")
-            content = [content[class_id] for class_id in range(len(ids))]
+            by_id = dict(zip(ids, content.values(), strict=True))
+            content = [by_id[class_id] for class_id in range(len(ids))]
     if isinstance(content, list):
         return ClassList(ClassSpec(_as_name(name, where)) for name in content)
     if isinstance(content, Mapping):
@@ -91,6 +93,12 @@ _KEYS = {"synonyms", "prompt", *_LIMITS}
 
 def _is_spec(value: Any) -> bool:
     return value is None or (isinstance(value, Mapping) and bool(_KEYS & {*value}))
+
+
+def _as_id(key: Any) -> Any:
+    """A class id; some programs write it in quotes, as JSON has to."""
+    is_number = isinstance(key, str) and re.fullmatch(r"[0-9]{1,9}", key)
+    return int(key) if is_number else key
 
 
 def _as_name(value: Any, where: str) -> str:

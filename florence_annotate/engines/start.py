@@ -72,8 +72,7 @@ def make_ready(
     for told in _in_use(generation, checkpoint.generation):
         note(told)
     try:
-        model = Florence(checkpoint, device, getattr(torch, dtype), attention)
-        model.refuse_unaskable(plan.samples)
+        model = Florence(checkpoint, device, getattr(torch, dtype), attention, plan.samples)
         if spec.canary:
             for told in canary.check(model, plan.samples, generation, checkpoint.generation):
                 note(told)

@@ -21,12 +21,15 @@ from florence_annotate.model.generation.loop import Decoded, Decoding, Encoded, 
 from florence_annotate.model.memory import keep_freed_memory
 from florence_annotate.model.vision import VisionTower, stage_sides
 from florence_annotate.model.vocabulary import Vocabulary, load_tokenizer
-from florence_annotate.model.weights import load_network
+from florence_annotate.model.weights import load_network, network_config
 from florence_annotate.tasks import Takes
 from florence_annotate.types import Answer, Answering, Generation, Question
 
 _SHOWN = 40
 """Characters of a text that are shown in a message."""
+_ASK_FOR_FEWER = (
+    ", or ask for fewer classes at once (--strategy open-vocabulary asks for each alone)"
+)
 
 
 class Florence:
@@ -38,19 +41,30 @@ class Florence:
     """
 
     def __init__(
-        self, checkpoint: Checkpoint, device: torch.device, dtype: torch.dtype, attention: str
+        self,
+        checkpoint: Checkpoint,
+        device: torch.device,
+        dtype: torch.dtype,
+        attention: str,
+        questions: Sequence[Question] = (),
     ) -> None:
-        """`attention` is a kernel of `attend_by`.
+        """`attention` is a kernel of `attend_by`; `questions` are those that will be asked, as far
+        as they are known.
 
-        Raises CheckpointError for weights or a tokenizer that do not fit.
+        Raises UsageError for a question that can't be asked, before the weights are read, and
+        CheckpointError for weights, a tokenizer or a size of images that do not fit.
         """
         make_current(device)
         if device.type == "cpu":
             keep_freed_memory()
         self.image_size = checkpoint.image_size
+        config = network_config(checkpoint)
         self.vocabulary = Vocabulary(load_tokenizer(checkpoint))
+        self.vocabulary.refuse_misfit(config.text_config.vocab_size, checkpoint.name)
+        self._image_tokens = _count_image_tokens(checkpoint, config)
+        self._most_prompt_tokens = config.text_config.max_position_embeddings - self._image_tokens
+        self.refuse_unaskable(questions)
         self.network = load_network(checkpoint, dtype).to(device)
-        self.vocabulary.refuse_misfit(self.network.config.text_config.vocab_size, checkpoint.name)
         self.device = device
         self.max_new_tokens = checkpoint.max_new_tokens
         self.decoding = checkpoint.generation.decoding
@@ -64,23 +78,15 @@ class Florence:
             self._copies = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
         self._encoder = Encoder(self.network, attend)
         self.decoder = Decoder(self.network, attend)
-        positions = int(self.network.config.text_config.max_position_embeddings)
-        self._most_prompt_tokens = positions - self._image_tokens()
-        if self._most_prompt_tokens < 1:
-            raise CheckpointError(
-                f"{checkpoint.name}: an image of {self.image_size} pixels makes "
-                f"{self._image_tokens()} tokens, and its encoder has positions for {positions}: "
-                "copy the preprocessor_config.json of the checkpoint that this one was made from"
-            )
 
     def refuse_unaskable(self, questions: Sequence[Question]) -> None:
         """Raise UsageError for a question that can't be asked; see `problem`."""
         for question in questions:
             if problem := self.problem(question):
-                raise UsageError(
-                    f"{problem}: change it, or ask for fewer classes at once (--strategy "
-                    "open-vocabulary asks for each alone)"
-                )
+                takes = tasks.of(question).takes
+                phrases = tasks.phrases(question.text or "") if takes is Takes.TEXT else []
+                remedy = _ASK_FOR_FEWER if len(phrases) > 1 else ""
+                raise UsageError(f"{problem}: change it{remedy}")
 
     def problem(self, question: Question) -> str | None:
         """Why a question can't be asked; None where it can.
@@ -100,10 +106,6 @@ class Florence:
                 f"{self._most_prompt_tokens} beside an image"
             )
         return None
-
-    def _image_tokens(self) -> int:
-        """How many features an image has: a pooled one, and one for each cell of the last stage."""
-        return 1 + stage_sides(self.network.config.vision_config, self.image_size)[-1] ** 2
 
     @torch.inference_mode()
     def compile_tower(self, batch_size: int) -> None:
@@ -179,7 +181,7 @@ class Florence:
             self.decoder,
             generation.num_beams,
             self.longest_answer(generation),
-            self._image_tokens() + len(prompt),
+            self._image_tokens + len(prompt),
         )
 
     def encode_prompts(
@@ -202,6 +204,27 @@ class Florence:
         joined = torch.cat([features.to(embedded.dtype), embedded], dim=1)
         is_padded = any(len(prompt) < longest for prompt in prompts)
         return self._encoder(joined, mask if is_padded else None), mask
+
+
+def _count_image_tokens(checkpoint: Checkpoint, config: Any) -> int:
+    """How many features an image has: a pooled one, and one for each cell of the last stage.
+
+    Raises CheckpointError for a size of images that the tower or the encoder can't take.
+    """
+    vision, positions = config.vision_config, config.text_config.max_position_embeddings
+    sides = stage_sides(vision, checkpoint.image_size)
+    count = 1 + sides[-1] ** 2
+    if min(sides) < 1 or sides[-1] > vision.max_position_embeddings:
+        problem = f"{sides[-1]} cells a side, and its tower has positions for "
+        problem += str(vision.max_position_embeddings)
+    elif count >= positions:
+        problem = f"{count} tokens, and its encoder has positions for {positions}"
+    else:
+        return count
+    raise CheckpointError(
+        f"{checkpoint.name}: an image of {checkpoint.image_size} pixels makes {problem}: copy the "
+        "preprocessor_config.json of the checkpoint that this one was made from"
+    )
 
 
 @dataclass(frozen=True, slots=True)

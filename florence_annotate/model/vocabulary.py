@@ -97,7 +97,8 @@ def load_tokenizer(checkpoint: "Checkpoint") -> Any:
 
     path = checkpoint.folder / "tokenizer.json"
     try:
-        tokenizer = Tokenizer.from_file(str(path))
+        # read here, since some editors put a mark before the text that the library can't read
+        tokenizer = Tokenizer.from_str(path.read_text("utf-8-sig"))
     except Exception as error:
         raise CheckpointError(f"{checkpoint.name}: can't read tokenizer.json: {error}") from error
     ids = [tokenizer.token_to_id(token) for token in tasks.SPECIAL_TOKENS]

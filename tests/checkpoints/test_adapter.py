@@ -204,11 +204,12 @@ class TestAdapters:
             ({"lora_alpha": "16"}, "an alpha is '16'"),
             ({"lora_alpha": None}, "an alpha is None"),
             ({"lora_alpha": float("nan")}, "an alpha is nan"),
+            ({"lora_alpha": 10**400}, "an alpha is 1000"),
             ({"alpha_pattern": ["fc2"]}, "alpha_pattern is"),
             ({"alpha_pattern": {"fc2": "32"}}, "an alpha is '32'"),
             ({"alpha_pattern": {"fc2(": 32}}, r"'fc2\(' in alpha_pattern is no regular expression"),
         ],
-        ids=str,
+        ids=lambda value: str(value)[:40],
     )
     def test_a_scale_that_is_none_is_refused(
         self, tmp_path: Path, settings: dict[str, Any], match: str
@@ -251,6 +252,62 @@ class TestAdapters:
         save_file(tensors | {name: tensors[name][:, :5].contiguous()}, folder / WEIGHTS)
         with pytest.raises(CheckpointError, match="trained on another"):
             load_network(checkpoints.find("shapes", adapter=str(folder)), torch.float32)
+
+    def made(self, folder: Path, tensors: Any) -> Path:
+        """An adapter that holds these, in a PyTorch file where they are no tensors by name."""
+        config = {"peft_type": "LORA", "r": 4, "lora_alpha": 8}
+        (folder / "adapter_config.json").write_text(json.dumps(config))
+        if isinstance(tensors, dict) and all(map(torch.is_tensor, tensors.values())):
+            save_file(tensors, folder / WEIGHTS)
+        else:
+            torch.save(tensors, folder / "adapter_model.bin")
+        return folder
+
+    LAYER = "base_model.model.model.language_model.decoder.layers.0.fc1"
+
+    @pytest.mark.parametrize(
+        ("tensors", "match"),
+        [
+            ({}, "holds no LoRA tensors"),
+            ([torch.zeros(1)], "holds a list"),
+            ({"a": 3}, "holds 'a', which is no tensor"),
+            ({"A": torch.zeros(4, 128)}, r"lacks .*layers\.0\.fc1\.lora_B\.weight"),
+            ({"B": torch.zeros(512, 4)}, r"lacks .*layers\.0\.fc1\.lora_A\.weight"),
+            ({"A": torch.zeros(0, 128), "B": torch.zeros(512, 0)}, "no LoRA of rank 1 or more"),
+            ({"A": torch.tensor(1.0), "B": torch.tensor(1.0)}, "no LoRA of rank 1 or more"),
+            (
+                {"A": torch.zeros(4, 128, dtype=torch.int8), "B": torch.zeros(512, 4)},
+                r"lora_A\.weight is of int8",
+            ),
+        ],
+        ids=["empty", "list", "number", "A-alone", "B-alone", "rank-0", "scalars", "int8"],
+    )
+    def test_an_adapter_of_something_else_than_pairs_is_refused(
+        self, tmp_path: Path, tensors: Any, match: str
+    ) -> None:
+        if isinstance(tensors, dict):
+            tensors = {
+                f"{self.LAYER}.lora_{each}.weight" if each in ("A", "B") else each: tensor
+                for each, tensor in tensors.items()
+            }
+        folder = self.made(tmp_path, tensors)
+        with pytest.raises(CheckpointError, match=match) as refused:
+            load_network(checkpoints.find("shapes", adapter=str(folder)), torch.float32)
+        assert "\n" not in str(refused.value)
+
+    @pytest.mark.parametrize("file", ["adapter_config.json", WEIGHTS])
+    def test_a_git_lfs_pointer_is_told_from_the_file(self, tmp_path: Path, file: str) -> None:
+        folder = self.made(tmp_path, {"a": torch.zeros(1)})
+        shutil.copy(ZOO / "peytonrivers__omniparser" / "generation_config.json", folder / file)
+        self.assert_refused(folder, f"{file} is a Git LFS pointer.*git lfs pull")
+
+    def test_a_mark_before_the_text_of_a_configuration_is_no_part_of_it(
+        self, tmp_path: Path
+    ) -> None:
+        folder = self.made(tmp_path, {"a": torch.zeros(1)})
+        file = folder / "adapter_config.json"
+        file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes())
+        assert checkpoints.find("shapes", adapter=str(folder)).adapter == folder
 
     def test_a_convolution_of_each_channel_by_itself_is_refused(self, tmp_path: Path) -> None:
         _, folder = self.trained(

@@ -26,8 +26,9 @@ def test_generation_settings_of_old_configurations_count(original: Path) -> None
 
 
 def refused(folder: Path, match: str) -> None:
-    with pytest.raises(CheckpointError, match=match):
+    with pytest.raises(CheckpointError, match=match) as error:
         checkpoints.find(str(folder))
+    assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize(
@@ -53,6 +54,15 @@ def test_a_checkpoint_without_weights_is_refused(tmp_path: Path) -> None:
     folder = copy_of_shapes(tmp_path)
     (folder / "model.safetensors").rename(folder / "weights.onnx")
     refused(folder, "holds no weights")
+
+
+def test_an_adapter_beside_the_configuration_of_its_model_is_called_an_adapter(
+    tmp_path: Path,
+) -> None:
+    folder = copy_of_shapes(tmp_path)
+    (folder / "model.safetensors").rename(folder / "adapter_model.safetensors")
+    (folder / "adapter_config.json").write_text("{}")
+    refused(folder, "is a LoRA adapter and no whole checkpoint: give it with --adapter")
 
 
 @pytest.mark.parametrize("name", ["./nowhere", "/nowhere", "nonsense", "a/b/c"])
@@ -95,6 +105,15 @@ def test_a_checkpoint_is_the_same_wherever_it_lies_until_a_file_changes(tmp_path
         ({"size": "96"}, "size in its .* is '96'"),
         ({"image_mean": [0.5]}, r"image_mean in its .* is \[0.5\]"),
         ({"image_std": ["a", "b", "c"]}, "image_std in its"),
+        ({"size": True}, "size in its .* is True"),
+        ({"image_mean": [123.7, 116.3, 103.5]}, r"image_mean in its preprocessor_config.json is"),
+        ({"image_mean": [-0.1, 0.5, 0.5]}, "image_mean in its"),
+        ({"image_mean": [float("nan"), 0.5, 0.5]}, r"image_mean in its .* is \[nan"),
+        ({"image_mean": [10**400, 0, 0]}, "image_mean in its"),
+        ({"rescale_factor": 10**400}, "rescale_factor = 1000"),
+        ({"image_std": [0.2, 0.0, 0.2]}, "image_std in its preprocessor_config.json is"),
+        ({"image_std": [58.4, 57.1, 57.4]}, r"image_std in its .* is \[58\.4"),
+        ({"resample": 2}, "resample = 2, .* resample = 3 alone"),
         ({"do_normalize": False}, "do_normalize = False"),
         ({"do_center_crop": True}, "do_center_crop = True"),
         ({"rescale_factor": 1.0}, r"rescale_factor = 1\.0"),
@@ -109,6 +128,23 @@ def test_images_that_are_to_be_made_otherwise_than_florences_are_refused(
     refused(folder, match)
 
 
+def test_images_are_made_as_published_where_a_key_says_nothing_else(tmp_path: Path) -> None:
+    folder = copy_of_shapes(tmp_path)
+    file = folder / "preprocessor_config.json"
+    settings = json.loads(file.read_text())
+    del settings["resample"], settings["rescale_factor"]
+    file.write_text(json.dumps(settings | {"image_mean": [0, 0, 0], "image_std": [1, 1, 1]}))
+    images = checkpoints.find(str(folder)).images
+    assert (images.size, images.mean, images.std) == (96, (0.0,) * 3, (1.0,) * 3)
+
+
+def test_an_image_processor_that_is_a_name_alone_is_refused(tmp_path: Path) -> None:
+    folder = copy_of_shapes(tmp_path)
+    (folder / "preprocessor_config.json").unlink()
+    (folder / "processor_config.json").write_text('{"image_processor": "CLIP"}')
+    refused(folder, "image_processor in its processor_config.json is 'CLIP', and no JSON object")
+
+
 @pytest.mark.parametrize(
     ("part", "values", "said"),
     [
@@ -117,18 +153,50 @@ def test_images_that_are_to_be_made_otherwise_than_florences_are_refused(
         ("vision_config", {"depths": 1}, "depths is 1"),
         ("vision_config", {"depths": [1, 1]}, "another number of stages than embed_dim"),
         ("vision_config", {"window_size": 0}, "window_size is 0"),
+        ("vision_config", {"patch_stride": [3, 2, 0, 1]}, r"patch_stride is \[3, 2, 0, 1\]"),
+        ("vision_config", {"patch_size": [7, 3, 3, True]}, "patch_size is"),
+        ("vision_config", {"patch_padding": [3, 1, 1, -1]}, "patch_padding is"),
+        ("vision_config", {"patch_prenorm": [0, 1, 1, 1]}, "patch_prenorm is"),
+        ("vision_config", {"num_heads": [0, 2, 4, 4]}, "num_heads is"),
+        ("vision_config", {"num_groups": [1, 2, 4, 0]}, "num_groups is"),
+        ("vision_config", {"depths": [1, 1, 0, 1]}, "depths is"),
+        ("vision_config", {"embed_dim": [32, 64, 128, 0]}, "embed_dim is"),
+        ("vision_config", {"num_heads": [1, 2, 3, 4]}, "embed_dim is 128, .* of num_heads 3, in"),
+        ("vision_config", {"num_groups": [1, 2, 5, 4]}, "embed_dim is 128, .* of num_groups 5"),
+        ("text_config", {"encoder_attention_heads": 5}, "no multiple of encoder_attention_heads 5"),
+        ("text_config", {"decoder_attention_heads": 3}, "no multiple of decoder_attention_heads 3"),
+        ("text_config", {"activation_function": "geluu"}, "activation_function is 'geluu'"),
+        ("vision_config", {"activation_function": ["gelu"]}, "activation_function is"),
+        ("vision_config", {"mlp_ratio": "4"}, "mlp_ratio is '4'"),
+        ("vision_config", {"mlp_ratio": float("nan")}, "mlp_ratio is nan"),
+        ("text_config", {"scale_embedding": 1}, "scale_embedding is 1"),
+        ("vision_config", {"qkv_bias": "yes"}, "qkv_bias is 'yes'"),
+        ("vision_config", {"in_channels": 4}, "in_channels is 4"),
+        (None, {"image_token_id": "<image>"}, "image_token_id is '<image>'"),
         ("text_config", None, "text_config in its config.json is 'bart', and no JSON object"),
         ("text_config", {"eos_token_id": 999_999}, "eos_token_id in its text_config is 999999"),
     ],
 )
 def test_a_configuration_with_nonsense_in_it_is_refused_by_the_field(
-    part: str, values: dict[str, object] | None, said: str, tmp_path: Path
+    part: str | None, values: dict[str, object] | None, said: str, tmp_path: Path
 ) -> None:
+    """None: the field is one of the whole."""
     folder = copy_of_shapes(tmp_path)
     config = json.loads((folder / "config.json").read_text())
-    config[part] = "bart" if values is None else config[part] | values
+    if part is None:
+        config |= values
+    else:
+        config[part] = "bart" if values is None else config[part] | values
     (folder / "config.json").write_text(json.dumps(config))
     refused(folder, said)
+
+
+def test_a_list_that_is_missing_has_the_usual_number_of_stages(tmp_path: Path) -> None:
+    folder = copy_of_shapes(tmp_path)
+    config = json.loads((folder / "config.json").read_text())
+    config["vision_config"] = {"patch_size": [7, 3, 3, 3, 3]}
+    (folder / "config.json").write_text(json.dumps(config))
+    refused(folder, r"patch_size is \[7, 3, 3, 3, 3\], and embed_dim is missing")
 
 
 def test_labels_that_are_no_utf8_are_read_as_far_as_they_can_be(tmp_path: Path) -> None:

@@ -28,6 +28,22 @@ def test_safetensors_come_before_pytorchs_files(tmp_path: Path) -> None:
     assert weight_files(tmp_path) == [tmp_path / "model.safetensors"]
 
 
+@pytest.mark.parametrize("single", ["model.safetensors", "pytorch_model.bin"])
+def test_an_index_that_was_left_beside_a_whole_file_is_not_read(
+    single: str, tmp_path: Path
+) -> None:
+    (tmp_path / single).touch()
+    index = {"weight_map": {"a": f"gone-1{Path(single).suffix}"}}
+    (tmp_path / f"{single}.index.json").write_text(json.dumps(index))
+    assert weight_files(tmp_path) == [tmp_path / single]
+
+
+def test_an_index_that_names_nothing_for_a_tensor_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "model.safetensors.index.json").write_text('{"weight_map": {"a": ""}}')
+    with pytest.raises(CheckpointError, match="names no file for some of its tensors"):
+        weight_files(tmp_path)
+
+
 def test_shards_are_named_by_their_index_each_once(tmp_path: Path) -> None:
     names = ["model-1.safetensors", "model-2.safetensors"]
     for name in names:

@@ -71,14 +71,24 @@ def test_the_tokenizer_says_the_ids_that_the_configuration_does_not(tmp_path: Pa
     assert not found.contradictions
 
 
+def test_a_list_of_one_id_is_that_id(tmp_path: Path) -> None:
+    ids = {"eos_token_id": [2], "pad_token_id": [1]}
+    forced = {"forced_bos_token_id": [0], "forced_eos_token_id": [2]}
+    found = read(tmp_path, ids, ids | forced, **ids)
+    assert found.decoding == Decoding(2, 2, 1, 0, 2, early_stopping=False)
+    assert found.before is None and not found.contradictions
+
+
 @pytest.mark.parametrize(
     ("file", "match"),
     [
         ({"num_beams": "3"}, "num_beams in its generation_config.json is '3', not a number"),
         ({"num_beams": True}, "not a number"),
-        ({"early_stopping": "never"}, "not true or false"),
+        ({"early_stopping": "sometimes"}, "not true or false"),
+        ({"early_stopping": "never"}, "which transformers knows .* not supported.*set it to false"),
         ({"no_repeat_ngram_size": -1}, "not a number, 0 or more"),
-        ({"forced_eos_token_id": [2]}, "not a number"),
+        ({"forced_eos_token_id": [2, 3]}, r"is \[2, 3\], not a number"),
+        ({"num_beams": [3]}, "not a number"),
         ({"num_beams": 0}, "num_beams in its .* is 0, not a number from 1 to 64"),
         ({"num_beams": 1_000_000}, "is 1000000, not a number from 1 to 64"),
         ({"forced_bos_token_id": 100}, "is 100, and its vocabulary has 100 tokens"),

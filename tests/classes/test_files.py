@@ -15,6 +15,7 @@ from florence_annotate.errors import UsageError
         ("plain.txt", "person\n\ncar, red\n", ("person", "car, red")),
         ("data.yaml", "train: x\nval: y\nnames: [b, a]", ("b", "a")),
         ("data.yaml", "nc: 2\nnames:\n  1: a\n  0: b", ("b", "a")),
+        ("data.yaml", 'names: {"1": a, "0": b}', ("b", "a")),
         ("list.yaml", "- b\n- a", ("b", "a")),
         ("spec.yaml", "car: {synonyms: [sedan]}\ndog:", ("car", "dog")),
     ],
@@ -38,6 +39,9 @@ def test_synonyms_and_prompts_come_from_yaml(tmp_path: Path) -> None:
     "text",
     [
         "names: {0: a, 2: b}",
+        'names: {"0": a, 0: b}',
+        "names: {a: 0, b: 1}",
+        "!!map a",
         "car: {colour: red}",
         "car: [a]",
         "- 1",
@@ -51,4 +55,11 @@ def test_class_files_that_make_no_sense_are_refused(tmp_path: Path, text: str) -
     file = tmp_path / "classes.yaml"
     file.write_text(text)
     with pytest.raises(UsageError):
+        classes.read_file(file)
+
+
+def test_a_class_that_a_file_has_twice_is_refused_with_its_line(tmp_path: Path) -> None:
+    file = tmp_path / "classes.yaml"
+    file.write_text("star: {prompt: a star}\ncross:\nstar:\n")
+    with pytest.raises(UsageError, match=r"the key 'star' is there twice.*line 3"):
         classes.read_file(file)

@@ -92,6 +92,15 @@ def test_control_tokens_go_to_the_model_in_a_prompt_and_nowhere_else(
     assert refused.code == 2 and "control token" in refused.err
 
 
+def test_a_prompt_that_is_too_long_is_refused_in_words_for_a_prompt(
+    scenes: Path, tmp_path: Path
+) -> None:
+    refused = annotate(scenes, tmp_path / "out", "--prompt", "find the star " * 500)
+    assert refused.code == 2 and "tokens long" in refused.err
+    assert "--strategy" not in refused.err and "classes" not in refused.err
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_preset_and_a_dry_run_have_the_prompt(scenes: Path, tmp_path: Path) -> None:
     preset = tmp_path / "tags.yaml"
     preset.write_text("prompt: <TAGS>\ntask: [caption, more-detailed-caption]")

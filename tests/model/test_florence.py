@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from small_models import ask, views
+from small_models import ask, copy_of_shapes, views
 
 from florence_annotate import tasks
 from florence_annotate.checkpoints import checkpoint as checkpoints
-from florence_annotate.errors import UsageError
+from florence_annotate.errors import CheckpointError, UsageError
 from florence_annotate.images import codec
 from florence_annotate.images.loading import LoadingOptions, load
 from florence_annotate.model.florence import Florence
@@ -163,8 +163,30 @@ def test_a_question_that_cannot_be_asked_says_why(
     found = model.problem(question)
     assert (found is None) if problem is None else (found and problem in found)
     if problem is not None:
-        with pytest.raises(UsageError, match="change it"):
+        with pytest.raises(UsageError, match=r"change it$"):
             model.refuse_unaskable([question])
+
+
+def test_fewer_classes_are_advised_where_one_prompt_has_too_many(model: Florence) -> None:
+    many = Question(GROUNDING, "<and>".join(["star"] * 2000))
+    with pytest.raises(UsageError, match=r"tokens long.*fewer classes at once"):
+        model.refuse_unaskable([many])
+    own = Question("prompt:boxes", "find <and> " * 2000)
+    with pytest.raises(UsageError, match=r"tokens long.*change it$"):
+        model.refuse_unaskable([own])
+
+
+def test_what_needs_no_weights_is_refused_before_they_are_read(tmp_path: Path) -> None:
+    folder = copy_of_shapes(tmp_path)
+    (folder / "model.safetensors").write_bytes(b"damaged")
+    checkpoint = checkpoints.find(str(folder))
+    long = Question("prompt:text", "star " * 2000)
+    with pytest.raises(UsageError, match="tokens long"):
+        Florence(checkpoint, torch.device("cpu"), torch.float32, "sdpa", [long])
+    for pixels, reason in ((1000, "84 cells a side"), (400, "1157 tokens")):
+        images = replace(checkpoint.images, size=pixels)
+        with pytest.raises(CheckpointError, match=f"{reason}.*preprocessor_config.json"):
+            Florence(replace(checkpoint, images=images), torch.device("cpu"), torch.float32, "sdpa")
 
 
 def test_states_of_a_short_prompt_are_padded_and_masked(

@@ -90,3 +90,11 @@ def test_letters_are_those_of_the_forms_of_answers(model: Florence) -> None:
         letter for form in FORMS.values() for letter in form if letter.isalpha()
     }
     assert vocabulary.form_letter(vocabulary.eos_id) is None
+
+
+def test_a_mark_before_the_text_of_a_tokenizer_is_no_part_of_it(tmp_path: Path) -> None:
+    folder = copy_of_shapes(tmp_path)
+    file = folder / "tokenizer.json"
+    file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes())
+    found, own = (load_tokenizer(checkpoints.find(name)) for name in (str(folder), "shapes"))
+    assert found.get_vocab() == own.get_vocab()
