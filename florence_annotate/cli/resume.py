@@ -13,6 +13,7 @@ def resume(
     out: flags.Out,
     settings: flags.Settings,
     retry_failed: flags.RetryFailed = False,
+    allow_missing: flags.AllowMissing = False,
     overwrite: flags.Overwrite = False,
     as_json: flags.AsJson = False,
     quiet: flags.Quiet = False,
@@ -25,5 +26,6 @@ def resume(
 
     with Journal.open_existing(out) as journal:
         spec = opening.last_spec(journal)
-    job = Job(job_spec.change(spec, settings), out.absolute())
+    changed = job_spec.change(spec, settings)
+    job = Job(changed, out.absolute(), allow_missing=allow_missing)
     screen.run(job, as_json=as_json, quiet=quiet, retry_failed=retry_failed, overwrite=overwrite)

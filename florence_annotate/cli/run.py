@@ -46,6 +46,7 @@ def run(
             rich_help_panel=Panel.BEHAVIOUR,
         ),
     ] = False,
+    allow_missing: flags.AllowMissing = False,
     push_to_hub: flags.PushToHub = None,
     overwrite: flags.Overwrite = False,
     dry_run: Annotated[
@@ -76,11 +77,11 @@ def run(
 
     spec = job_spec.build({**settings, "sources": tuple(source)}, preset)
     out = Path(os.path.abspath(output)) if output else default_output(spec.sources)
-    job = Job(spec, out, restart=restart)
+    job = Job(spec, out, restart=restart, allow_missing=allow_missing)
     if push_to_hub:
         hub.refuse_unpublishable(push_to_hub, job.formats)
     if dry_run:
-        screen.show_plan(job, job.count_pending(retry_failed=retry_failed), as_json=as_json)
+        screen.show_plan(job, job.foresee(retry_failed=retry_failed), as_json=as_json)
         return
     screen.run(
         job,

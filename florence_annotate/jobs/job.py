@@ -4,20 +4,19 @@ Everything that can be wrong with a request is found before the checkpoint's wei
 before anything is written.
 """
 
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from florence_annotate.config import job_spec
 from florence_annotate.config.job_spec import JobSpec
-from florence_annotate.errors import CheckpointError, SourceError, UsageError
+from florence_annotate.errors import CheckpointError, JobError, SourceError, UsageError
 from florence_annotate.formats import export, registry
-from florence_annotate.images import codec
-from florence_annotate.images.sources import Sources
-from florence_annotate.jobs import fingerprint, output, runner, setup
+from florence_annotate.jobs import fingerprint, leaving, outlook, output, runner, setup
 from florence_annotate.jobs.fingerprint import SHAPING, Begun
+from florence_annotate.jobs.leaving import Leaving
+from florence_annotate.jobs.naming import sources_of
+from florence_annotate.jobs.outlook import Outlook, has_content
 from florence_annotate.jobs.runner import Reporter, RunReport
 from florence_annotate.jobs.setup import Setup
 from florence_annotate.journal import SPLIT_BY_CONTENT, Journal, exists, lock
@@ -25,7 +24,7 @@ from florence_annotate.labels.by_name import ByName
 from florence_annotate.questions import texts
 from florence_annotate.questions.request import Request
 from florence_annotate.reports import summary as summaries
-from florence_annotate.types import ImageRef
+from florence_annotate.types import Root
 
 _DECODED_OTHERWISE = "decoded_otherwise"
 """The value of a journal that names the last run whose answers may differ from today's."""
@@ -45,26 +44,31 @@ class Finished:
 class Job:
     """One run of a job: checked when it is made, to be looked at, then to be `run`."""
 
-    def __init__(self, spec: JobSpec, out: Path, *, restart: bool = False) -> None:
+    def __init__(
+        self, spec: JobSpec, out: Path, *, restart: bool = False, allow_missing: bool = False
+    ) -> None:
         """With `restart`, what is in the output folder is forgotten when it runs.
 
-        Raises SourceError, UsageError, CheckpointError, DeviceError and JobError.
+        Images of a folder that failed leave the dataset only with `allow_missing`. Raises
+        SourceError, UsageError, CheckpointError, DeviceError and JobError.
         """
         self.out = out
-        self.sources = Sources(spec.sources, codec.SUFFIXES, spec.include, spec.exclude, out)
-        output.refuse_unusable(out, self.sources)
         self._restart = restart
+        self._allow_missing = allow_missing
         self._begun: Begun | None = None
+        self._roots_before: list[Root] = []
         if exists(out) and not restart:
             with Journal.open_existing(out) as journal:
                 self._begun = Begun.of(journal)
+                self._roots_before = journal.roots.known()
+                last = self._begun.last if self._begun else None
+                self.sources = sources_of(spec, out, journal, last)
+        else:
+            self.sources = sources_of(spec, out, None, None)
+        output.refuse_unusable(out, self.sources)
         self.spec = setup.take_over(spec, self._begun) if self._begun else spec
-        if next(self.refs(), None) is None:
-            raise SourceError(
-                f"no image found in {', '.join(map(repr, spec.sources))}: check the folder, and "
-                "--include and --exclude if you gave them"
-                + "".join(f"; skipped {s.name}: {s.reason}" for s in self.sources.skipped[:3])
-            )
+        if next(iter(self.sources), None) is None:
+            self._refuse_no_image()
         request = self.spec.request()
         # what contradicts itself is found before a checkpoint is fetched
         questions = setup.check(self.spec, request)
@@ -82,24 +86,42 @@ class Job:
                 "(or --adapter) and where it is by now"
             ) from error
 
-    def refs(self) -> Iterator[ImageRef]:
-        """The images of the sources, at most `limit`."""
-        return islice(iter(self.sources), self.spec.limit)
+    def _refuse_no_image(self) -> None:
+        """Raise SourceError, which says what is wrong with a folder that held images."""
+        if self._begun:
+            with Journal.open_existing(self.out) as journal:
+                journal.selection.note(())
+                self._leaving(journal)
+        raise SourceError(
+            f"no image found in {', '.join(map(repr, self.spec.sources))}: check the folder, and "
+            "--include and --exclude if you gave them"
+            + "".join(f"; skipped {s.name}: {s.reason}" for s in self.sources.skipped[:3])
+        )
+
+    def _leaving(self, journal: Journal) -> Leaving:
+        """The images that leave the dataset, once those of the sources are noted.
+
+        Raises SourceError where folders failed.
+        """
+        found = Leaving.of(journal.selection.leaving(), self.sources)
+        if not self._allow_missing:
+            found.refuse_failed(self.out)
+        return found
 
     def _fit(self, request: Request) -> tuple[str, ...]:
         """The names of --texts or --regions that no image has.
 
         Raises UsageError where they fit none at all.
         """
-        if request.texts is texts.sidecar_text and not any(map(texts.sidecar_text, self.refs())):
+        if request.texts is texts.sidecar_text and not any(map(texts.sidecar_text, self.sources)):
             raise UsageError(
                 f"--texts {texts.SIDECAR}: no image has a .txt with its name beside it"
             )
         unused: tuple[str, ...] = ()
         for given in (request.texts, request.regions):
             if isinstance(given, ByName):
-                unused = given.fit(self.refs())
-        are_all = not (self.spec.limit or self.spec.include or self.spec.exclude)
+                unused = given.fit(self.sources)
+        are_all = not (self.spec.include or self.spec.exclude)
         return unused if are_all else ()
 
     def run(
@@ -123,8 +145,8 @@ class Job:
             with Journal.create(self.out) as journal:
                 if self._restart:
                     journal.restart()
+                left = self._select(journal, reporter)
                 self._bind(journal, reporter)
-                journal.selection.replace(self.sources, self.spec.limit)
                 self._take_over_touched(journal)
                 self._tell_decoded_otherwise(journal, reporter)
                 run_id = journal.begin_run(job_spec.dump(self.spec))
@@ -138,7 +160,7 @@ class Job:
                     pending = journal.selection.pending(retry_failed=retry_failed)
                     with reporter.progress(total, started.memory_in_use) as progress:
                         report = runner.run(started.engine, pending, journal, run_id, progress)
-                journal.end_run(run_id, self._report(report))
+                journal.end_run(run_id, self._report(report, left))
                 exported = None
                 if not report.interrupted:
                     reporter.note("writing the dataset …")
@@ -151,24 +173,31 @@ class Job:
         unwritten = exported is not None and bool(exported.unwritten)
         return Finished(summary, report.interrupted, allowed, unwritten)
 
-    def count_pending(self, *, retry_failed: bool) -> int:
-        """How many images a run would read. Raises FingerprintError where it would be refused."""
+    def foresee(self, *, retry_failed: bool) -> Outlook:
+        """What a run would do. Raises FingerprintError and SourceError where it is refused."""
         if self._begun is None:
-            return sum(1 for _ in self.refs())
+            return outlook.of_new(self.sources, self.spec.limit)
         fingerprint.refuse_other(self._begun.described(), self._bound_now(), self.out)
         with Journal.open_existing(self.out) as journal:
-            selection = journal.selection
-            return sum(
-                selection.is_pending(ref, retry_failed=retry_failed)
-                and not self._is_touched(ref, selection.latest(ref.key))
-                for ref in self.refs()
-            )
+            journal.selection.note(self.sources, self.spec.limit)
+            left = self._leaving(journal).described()
+            return outlook.of_begun(journal, left, retry_failed=retry_failed)
 
-    def _is_touched(self, ref: ImageRef, latest: Any) -> bool:
-        """Whether an image looks another one than at its latest attempt, and is the same."""
-        if latest is None or latest["sha"] is None:
-            return False
-        return _has_content(ref, latest["sha"])
+    def _select(self, journal: Journal, reporter: Reporter) -> dict[str, Any]:
+        """Make the images of the sources the job's; returns which leave it, as JSON values."""
+        if not self._restart and journal.roots.known() != self._roots_before:
+            raise JobError(
+                f"another run gave the job in {self.out} other sources just now: give the same "
+                "command again"
+            )
+        journal.selection.note(self.sources, self.spec.limit)
+        left = self._leaving(journal).described()
+        if left:
+            reporter.note(leaving.told(left))
+        # first the roots: keys that are kept without them would be in the way of their own prefix
+        journal.roots.replace(self.sources.roots)
+        journal.selection.take_over()
+        return left
 
     def _bound_now(self) -> dict[str, Any]:
         return self.setup.fingerprint().described(self._asked())
@@ -216,9 +245,9 @@ class Job:
     def _take_over_touched(self, journal: Journal) -> None:
         """An image with a new time but the same bytes is not asked again."""
         changed = journal.selection.changed()
-        journal.selection.note_same_content([ref for ref, sha in changed if _has_content(ref, sha)])
+        journal.selection.note_same_content([ref for ref, sha in changed if has_content(ref, sha)])
 
-    def _report(self, report: RunReport) -> dict[str, Any]:
+    def _report(self, report: RunReport, left: dict[str, Any]) -> dict[str, Any]:
         return {
             "annotated": report.annotated,
             "failed": report.failed,
@@ -229,11 +258,5 @@ class Job:
             "device": str(self.setup.device),
             "routes": dict(self.setup.plan.routes),
             "skipped": [asdict(skipped) for skipped in self.sources.skipped],
+            "left_dataset": left,
         }
-
-
-def _has_content(ref: ImageRef, sha: str) -> bool:
-    try:
-        return codec.digest(codec.read_bytes(ref.path)) == sha
-    except codec.UnreadableImageError:
-        return False  # the loader will say it again, and the journal will hold it

@@ -11,6 +11,7 @@ from typing import Any
 from florence_annotate.journal.database import Database
 from florence_annotate.journal.exports import Exports
 from florence_annotate.journal.packing import COLUMNS, pack_answer, unpack_answer
+from florence_annotate.journal.roots import Roots
 from florence_annotate.journal.selection import LATEST_ATTEMPT, Selected, Selection
 from florence_annotate.types import Answer, Failure, ImageRef, Record
 
@@ -55,6 +56,11 @@ class Journal(Database):
     def selection(self) -> Selection:
         """Which images are the job's."""
         return Selection(self)
+
+    @cached_property
+    def roots(self) -> Roots:
+        """What the keys of its images are counted from."""
+        return Roots(self)
 
     @cached_property
     def exports(self) -> Exports:

@@ -41,14 +41,46 @@ class Selection:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def replace(self, refs: Iterable[ImageRef], limit: int | None = None) -> None:
-        """Make these the job's images; of those after the first `limit` none is annotated now.
+    def note(self, refs: Iterable[ImageRef], limit: int | None = None) -> None:
+        """Note the images of the sources beside the journal, in the temporary table `listed`.
 
-        They are noted beside the journal first, and taken over in one short transaction, so that a
-        copy of the file has the one selection or the other.
+        Of those after the first `limit` none is to be annotated now.
         """
         connection = self._database.connection
-        self._note(refs, limit)
+        with self._database.scratch():
+            connection.execute("DROP TABLE IF EXISTS temp.listed")
+            connection.execute(
+                "CREATE TEMP TABLE listed (place INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, "
+                "stem TEXT, path BLOB, size_bytes INTEGER, mtime_ns INTEGER, inode INTEGER, "
+                "selected INTEGER)"
+            )
+            connection.executemany(
+                "INSERT INTO listed VALUES (?, ?, ?, ?, ?, ?, ?, ?)", _rows(refs, limit)
+            )
+
+    def noted(self) -> Iterator[tuple[ImageRef, bool]]:
+        """The images that were noted, by key, and whether each is within the limit."""
+        for *ref, selected in self._database.paged(
+            "SELECT key, path, size_bytes, mtime_ns, inode, selected FROM listed "
+            "WHERE key > :after ORDER BY key LIMIT :page"
+        ):
+            yield ImageRef(*ref), selected == Selected.YES
+
+    def leaving(self) -> Iterator[tuple[str, bytes]]:
+        """Key and path of each annotated image that is the job's and was not noted, by key."""
+        yield from self._database.paged(
+            "SELECT key, images.path FROM images "
+            f"JOIN attempts ON attempts.seq = {LATEST_ATTEMPT} WHERE images.selected "
+            "AND sha IS NOT NULL AND NOT EXISTS (SELECT 1 FROM listed WHERE key = images.key) "
+            "AND key > :after ORDER BY key LIMIT :page"
+        )
+
+    def take_over(self) -> None:
+        """Make the images that were noted the job's.
+
+        In one short transaction, so that a copy of the file has the one selection or the other.
+        """
+        connection = self._database.connection
         with self._database.transaction():
             connection.execute(
                 "UPDATE images SET path = listed.path, size_bytes = listed.size_bytes, "
@@ -67,20 +99,6 @@ class Selection:
                 "WHERE selected AND key NOT IN (SELECT key FROM listed)"
             )
         connection.execute("DROP TABLE listed")
-
-    def _note(self, refs: Iterable[ImageRef], limit: int | None) -> None:
-        """Fill the temporary table `listed`."""
-        connection = self._database.connection
-        connection.execute("DROP TABLE IF EXISTS temp.listed")
-        connection.execute(
-            "CREATE TEMP TABLE listed (place INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, "
-            "stem TEXT, path BLOB, size_bytes INTEGER, mtime_ns INTEGER, inode INTEGER, "
-            "selected INTEGER)"
-        )
-        with self._database.transaction("DEFERRED"):  # the journal itself is not locked by it
-            connection.executemany(
-                "INSERT INTO listed VALUES (?, ?, ?, ?, ?, ?, ?, ?)", _rows(refs, limit)
-            )
 
     def changed(self) -> Iterator[tuple[ImageRef, str]]:
         """Annotated images whose file looks another one now, with the hash they had, by key."""
@@ -124,6 +142,12 @@ class Selection:
         was = (row["path"], row["size_bytes"], row["mtime_ns"])
         is_other = row["inode"] is not None and row["inode"] != ref.inode
         return is_other or was != (ref.path, ref.size_bytes, ref.mtime_ns)
+
+    def has_below(self, name: str) -> bool:
+        """Whether a key is this name, or begins with it and a `/`; also of images that left."""
+        # "0" comes after "/"
+        query = "SELECT 1 FROM images WHERE key = ? OR (key > ? AND key < ?) LIMIT 1"
+        return self._database.one(query, (name, f"{name}/", f"{name}0")) is not None
 
     def latest(self, key: str) -> sqlite3.Row | None:
         """The latest attempt at an image, as a row of its table."""
