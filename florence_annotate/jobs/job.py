@@ -165,6 +165,7 @@ class Job:
                 if not report.interrupted:
                     reporter.note("writing the dataset …")
                     exported = export.export(journal, self.out, self.spec, overwrite=overwrite)
+                    journal.selection.forget_left()
                 bound = fingerprint.describe(journal)
                 summary = summaries.summarise(journal, self.out, self.spec, bound, exported)
                 summaries.write_summary(self.out, summary)

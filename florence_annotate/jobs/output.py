@@ -14,13 +14,13 @@ def default_output(sources: tuple[str, ...]) -> Path:
     if len(sources) == 1:
         folder = Path(sources[0])
         beside = folder.with_name(f"{folder.name}-dataset") if folder.name else None
+        is_folder = os.path.isdir(folder) and folder.absolute() != Path.cwd()
+        # where the folder is gone, its job knows that it was there
+        if beside and (is_folder or (not os.path.exists(folder) and exists(beside))):
+            return beside
         if not os.path.lexists(folder) and not glob.has_magic(sources[0]):
-            if beside and exists(beside):
-                return beside  # a job knows what its source was
             name = os.path.relpath(folder)
             raise SourceError(f"the source {name!r} is not there: check the spelling")
-        if folder.is_dir() and beside and folder.absolute() != Path.cwd():
-            return beside
     raise UsageError(
         "say with -o where the dataset goes: only a single folder, other than the one you are in, "
         "has a default"

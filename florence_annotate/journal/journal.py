@@ -15,7 +15,7 @@ from florence_annotate.journal.roots import Roots
 from florence_annotate.journal.selection import LATEST_ATTEMPT, Selected, Selection
 from florence_annotate.types import Answer, Failure, ImageRef, Record
 
-_LATEST = f"FROM images JOIN attempts ON attempts.seq = {LATEST_ATTEMPT} WHERE images.selected"
+_LATEST = f"FROM images JOIN attempts ON attempts.seq = {LATEST_ATTEMPT} WHERE images.selected > 0"
 
 _REF = "key, attempts.path, attempts.size_bytes, attempts.mtime_ns, attempts.inode"
 """Of an `ImageRef`, as the attempt saw it."""
@@ -124,7 +124,7 @@ class Journal(Database):
             "coalesce(sum(kind IS NOT NULL), 0) AS failed, "
             f"coalesce(sum(selected = {Selected.BEYOND_LIMIT} AND seq IS NULL), 0) AS beyond "
             f"FROM images LEFT JOIN attempts ON attempts.seq = {LATEST_ATTEMPT} "
-            "WHERE images.selected"
+            "WHERE images.selected > 0"
         )
         if row is None:
             return Counts(0, 0, 0)

@@ -26,8 +26,10 @@ AND (attempts.seq IS NULL OR {_STAMPS_DIFFER} OR (:retry_failed AND attempts.sha
 
 
 class Selected(IntEnum):
-    """What a job's sources say of an image."""
+    """What a job's sources say of an image; the job's images are those above `NO`."""
 
+    LEFT = -1
+    """None of them names it any more, and no export has been finished since."""
     NO = 0
     """None of them names it."""
     YES = 1
@@ -67,7 +69,10 @@ class Selection:
             yield ImageRef(*ref), selected == Selected.YES
 
     def leaving(self) -> Iterator[tuple[str, bytes]]:
-        """Key and path of each annotated image that is the job's and was not noted, by key."""
+        """Key and path of each annotated image that was the job's and was not noted, by key.
+
+        That is, when the last export was finished: a run that was killed since has told nobody.
+        """
         yield from self._database.paged(
             "SELECT key, images.path FROM images "
             f"JOIN attempts ON attempts.seq = {LATEST_ATTEMPT} WHERE images.selected "
@@ -95,17 +100,24 @@ class Selection:
                 "WHERE key NOT IN (SELECT key FROM images) ORDER BY place"
             )
             connection.execute(
-                f"UPDATE images SET selected = {Selected.NO} "
-                "WHERE selected AND key NOT IN (SELECT key FROM listed)"
+                f"UPDATE images SET selected = {Selected.LEFT} "
+                "WHERE selected > 0 AND key NOT IN (SELECT key FROM listed)"
             )
         connection.execute("DROP TABLE listed")
+
+    def forget_left(self) -> None:
+        """An export is finished that left out what has left."""
+        with self._database.transaction():
+            self._database.connection.execute(
+                f"UPDATE images SET selected = {Selected.NO} WHERE selected = {Selected.LEFT}"
+            )
 
     def changed(self) -> Iterator[tuple[ImageRef, str]]:
         """Annotated images whose file looks another one now, with the hash they had, by key."""
         for key, path, size_bytes, mtime_ns, inode, sha in self._database.paged(
             "SELECT key, images.path, images.size_bytes, images.mtime_ns, images.inode, sha "
             f"FROM images JOIN attempts ON attempts.seq = {LATEST_ATTEMPT} "
-            f"WHERE images.selected AND sha IS NOT NULL AND {_STAMPS_DIFFER} "
+            f"WHERE images.selected > 0 AND sha IS NOT NULL AND {_STAMPS_DIFFER} "
             "AND key > :after ORDER BY key LIMIT :page"
         ):
             yield ImageRef(key, path, size_bytes, mtime_ns, inode), sha

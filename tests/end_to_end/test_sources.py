@@ -10,6 +10,14 @@ from typing import Any
 import pytest
 from conftest import Result, annotate, command, rows
 
+from florence_annotate.cli.progress import ScreenReporter
+from florence_annotate.config import job_spec
+from florence_annotate.errors import JobError
+from florence_annotate.images.codec import SUFFIXES
+from florence_annotate.images.sources import Sources
+from florence_annotate.jobs.job import Job
+from florence_annotate.journal import Journal
+
 JSONL = ("--format", "jsonl")
 
 
@@ -296,3 +304,65 @@ def test_a_dataset_goes_on_where_its_only_source_was_moved(source: Path, out: Pa
     )
     assert keys(out) == ["2.jpg", "disk/day/3.jpg", "disk/day/4.jpg", "in/2.jpg"]
     assert both.json["run"]["annotated"] == 1
+
+
+def test_what_left_before_a_kill_is_said_by_the_run_that_exports(source: Path, out: Path) -> None:
+    (source / "1.jpg").unlink()
+    with Journal.open_to_write(out) as journal:  # a run, until it is killed
+        journal.selection.note(Sources([str(source)], SUFFIXES))
+        journal.selection.take_over()
+    result = command("resume", out, "--json")
+    assert result.code == 0, result.err
+    assert left(result) == {"gone": 1}
+    assert left(command("resume", out, "--json")) == {}
+
+
+def test_a_source_that_is_gone_is_refused_also_where_the_output_is_the_default(
+    scenes: Path, tmp_path: Path
+) -> None:
+    source = lay(scenes, tmp_path / "in", "1.jpg")
+    options = ("--model", "shapes", "--workers", 0)
+    assert command("run", source, *options).code == 0
+    shutil.rmtree(source)
+    result = command("run", source, *options)
+    assert result.code == 1
+    assert "in' is not there, and 1 annotated image of" in result.err
+    alone = command("run", source, *options, "--allow-missing")
+    assert alone.code == 1
+    assert "no image found" in alone.err
+
+
+def test_a_dataset_is_no_source(source: Path, out: Path, tmp_path: Path) -> None:
+    result = annotate(out, tmp_path / "again")
+    assert result.code == 1
+    assert "it is the dataset of another job" in result.err
+
+
+def test_a_job_that_noted_no_roots_has_those_of_its_last_run(scenes: Path, tmp_path: Path) -> None:
+    a = lay(scenes, tmp_path / "a" / "in", "1.jpg", "2.jpg")
+    b = lay(scenes, tmp_path / "b" / "in", "1.jpg", first=2)
+    c = lay(scenes, tmp_path / "c" / "in", "1.jpg", first=3)
+    out = tmp_path / "out"
+    common = ("-o", out, "--model", "shapes", "--workers", 0, *JSONL, "--json")
+    assert command("run", a, b, *common).code == 0
+    with Journal.open_to_write(out) as journal:
+        journal.roots.replace([])
+    shutil.rmtree(b)
+    result = command("run", c, a, *common)
+    assert (result.json["run"]["annotated"], left(result)) == (1, {"not-named": 1})
+    assert keys(out) == ["in-3/1.jpg", "in/1.jpg", "in/2.jpg"]
+
+
+def test_another_run_that_changes_the_sources_meanwhile_is_noticed(
+    scenes: Path, source: Path, out: Path
+) -> None:
+    other = lay(scenes, source.with_name("other"), "1.jpg", first=4)
+
+    def job() -> Job:
+        named = (str(source), str(other))
+        return Job(job_spec.build({"model": "shapes", "workers": 0, "sources": named}), out)
+
+    first, second = job(), job()
+    first.run(reporter=ScreenReporter(quiet=True))
+    with pytest.raises(JobError, match="just now"):
+        second.run(reporter=ScreenReporter(quiet=True))

@@ -1,5 +1,6 @@
 """The file under the journal: made, opened, refused."""
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from florence_annotate.errors import JobError
-from florence_annotate.journal import Journal
+from florence_annotate.journal import Journal, holds_journal
 
 
 @pytest.fixture
@@ -34,3 +35,18 @@ def test_a_journal_of_another_version_is_refused(journal: Journal) -> None:
     connection.close()
     with pytest.raises(JobError, match="another version"):
         Journal.open_to_write(journal.path.parent)
+
+
+def test_a_journal_is_known_without_opening_it_as_a_database(journal: Journal) -> None:
+    folder = journal.path.parent
+    assert holds_journal(bytes(folder))
+    assert not holds_journal(bytes(folder.parent))
+    for number, content in enumerate((b"", b"no database" * 20)):
+        other = folder.parent / str(number)
+        other.mkdir()
+        (other / "job.db").write_bytes(content)
+        assert not holds_journal(bytes(other))
+    fifo = folder.parent / "fifo"
+    fifo.mkdir()
+    os.mkfifo(fifo / "job.db")
+    assert not holds_journal(bytes(fifo))
