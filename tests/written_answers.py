@@ -1,6 +1,6 @@
 """Answers as a model would write them, and jobs in which it did."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,12 +14,6 @@ from florence_annotate.images.sources import Sources
 from florence_annotate.journal import Journal
 from florence_annotate.tasks import OD
 from florence_annotate.types import Answer, ImageRef, Question, Record, TokenKind
-
-
-def select(journal: Journal, refs: Iterable[ImageRef]) -> None:
-    """Make these the images of a job."""
-    journal.selection.note(refs)
-    journal.selection.take_over()
 
 
 def answer(*tokens: str | int, task: str = OD, logprobs: list[float] | None = None) -> Answer:
@@ -86,7 +80,7 @@ def attempt(
 ) -> None:
     """Select the images of a job's folder, and append what was said about some of them."""
     refs = list(Sources((str(folder / "in"),), codec.SUFFIXES))
-    select(journal, refs)
+    journal.selection.replace(refs)
     records = [_record(ref, said[ref.key]) for ref in refs if ref.key in said]
     journal.append(run, records)
 

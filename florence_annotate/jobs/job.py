@@ -4,6 +4,7 @@ Everything that can be wrong with a request is found before the checkpoint's wei
 before anything is written.
 """
 
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,9 @@ from florence_annotate.config import job_spec
 from florence_annotate.config.job_spec import JobSpec
 from florence_annotate.errors import CheckpointError, JobError, SourceError, UsageError
 from florence_annotate.formats import export, registry
-from florence_annotate.jobs import fingerprint, leaving, outlook, output, runner, setup
+from florence_annotate.jobs import fingerprint, outlook, output, runner, setup
 from florence_annotate.jobs.fingerprint import SHAPING, Begun
-from florence_annotate.jobs.leaving import Leaving
+from florence_annotate.jobs.leaving import Leaving, told
 from florence_annotate.jobs.naming import sources_of
 from florence_annotate.jobs.outlook import Outlook, has_content
 from florence_annotate.jobs.runner import Reporter, RunReport
@@ -24,7 +25,6 @@ from florence_annotate.labels.by_name import ByName
 from florence_annotate.questions import texts
 from florence_annotate.questions.request import Request
 from florence_annotate.reports import summary as summaries
-from florence_annotate.types import Root
 
 _DECODED_OTHERWISE = "decoded_otherwise"
 """The value of a journal that names the last run whose answers may differ from today's."""
@@ -53,19 +53,13 @@ class Job:
         SourceError, UsageError, CheckpointError, DeviceError and JobError.
         """
         self.out = out
-        self._restart = restart
-        self._allow_missing = allow_missing
+        self.sources = sources_of(spec, out, restart=restart)
+        output.refuse_unusable(out, self.sources)
+        self._restart, self._allow_missing = restart, allow_missing
         self._begun: Begun | None = None
-        self._roots_before: list[Root] = []
         if exists(out) and not restart:
             with Journal.open_existing(out) as journal:
                 self._begun = Begun.of(journal)
-                self._roots_before = journal.roots.known()
-                last = self._begun.last if self._begun else None
-                self.sources = sources_of(spec, out, journal, last)
-        else:
-            self.sources = sources_of(spec, out, None, None)
-        output.refuse_unusable(out, self.sources)
         self.spec = setup.take_over(spec, self._begun) if self._begun else spec
         if next(iter(self.sources), None) is None:
             self._refuse_no_image()
@@ -91,22 +85,19 @@ class Job:
         if self._begun:
             with Journal.open_existing(self.out) as journal:
                 journal.selection.note(())
-                self._leaving(journal)
+                self._judge(journal.selection.leaving())
         raise SourceError(
             f"no image found in {', '.join(map(repr, self.spec.sources))}: check the folder, and "
             "--include and --exclude if you gave them"
             + "".join(f"; skipped {s.name}: {s.reason}" for s in self.sources.skipped[:3])
         )
 
-    def _leaving(self, journal: Journal) -> Leaving:
-        """The images that leave the dataset, once those of the sources are noted.
-
-        Raises SourceError where folders failed.
-        """
-        found = Leaving.of(journal.selection.leaving(), self.sources)
+    def _judge(self, leaving: Iterator[tuple[str, bytes]]) -> dict[str, Any]:
+        """Why images leave the dataset, as JSON values. Raises SourceError where folders failed."""
+        found = Leaving.of(leaving, self.sources)
         if not self._allow_missing:
             found.refuse_failed(self.out)
-        return found
+        return found.described()
 
     def _fit(self, request: Request) -> tuple[str, ...]:
         """The names of --texts or --regions that no image has.
@@ -181,23 +172,27 @@ class Job:
         fingerprint.refuse_other(self._begun.described(), self._bound_now(), self.out)
         with Journal.open_existing(self.out) as journal:
             journal.selection.note(self.sources, self.spec.limit)
-            left = self._leaving(journal).described()
+            left = self._judge(journal.selection.leaving())
             return outlook.of_begun(journal, left, retry_failed=retry_failed)
 
     def _select(self, journal: Journal, reporter: Reporter) -> dict[str, Any]:
         """Make the images of the sources the job's; returns which leave it, as JSON values."""
-        if not self._restart and journal.roots.known() != self._roots_before:
+        noted = journal.roots.known()
+        if noted and noted != list(self.sources.known):
             raise JobError(
                 f"another run gave the job in {self.out} other sources just now: give the same "
                 "command again"
             )
-        journal.selection.note(self.sources, self.spec.limit)
-        left = self._leaving(journal).described()
-        if left:
-            reporter.note(leaving.told(left))
-        # first the roots: keys that are kept without them would be in the way of their own prefix
-        journal.roots.replace(self.sources.roots)
-        journal.selection.take_over()
+        left: dict[str, Any] = {}
+
+        def agree(leaving: Iterator[tuple[str, bytes]]) -> None:
+            left.update(self._judge(leaving))
+            if left:
+                reporter.note(told(left))
+            # before the keys, which would be in the way of their own prefix
+            journal.roots.replace(self.sources.roots)
+
+        journal.selection.replace(self.sources, self.spec.limit, agree)
         return left
 
     def _bound_now(self) -> dict[str, Any]:

@@ -309,8 +309,7 @@ def test_a_dataset_goes_on_where_its_only_source_was_moved(source: Path, out: Pa
 def test_what_left_before_a_kill_is_said_by_the_run_that_exports(source: Path, out: Path) -> None:
     (source / "1.jpg").unlink()
     with Journal.open_to_write(out) as journal:  # a run, until it is killed
-        journal.selection.note(Sources([str(source)], SUFFIXES))
-        journal.selection.take_over()
+        journal.selection.replace(Sources([str(source)], SUFFIXES))
     result = command("resume", out, "--json")
     assert result.code == 0, result.err
     assert left(result) == {"gone": 1}
