@@ -169,23 +169,47 @@ def test_a_source_that_is_not_given_any_more_is_said(scenes: Path, tmp_path: Pat
     assert keys(out) == ["a/1.jpg", "b/1.jpg"]
 
 
-@pytest.mark.parametrize("error", [PermissionError(13, "Permission denied"), OSError(5, "EIO")])
-def test_a_folder_that_cannot_be_listed_is_refused(
-    source: Path, out: Path, monkeypatch: pytest.MonkeyPatch, error: OSError
-) -> None:
+def break_listing(monkeypatch: pytest.MonkeyPatch, folder: str, error: OSError) -> None:
+    """From now on the system can't list a folder, as with a network that is gone."""
     listed = os.scandir
 
-    def fail_below(path: Any) -> Iterator[os.DirEntry[bytes]]:
-        if isinstance(path, bytes) and path.endswith(b"/disk/day"):
+    def fail(path: Any) -> Iterator[os.DirEntry[bytes]]:
+        if isinstance(path, bytes) and path.endswith(f"/{folder}".encode()):
             raise error
         return listed(path)
 
-    monkeypatch.setattr(os, "scandir", fail_below)
+    monkeypatch.setattr(os, "scandir", fail)
+
+
+@pytest.mark.parametrize(
+    ("folder", "error", "count"),
+    [
+        ("in/disk/day", PermissionError(13, "Permission denied"), 2),
+        ("in/disk", OSError(5, "Input/output error"), 2),
+        ("in", OSError(107, "Transport endpoint is not connected"), 4),
+    ],
+)
+def test_a_folder_that_cannot_be_listed_is_refused(
+    source: Path,
+    out: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    folder: str,
+    error: OSError,
+    count: int,
+) -> None:
+    break_listing(monkeypatch, folder, error)
     result = annotate(source, out, *JSONL)
     assert result.code == 1
-    assert "in/disk/day' can't be read, and 2 annotated images" in result.err
-    allowed = annotate(source, out, *JSONL, "--allow-missing", "--json")
-    assert left(allowed) == {"unreadable": 2}
+    assert f"{folder}' can't be read, and {count} annotated images" in result.err
+
+
+def test_images_of_a_folder_that_cannot_be_listed_leave_where_that_is_allowed(
+    source: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    break_listing(monkeypatch, "in/disk", OSError(5, "Input/output error"))
+    result = annotate(source, out, *JSONL, "--allow-missing", "--json")
+    assert left(result) == {"unreadable": 2}
+    assert keys(out) == ["1.jpg", "2.jpg"]
 
 
 def test_a_file_that_cannot_be_looked_at_is_refused(
@@ -365,3 +389,14 @@ def test_another_run_that_changes_the_sources_meanwhile_is_noticed(
     first.run(reporter=ScreenReporter(quiet=True))
     with pytest.raises(JobError, match="just now"):
         second.run(reporter=ScreenReporter(quiet=True))
+
+
+def test_names_of_texts_are_held_to_all_images_also_with_a_limit(
+    source: Path, tmp_path: Path
+) -> None:
+    texts = tmp_path / "texts.csv"
+    texts.write_text("image,text\n1.jpg,a star\n4.jpg,a cross\n9.jpg,a cross\n")
+    options = ("--task", "grounding", "--texts", texts, "--limit", 1, *JSONL)
+    result = annotate(source, tmp_path / "grounded", *options)
+    assert result.code == 0, result.err
+    assert "1 names of --texts or --regions fit no image: '9.jpg'" in result.err
