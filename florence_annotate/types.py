@@ -42,6 +42,18 @@ class ImageRef:
 
 
 @dataclass(frozen=True, slots=True)
+class Root:
+    """A folder that the keys of images are counted from."""
+
+    folder: bytes
+    """Absolute, links resolved."""
+    is_walked: bool
+    """Else images of it were named one by one."""
+    prefix: str
+    """What the keys of its images begin with: nothing, or a name and `/`."""
+
+
+@dataclass(frozen=True, slots=True)
 class Picture:
     """An image that was read, turned upright and resized for the model: decoded pixels."""
 

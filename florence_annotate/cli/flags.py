@@ -69,6 +69,15 @@ RetryFailed = Annotated[
         rich_help_panel=Panel.BEHAVIOUR,
     ),
 ]
+AllowMissing = Annotated[
+    bool,
+    typer.Option(
+        "--allow-missing",
+        help="Go on where a folder that held annotated images is empty, gone or can't be read: "
+        "they leave the dataset.",
+        rich_help_panel=Panel.BEHAVIOUR,
+    ),
+]
 AsJson = Annotated[
     bool,
     typer.Option("--json", help="Print the result as JSON.", rich_help_panel=Panel.BEHAVIOUR),

@@ -13,6 +13,7 @@ def resume(
     out: flags.Out,
     settings: flags.Settings,
     retry_failed: flags.RetryFailed = False,
+    allow_missing: flags.AllowMissing = False,
     overwrite: flags.Overwrite = False,
     as_json: flags.AsJson = False,
     quiet: flags.Quiet = False,
@@ -20,10 +21,12 @@ def resume(
     """Go on with a job, with the settings of its last run."""
     from florence_annotate.config import job_spec
     from florence_annotate.dataset import opening
-    from florence_annotate.jobs.job import Job
+    from florence_annotate.jobs.job import Job, Switches
     from florence_annotate.journal import Journal
 
     with Journal.open_existing(out) as journal:
         spec = opening.last_spec(journal)
-    job = Job(job_spec.change(spec, settings), out.absolute(), overwrite=overwrite)
+    changed = job_spec.change(spec, settings)
+    switches = Switches(overwrite=overwrite, allow_missing=allow_missing)
+    job = Job(changed, out.absolute(), switches)
     screen.run(job, as_json=as_json, quiet=quiet, retry_failed=retry_failed)

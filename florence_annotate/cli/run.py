@@ -48,6 +48,7 @@ def run(
         ),
     ] = False,
     add_format: flags.AddFormat = None,
+    allow_missing: flags.AllowMissing = False,
     push_to_hub: flags.PushToHub = None,
     overwrite: flags.Overwrite = False,
     renumber: flags.Renumber = False,
@@ -76,23 +77,17 @@ def run(
     """
     from florence_annotate.config import job_spec
     from florence_annotate.formats import hub
-    from florence_annotate.jobs.job import Job
+    from florence_annotate.jobs.job import Job, Switches
     from florence_annotate.jobs.output import default_output
 
     spec = job_spec.build({**settings, "sources": tuple(source)}, preset)
     out = Path(os.path.abspath(output)) if output else default_output(spec.sources)
-    job = Job(
-        spec,
-        out,
-        restart=restart,
-        overwrite=overwrite,
-        renumber=renumber,
-        add_formats=as_list(add_format or ""),
-    )
+    switches = Switches(restart, overwrite, renumber, allow_missing, as_list(add_format or ""))
+    job = Job(spec, out, switches)
     if push_to_hub is not None:
         hub.refuse_unpublishable(push_to_hub, job.formats)
     if dry_run:
-        screen.show_plan(job, job.count_pending(retry_failed=retry_failed), as_json=as_json)
+        screen.show_plan(job, job.foresee(retry_failed=retry_failed), as_json=as_json)
         return
     screen.run(
         job,

@@ -1,6 +1,7 @@
 """What the commands print: results to standard output, everything else to standard error."""
 
 import shlex
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,10 +12,12 @@ from rich.table import Table
 
 from florence_annotate.cli.ending import Interrupted, print_json
 from florence_annotate.cli.progress import ScreenReporter
+from florence_annotate.jobs.leaving import told
 from florence_annotate.journal import FILE_NAME
 
 if TYPE_CHECKING:
     from florence_annotate.jobs.job import Job
+    from florence_annotate.jobs.outlook import Outlook
 
 _SHOWN_LABELS = 20
 """Classes on the screen where no list of them was given: checkpoints may say hundreds of labels."""
@@ -35,12 +38,11 @@ def show_routes(job: "Job", *, quiet: bool) -> None:
         note(f"asked by {token}: {names}")
 
 
-def show_plan(job: "Job", pending: int, *, as_json: bool) -> None:
+def show_plan(job: "Job", outlook: "Outlook", *, as_json: bool) -> None:
     """`--dry-run`."""
     plan = {
         "output": str(job.out),
-        "images": sum(1 for _ in job.refs()),
-        "pending": pending,
+        **asdict(outlook),
         "skipped": [f"{skipped.name}: {skipped.reason}" for skipped in job.sources.skipped],
         "model": job.setup.checkpoint.name,
         "revision": job.setup.checkpoint.revision,
@@ -55,8 +57,11 @@ def show_plan(job: "Job", pending: int, *, as_json: bool) -> None:
     if as_json:
         print_json(plan)
         return
+    left = plan.pop("left_dataset")
     for name, value in plan.items():
-        typer.echo(f"{name:10} {_plain(value)}")
+        typer.echo(f"{name:12} {_plain(value)}")
+    if left:
+        typer.echo(told(left))
     typer.echo("dry run: nothing was written")
 
 
@@ -157,6 +162,8 @@ def _shown_classes(summary: dict[str, Any]) -> tuple[list[tuple[str, int]], int]
 
 def _remarks(summary: dict[str, Any]) -> list[str]:
     remarks = []
+    if left := summary["left_dataset"]:
+        remarks.append(told(left))
     if not_asked := summary["images_not_asked"]:
         remarks.append(
             f"{_count(not_asked, 'image')} without a text or a region: nothing was asked, so the "
@@ -222,6 +229,8 @@ def _remarks(summary: dict[str, Any]) -> list[str]:
             f"{waited:.0f} of {summary['run']['seconds']:.0f} seconds went into waiting for "
             "images: more --workers may help"
         )
+    if beyond := summary["images"]["beyond_limit"]:
+        remarks.append(f"--limit left out {_count(beyond, 'image')} that nothing was asked about")
     if pending := summary["images"]["pending"]:
         remarks.append(f"{_count(pending, 'image')} not annotated yet")
     return remarks

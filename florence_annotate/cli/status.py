@@ -51,6 +51,8 @@ def status(out: flags.Out, as_json: flags.AsJson = False) -> None:
         typer.echo(f"go on      {go_on}")
     typer.echo(f"annotated  {counts.annotated}")
     typer.echo(f"failed     {counts.failed}")
+    if counts.beyond_limit:
+        typer.echo(f"left out   {counts.beyond_limit} by --limit")
     if bound:
         typer.echo(f"model      {bound['model']}, {bound['dtype']}")
         asked = [f"{task} {text or ''}".strip() for task, text in bound["questions"]]

@@ -1,42 +1,47 @@
-"""Folders, files, globs and lists → `ImageRef`s, in a fixed order.
+"""The images of a job's sources, in a fixed order: `ImageRef`s.
 
 Files are looked at and never opened. A link to an image is an image of its own; a link to a
 folder is followed, but each folder is walked once, so that loops end. What looks like an image by
-its name and is none (a broken link, a fifo, a folder named `x.jpg`) is reported as skipped.
+its name and is none (a broken link, a fifo, a folder named `x.jpg`) is reported as skipped, and so
+is a folder that holds a dataset.
 """
 
-import codecs
-import glob
 import os
-import re
 import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from florence_annotate.errors import SourceError, UsageError
-from florence_annotate.types import ImageRef
-from florence_annotate.user_files import LARGE, UnreadableFileError, kind_of, read_bytes
+from florence_annotate.images import roots
+from florence_annotate.images.absence import GONE_ERRORS, Absence, Absent, look_for
+from florence_annotate.images.keys import key_of, path_of, printable, unique
+from florence_annotate.images.roots import Given, has_suffix
+from florence_annotate.types import ImageRef, Root
+from florence_annotate.user_files import kind_of
 
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """Something with an image's name that is not read, and why."""
+    """Something with an image's name that is not read, or a folder, and why."""
 
     name: str
     reason: str
 
 
-@dataclass(slots=True)
-class _Root:
-    """A folder that keys are counted from: one to walk, or that of images named one by one."""
+@dataclass(frozen=True, slots=True)
+class _Unread:
+    """What could not be looked at in the last iteration, though it may be there."""
 
+    prefix: str
+    """Of its root."""
+    start: str
+    """The key of an image; or, with a `/` at its end or empty, what keys of images begin with."""
     folder: bytes
-    prefix: str = ""
-    """What its keys start with, where there are several roots."""
-    named: list[bytes] | None = None
-    """Absolute paths of single images; None: walk the folder."""
+
+    def holds(self, key: str) -> bool:
+        is_folder = not self.start or self.start.endswith("/")
+        return key == self.start or (is_folder and key.startswith(self.start))
 
 
 @dataclass(slots=True)
@@ -45,7 +50,8 @@ class Sources:
 
     `suffixes` are the lower-case file name endings that the walk through a folder takes for
     images; a file that is named itself may have any name. Raises SourceError for a source that
-    is not there, and UsageError for a list or a pattern that names nothing.
+    is not there and was no folder of the job's, and UsageError for a list or a pattern that names
+    nothing.
     """
 
     named: Sequence[str]
@@ -54,98 +60,155 @@ class Sources:
     exclude: Sequence[str] = ()
     output: Path | None = None
     """The job's output: left out where a link or a pattern leads to it."""
+    known: Sequence[Root] = ()
+    """The roots that the job has already."""
+    is_taken: Callable[[str], bool] = lambda name: False
+    """Whether keys of the job begin with a name, so that a new root can't have it."""
+    is_dataset: Callable[[bytes], bool] = lambda folder: False
+    """Whether a folder holds a job: no image in it is taken, unless it is named one by one."""
     skipped: list[Skipped] = field(default_factory=list)
     """What looked like an image and was not taken, in the last iteration."""
-    _roots: list[_Root] = field(default_factory=list)
+    roots: list[Root] = field(init=False)
+    """All roots of the job from now on."""
+    _given: list[Given] = field(init=False)
+    _datasets: dict[bytes, bool] = field(default_factory=dict)
+    """Whether a folder that a pattern leads through holds a job."""
+    _unread: list[_Unread] = field(default_factory=list)
+    _prefixes: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
-        for source in self.named:
-            self._roots += _resolve(source, self.suffixes, self._is_in_output)
-        _merge_roots(self._roots)
-        _set_prefixes(self._roots)
+        self._given = roots.resolve(self.named, self.suffixes, self._leaves_out, self.known)
+        self.roots = roots.settle(self._given, self.known, self.is_taken)
+        self._prefixes = frozenset(root.prefix for root in self.roots)
 
-    def _is_in_output(self, path: bytes) -> bool:
-        if self.output is None:
-            return False
-        output, real = os.path.realpath(os.fsencode(self.output)), os.path.realpath(path)
-        return real == output or real.startswith(output + os.fsencode(os.sep))
+    def _leaves_out(self, match: bytes, base: bytes) -> bool:
+        """Whether a match of a pattern lies in the output, or in a dataset below `base`."""
+        if lies_in(match, self.output):
+            return True
+        folder = match if os.path.isdir(match) else os.path.dirname(match)
+        while True:
+            if folder not in self._datasets:
+                self._datasets[folder] = self.is_dataset(folder)
+            if self._datasets[folder]:
+                return True
+            if len(folder) <= len(base):
+                return False
+            folder = os.path.dirname(folder)
 
     @property
     def folders(self) -> list[Path]:
         """The folders that are walked."""
-        return [Path(os.fsdecode(root.folder)) for root in self._roots if root.named is None]
+        return [Path(os.fsdecode(each.folder)) for each in self._given if each.is_walked]
 
     @property
     def images(self) -> list[Path]:
         """The images that were named one by one, also by a pattern or a list."""
-        return [Path(os.fsdecode(path)) for root in self._roots for path in root.named or ()]
+        return [Path(os.fsdecode(path)) for each in self._given for path in each.named or ()]
 
     def __iter__(self) -> Iterator[ImageRef]:
         """Every image once, folder by folder in the byte order of names; fills `skipped`."""
         self.skipped.clear()
-        for root in self._roots:
-            keys: set[str] = set()
-            paths = self._walk(root) if root.named is None else root.named
-            for path in paths:
-                key = _key(root, path)
-                if not self._wanted(key):
-                    continue
-                ref = self._look_at(path, _unique(key, keys) if root.named else key)
-                if ref:
-                    yield ref
+        self._unread.clear()
+        for folder in sorted(folder for folder, holds_job in self._datasets.items() if holds_job):
+            self._skip(folder, _DATASET)
+        by_prefix: dict[str, dict[str, bytes]] = {}
+        for each in self._given:
+            if each.named is not None:
+                by_prefix[each.prefix] = self._keys_of_named(each)
+        for each in self._given:
+            named = by_prefix.get(each.prefix, {})
+            if not each.is_walked:
+                yield from self._look_at_all(each, named.items())
+                continue
+            walked = ((self._key(each, path), path) for path in self._walk(each))
+            # what is also named by itself comes there
+            yield from self._look_at_all(each, (pair for pair in walked if pair[0] not in named))
 
-    def _walk(self, root: _Root) -> Iterator[bytes]:
+    def _look_at_all(self, given: Given, images: Iterable[tuple[str, bytes]]) -> Iterator[ImageRef]:
+        for key, path in images:
+            if self._wanted(key) and (ref := self._look_at(given, path, key)):
+                yield ref
+
+    def _keys_of_named(self, given: Given) -> dict[str, bytes]:
+        found: dict[str, bytes] = {}
+        for path in given.named or ():
+            found[unique(self._key(given, path), found.__contains__)] = path
+        return found
+
+    def _key(self, given: Given, path: bytes) -> str:
+        return key_of(path, given.folder, given.prefix, self._prefixes)
+
+    def _walk(self, given: Given) -> Iterator[bytes]:
         visited: set[tuple[int, int]] = set()
         linked: list[bytes] = []  # walked last, so that a folder is found by its own name first
-        yield from self._walk_folder(root.folder, visited, linked)
+        yield from self._walk_folder(given, given.folder, visited, linked)
         while linked:
-            yield from self._walk_folder(linked.pop(0), visited, linked)
+            yield from self._walk_folder(given, linked.pop(0), visited, linked)
 
     def _walk_folder(
-        self, folder: bytes, visited: set[tuple[int, int]], linked: list[bytes]
+        self, given: Given, folder: bytes, visited: set[tuple[int, int]], linked: list[bytes]
     ) -> Iterator[bytes]:
         pending = [folder]
         while pending:
             folder = pending.pop()
+            subfolders: list[bytes] = []
+            images: list[bytes] = []
             try:
                 status = os.stat(folder)
                 if (status.st_dev, status.st_ino) in visited:
                     continue
                 visited.add((status.st_dev, status.st_ino))
-                if self._is_in_output(folder):
+                if lies_in(folder, self.output):
                     self._skip(folder, "it is the output")
                     continue
+                if self.is_dataset(folder):
+                    self._skip(folder, _DATASET)
+                    continue
                 with os.scandir(folder) as entries:
-                    ordered = sorted(entries, key=lambda entry: entry.name)
+                    for entry in sorted(entries, key=lambda entry: entry.name):
+                        self._sort(entry, subfolders, linked, images)
             except OSError as error:
                 self._skip(folder, f"folder can't be read: {error.strerror}")
+                if error.errno not in GONE_ERRORS:
+                    start = self._key(given, os.path.join(folder, b""))
+                    self._unread.append(_Unread(given.prefix, start, folder))
                 continue
-            subfolders: list[bytes] = []
-            for entry in ordered:
-                looks_like_image = _has_suffix(entry.name, self.suffixes)
-                if entry.name.startswith(b"."):
-                    if looks_like_image or _is_dir(entry):
-                        self._skip(entry.path, "hidden")
-                elif entry.is_dir(follow_symlinks=False):
-                    subfolders.append(entry.path)
-                elif _is_dir(entry):
-                    linked.append(entry.path)
-                elif looks_like_image:
-                    yield entry.path
+            yield from images
             pending += reversed(subfolders)
+
+    def _sort(
+        self,
+        entry: os.DirEntry[bytes],
+        subfolders: list[bytes],
+        linked: list[bytes],
+        images: list[bytes],
+    ) -> None:
+        """Add an entry of a folder to what it is, if it is anything of ours."""
+        looks_like_image = has_suffix(entry.name, self.suffixes)
+        if entry.name.startswith(b"."):
+            if looks_like_image or _is_dir(entry):
+                self._skip(entry.path, "hidden")
+        elif entry.is_dir(follow_symlinks=False):
+            subfolders.append(entry.path)
+        elif _is_dir(entry):
+            linked.append(entry.path)
+        elif looks_like_image:
+            images.append(entry.path)
 
     def _wanted(self, key: str) -> bool:
         if self.include and not _matches(key, self.include):
             return False
         return not _matches(key, self.exclude)
 
-    def _look_at(self, path: bytes, key: str) -> ImageRef | None:
+    def _look_at(self, given: Given, path: bytes, key: str) -> ImageRef | None:
         try:
             status = os.stat(path)
         except OSError as error:
             is_link = os.path.islink(path)
             reason = "link that leads nowhere" if is_link else (error.strerror or str(error))
             self._skip(path, reason)
+            if error.errno not in GONE_ERRORS:
+                self._unread.append(_Unread(given.prefix, key, os.path.dirname(path)))
             return None
         if not stat.S_ISREG(status.st_mode):
             self._skip(path, f"no regular file but {kind_of(status.st_mode)}")
@@ -155,135 +218,35 @@ class Sources:
     def _skip(self, path: bytes, reason: str) -> None:
         self.skipped.append(Skipped(printable(path), reason))
 
-
-def printable(path: bytes) -> str:
-    """A path as printable text, one text for one path.
-
-    Valid UTF-8 stays as it is; bytes that are none become `\\xNN`, control and other unprintable
-    characters `\\uNNNN`, and a backslash is doubled, so that no two paths become equal.
-    """
-    text = os.fsdecode(path) if os.name == "nt" else path.decode("utf-8", "surrogateescape")
-    return "".join(_escape(character) for character in text)
-
-
-def _escape(character: str) -> str:
-    code = ord(character)
-    if character == "\\" and os.name != "nt":
-        return "\\\\"
-    if 0xDC80 <= code <= 0xDCFF:  # how surrogateescape carries a byte that is no UTF-8
-        return f"\\x{code - 0xDC00:02x}"
-    if character.isprintable():
-        return character
-    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
+    def why_absent(self, key: str, seen_at: bytes) -> Absent:
+        """Why an image of the job was not in the last iteration; `seen_at` is its path before."""
+        if not self._wanted(key):
+            return Absent(Absence.EXCLUDED)
+        prefix = max((each for each in self._prefixes if key.startswith(each)), key=len, default="")
+        given = next((each for each in self._given if each.prefix == prefix), None)
+        if given is None:
+            return Absent(Absence.NOT_NAMED)
+        for unread in self._unread:
+            if unread.prefix == prefix and unread.holds(key):
+                return Absent(Absence.UNREADABLE, unread.folder)
+        path = path_of(key, seen_at, given.folder, prefix)
+        is_inside = path.startswith(given.folder.rstrip(b"/") + b"/")
+        absent = look_for(path, given.folder if is_inside else b"/")
+        was_elsewhere = path != seen_at and os.path.lexists(seen_at)
+        if absent is None or (absent.why is Absence.GONE and was_elsewhere):
+            return Absent(Absence.NOT_NAMED)
+        return absent
 
 
-def _resolve(
-    source: str, suffixes: frozenset[str], is_in_output: Callable[[bytes], bool]
-) -> list[_Root]:
-    if source.startswith("@"):
-        return [_read_list(Path(source[1:]))]
-    path = os.fsencode(source)
-    if os.path.isdir(path):
-        return [_Root(os.path.abspath(path))]
-    if os.path.lexists(path):
-        return [_named(path)]
-    if glob.has_magic(source):
-        return _expand(source, suffixes, is_in_output)
-    raise SourceError(f"the source {source!r} is not there: check the spelling")
+_DATASET = "it is the dataset of another job"
 
 
-def _named(path: bytes) -> _Root:
-    absolute = os.path.abspath(path)
-    return _Root(os.path.dirname(absolute), named=[absolute])
-
-
-def _expand(
-    pattern: str, suffixes: frozenset[str], is_in_output: Callable[[bytes], bool]
-) -> list[_Root]:
-    """The files that a pattern matches; where it matches folders alone, these, to be walked.
-
-    Of the files those with an image's ending; where none has one, the user means them all.
-    """
-    base = os.path.abspath(os.fsencode(os.path.join("", *_fixed_parts(pattern))))
-    found = (os.path.abspath(match) for match in glob.glob(os.fsencode(pattern), recursive=True))
-    matches = sorted(match for match in found if not is_in_output(match))
-    files = [match for match in matches if not os.path.isdir(match)]
-    images = [file for file in files if _has_suffix(file, suffixes)]
-    if files:
-        return [_Root(base, named=images or files)]
-    if not matches:
-        raise SourceError(f"the pattern {pattern!r} matches nothing: check it, and quote it")
-    return [_Root(match) for match in matches]
-
-
-def _fixed_parts(pattern: str) -> Iterator[str]:
-    """The parts of a path before the first wild card; an escaped one, as `[[]`, is none."""
-    for part in Path(pattern).parts:
-        plain = re.sub(r"\[([*?[])\]", r"\1", part)
-        if glob.escape(plain) != part:
-            return
-        yield plain
-
-
-def _read_list(path: Path) -> _Root:
-    try:
-        lines = read_bytes(path, LARGE).removeprefix(codecs.BOM_UTF8).splitlines()
-    except UnreadableFileError as error:
-        raise SourceError(
-            f"can't read the list {path}: {error}; give a text file with a path on each line"
-        ) from error
-    if any(b"\0" in line for line in lines):
-        raise UsageError(f"the list {path} is no text: put one path on each line")
-    folder = os.path.abspath(os.fsencode(path.parent))
-    named = [
-        os.path.abspath(os.path.join(folder, line.strip()))
-        for line in lines
-        if line.strip() and not line.strip().startswith(b"#")
-    ]
-    if not named:
-        raise UsageError(f"the list {path} names no file: put one path on each line")
-    return _Root(folder, named=list(dict.fromkeys(named)))
-
-
-def _merge_roots(roots: list[_Root]) -> None:
-    """A folder that is given twice is walked once; files named one by one in it share one root."""
-    by_folder: dict[tuple[bytes, bool], _Root] = {}
-    for root in list(roots):
-        first = by_folder.setdefault((os.path.realpath(root.folder), root.named is None), root)
-        if first is root:
-            continue
-        if first.named is not None and root.named is not None:
-            first.named = list(dict.fromkeys([*first.named, *root.named]))
-        roots[:] = [other for other in roots if other is not root]
-
-
-def _set_prefixes(roots: list[_Root]) -> None:
-    """Where there are several roots, each key starts with its root's name, made unique."""
-    if len(roots) < 2:
-        return
-    taken: set[str] = set()
-    for root in roots:
-        root.prefix = _unique(printable(os.path.basename(root.folder)) or "root", taken) + "/"
-
-
-def _unique(name: str, taken: set[str]) -> str:
-    stem, suffix = os.path.splitext(name)
-    number, candidate = 2, name
-    while candidate in taken:
-        candidate = f"{stem}-{number}{suffix}"
-        number += 1
-    taken.add(candidate)
-    return candidate
-
-
-def _key(root: _Root, path: bytes) -> str:
-    folder = root.folder.rstrip(b"/") + b"/"
-    inside = path[len(folder) :] if path.startswith(folder) else path.lstrip(b"/")
-    return root.prefix + printable(inside).replace(os.sep, "/")
-
-
-def _has_suffix(name: bytes, suffixes: frozenset[str]) -> bool:
-    return os.path.splitext(name)[1].lower().decode("ascii", "replace") in suffixes
+def lies_in(path: bytes, folder: Path | None) -> bool:
+    """Whether a path is a folder or lies in it, links resolved."""
+    if folder is None:
+        return False
+    outer, real = os.path.realpath(os.fsencode(folder)), os.path.realpath(path)
+    return real == outer or real.startswith(outer + os.fsencode(os.sep))
 
 
 def _matches(key: str, patterns: Iterable[str]) -> bool:

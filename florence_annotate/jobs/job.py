@@ -6,20 +6,20 @@ before anything is written.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from florence_annotate.config import job_spec, policy_file
 from florence_annotate.config.job_spec import JobSpec
 from florence_annotate.dataset import settled
-from florence_annotate.errors import CheckpointError, SourceError, UsageError
+from florence_annotate.errors import CheckpointError, JobError, SourceError, UsageError
 from florence_annotate.formats import export, registry
 from florence_annotate.formats.upheavals import no_longer_written, refuse_upheaval
-from florence_annotate.images import codec
-from florence_annotate.images.sources import Sources
-from florence_annotate.jobs import fingerprint, output, runner, setup
+from florence_annotate.jobs import fingerprint, outlook, output, runner, setup
 from florence_annotate.jobs.fingerprint import Begun
+from florence_annotate.jobs.leaving import Leaving, told
+from florence_annotate.jobs.naming import sources_of
+from florence_annotate.jobs.outlook import Outlook, has_content
 from florence_annotate.jobs.runner import Reporter, RunReport
 from florence_annotate.jobs.setup import Setup
 from florence_annotate.journal import SPLIT_BY_CONTENT, Journal, exists, lock
@@ -27,7 +27,6 @@ from florence_annotate.labels.by_name import ByName
 from florence_annotate.questions import texts
 from florence_annotate.questions.request import Request
 from florence_annotate.reports import summary as summaries
-from florence_annotate.types import ImageRef
 
 _DECODED_OTHERWISE = "decoded_otherwise"
 """The value of a journal that names the last run whose answers may differ from today's."""
@@ -44,32 +43,37 @@ class Finished:
     """Files of the dataset could not be written; the summary names them."""
 
 
+@dataclass(frozen=True, slots=True)
+class Switches:
+    """What a command decides for itself alone, beside the settings of the job."""
+
+    restart: bool = False
+    """Forget the job in the output folder, and begin again."""
+    overwrite: bool = False
+    """Corrections may be lost."""
+    renumber: bool = False
+    """Classes may get other ids."""
+    allow_missing: bool = False
+    """Images of a folder that failed may leave the dataset."""
+    add_formats: Sequence[str] = ()
+
+
 class Job:
     """One run of a job: checked when it is made, to be looked at, then to be `run`."""
 
-    def __init__(
-        self,
-        spec: JobSpec,
-        out: Path,
-        *,
-        restart: bool = False,
-        overwrite: bool = False,
-        renumber: bool = False,
-        add_formats: Sequence[str] = (),
-    ) -> None:
-        """With `restart`, what is in the output folder is forgotten when it runs; with `overwrite`
-        corrections are lost, with `renumber` classes may get other ids.
+    def __init__(self, spec: JobSpec, out: Path, switches: Switches = Switches()) -> None:
+        """What is in the output folder is forgotten, with `restart`, when it runs.
 
         Raises SourceError, UsageError, CheckpointError, DeviceError and JobError.
         """
         self.out = out
-        self.sources = Sources(spec.sources, codec.SUFFIXES, spec.include, spec.exclude, out)
+        self.sources = sources_of(spec, out, restart=switches.restart)
         output.refuse_unusable(out, self.sources)
-        self._restart, self._overwrite, self._renumber = restart, overwrite, renumber
+        self._switches = switches
         self._begun: Begun | None = None
         self._left_aside: list[str] = []
         """Settings of a preset that the job's policy has otherwise."""
-        if exists(out) and not restart:
+        if exists(out) and not switches.restart:
             with Journal.open_existing(out) as journal:
                 self._begun = Begun.of(journal)
                 settings = settled.read(journal, out) if self._begun else {}
@@ -81,13 +85,9 @@ class Job:
                 for name in sorted(spec.given - spec.by_flag)
                 if name in settings and getattr(self.spec, name) != getattr(spec, name)
             ]
-        if next(self.refs(), None) is None:
-            raise SourceError(
-                f"no image found in {', '.join(map(repr, spec.sources))}: check the folder, and "
-                "--include and --exclude if you gave them"
-                + "".join(f"; skipped {s.name}: {s.reason}" for s in self.sources.skipped[:3])
-            )
-        self.spec = self._with_formats(add_formats)
+        if next(iter(self.sources), None) is None:
+            self._refuse_no_image()
+        self.spec = self._with_formats(switches.add_formats)
         request = self.spec.request()
         # what contradicts itself is found before a checkpoint is fetched
         questions = setup.check(self.spec, request)
@@ -95,7 +95,9 @@ class Job:
         if self._begun is not None:
             with Journal.open_existing(out) as journal:
                 refuse_upheaval(
-                    *(journal, out, self.spec, self.formats), renumber=renumber, overwrite=overwrite
+                    *(journal, out, self.spec, self.formats),
+                    renumber=switches.renumber,
+                    overwrite=switches.overwrite,
                 )
         self._unused = self._fit(request)
         bound = self._begun.fingerprint if self._begun else None
@@ -117,24 +119,39 @@ class Job:
         held = registry.settle(self.spec, setup.check(self.spec, self.spec.request()))
         return self.spec.with_formats(registry.added(held, names))
 
-    def refs(self) -> Iterator[ImageRef]:
-        """The images of the sources, at most `limit`."""
-        return islice(iter(self.sources), self.spec.limit)
+    def _refuse_no_image(self) -> None:
+        """Raise SourceError, which says what is wrong with a folder that held images."""
+        if self._begun:
+            with Journal.open_existing(self.out) as journal:
+                journal.selection.note(())
+                self._judge(journal.selection.leaving())
+        raise SourceError(
+            f"no image found in {', '.join(map(repr, self.spec.sources))}: check the folder, and "
+            "--include and --exclude if you gave them"
+            + "".join(f"; skipped {s.name}: {s.reason}" for s in self.sources.skipped[:3])
+        )
+
+    def _judge(self, leaving: Iterator[tuple[str, bytes]]) -> dict[str, Any]:
+        """Why images leave the dataset, as JSON values. Raises SourceError where folders failed."""
+        found = Leaving.of(leaving, self.sources)
+        if not self._switches.allow_missing:
+            found.refuse_failed(self.out)
+        return found.described()
 
     def _fit(self, request: Request) -> tuple[str, ...]:
         """The names of --texts or --regions that no image has.
 
         Raises UsageError where they fit none at all.
         """
-        if request.texts is texts.sidecar_text and not any(map(texts.sidecar_text, self.refs())):
+        if request.texts is texts.sidecar_text and not any(map(texts.sidecar_text, self.sources)):
             raise UsageError(
                 f"--texts {texts.SIDECAR}: no image has a .txt with its name beside it"
             )
         unused: tuple[str, ...] = ()
         for given in (request.texts, request.regions):
             if isinstance(given, ByName):
-                unused = given.fit(self.refs())
-        are_all = not (self.spec.limit or self.spec.include or self.spec.exclude)
+                unused = given.fit(self.sources)
+        are_all = not (self.spec.include or self.spec.exclude)
         return unused if are_all else ()
 
     def run(self, *, reporter: Reporter, retry_failed: bool = False) -> Finished:
@@ -154,12 +171,12 @@ class Job:
             is_new = self._begun is None
             started = self.setup.start(reporter.note) if is_new else None
             with Journal.create(self.out) as journal:
-                if self._restart:
+                if self._switches.restart:
                     journal.restart()
                     (self.out / policy_file.NAME).unlink(missing_ok=True)
+                left = self._select(journal, reporter)
                 self._bind(journal, reporter)
                 self._settle_policy(journal, reporter)
-                journal.selection.replace(self.sources, self.spec.limit)
                 self._take_over_touched(journal)
                 self._tell_decoded_otherwise(journal, reporter)
                 run_id = journal.begin_run(job_spec.dump(self.spec))
@@ -174,7 +191,7 @@ class Job:
                     journal.note_first_image(run_id)
                     with reporter.progress(total, started.memory_in_use) as progress:
                         report = runner.run(started.engine, pending, journal, run_id, progress)
-                journal.end_run(run_id, self._report(report))
+                journal.end_run(run_id, self._report(report, left))
                 exported = None
                 if not report.interrupted:
                     reporter.note("writing the dataset …")
@@ -182,10 +199,11 @@ class Job:
                     self.spec = settled.apply(self.spec, settled.read(journal, self.out))
                     exported = export.export(
                         *(journal, self.out, self.spec),
-                        overwrite=self._overwrite,
-                        renumber=self._renumber,
+                        overwrite=self._switches.overwrite,
+                        renumber=self._switches.renumber,
                     )
                     settled.write(journal, self.out, self.spec)
+                    journal.selection.forget_left()
                 bound = fingerprint.describe(journal)
                 summary = summaries.summarise(journal, self.out, self.spec, bound, exported)
                 summaries.write_summary(self.out, summary)
@@ -194,24 +212,35 @@ class Job:
         unwritten = exported is not None and bool(exported.unwritten)
         return Finished(summary, report.interrupted, allowed, unwritten)
 
-    def count_pending(self, *, retry_failed: bool) -> int:
-        """How many images a run would read. Raises FingerprintError where it would be refused."""
+    def foresee(self, *, retry_failed: bool) -> Outlook:
+        """What a run would do. Raises FingerprintError and SourceError where it is refused."""
         if self._begun is None:
-            return sum(1 for _ in self.refs())
+            return outlook.of_new(self.sources, self.spec.limit)
         fingerprint.refuse_other(self._begun.described(), self._bound_now(), self.out)
         with Journal.open_existing(self.out) as journal:
-            selection = journal.selection
-            return sum(
-                selection.is_pending(ref, retry_failed=retry_failed)
-                and not self._is_touched(ref, selection.latest(ref.key))
-                for ref in self.refs()
-            )
+            journal.selection.note(self.sources, self.spec.limit)
+            left = self._judge(journal.selection.leaving())
+            return outlook.of_begun(journal, left, retry_failed=retry_failed)
 
-    def _is_touched(self, ref: ImageRef, latest: Any) -> bool:
-        """Whether an image looks another one than at its latest attempt, and is the same."""
-        if latest is None or latest["sha"] is None:
-            return False
-        return _has_content(ref, latest["sha"])
+    def _select(self, journal: Journal, reporter: Reporter) -> dict[str, Any]:
+        """Make the images of the sources the job's; returns which leave it, as JSON values."""
+        noted = journal.roots.known()
+        if noted and noted != list(self.sources.known):
+            raise JobError(
+                f"another run gave the job in {self.out} other sources just now: give the same "
+                "command again"
+            )
+        left: dict[str, Any] = {}
+
+        def agree(leaving: Iterator[tuple[str, bytes]]) -> None:
+            left.update(self._judge(leaving))
+            if left:
+                reporter.note(told(left))
+            # before the keys, which would be in the way of their own prefix
+            journal.roots.replace(self.sources.roots)
+
+        journal.selection.replace(self.sources, self.spec.limit, agree)
+        return left
 
     def _bound_now(self) -> dict[str, Any]:
         return self.setup.fingerprint().described(self._asked())
@@ -268,9 +297,9 @@ class Job:
     def _take_over_touched(self, journal: Journal) -> None:
         """An image with a new time but the same bytes is not asked again."""
         changed = journal.selection.changed()
-        journal.selection.note_same_content([ref for ref, sha in changed if _has_content(ref, sha)])
+        journal.selection.note_same_content([ref for ref, sha in changed if has_content(ref, sha)])
 
-    def _report(self, report: RunReport) -> dict[str, Any]:
+    def _report(self, report: RunReport, left: dict[str, Any]) -> dict[str, Any]:
         return {
             "annotated": report.annotated,
             "failed": report.failed,
@@ -281,11 +310,5 @@ class Job:
             "device": str(self.setup.device),
             "routes": dict(self.setup.plan.routes),
             "skipped": [asdict(skipped) for skipped in self.sources.skipped],
+            "left_dataset": left,
         }
-
-
-def _has_content(ref: ImageRef, sha: str) -> bool:
-    try:
-        return codec.digest(codec.read_bytes(ref.path)) == sha
-    except codec.UnreadableImageError:
-        return False  # the loader will say it again, and the journal will hold it

@@ -6,18 +6,21 @@ from pathlib import Path
 
 from florence_annotate.errors import SourceError, UsageError
 from florence_annotate.images.sources import Sources
-from florence_annotate.journal import FILE_NAME, lock
+from florence_annotate.journal import FILE_NAME, exists, lock
 
 
 def default_output(sources: tuple[str, ...]) -> Path:
     """`<source>-dataset` beside a single folder. Raises UsageError where there is none."""
     if len(sources) == 1:
         folder = Path(sources[0])
+        beside = folder.with_name(f"{folder.name}-dataset") if folder.name else None
+        is_folder = os.path.isdir(folder) and folder.absolute() != Path.cwd()
+        # where the folder is gone, its job knows that it was there
+        if beside and (is_folder or (not os.path.exists(folder) and exists(beside))):
+            return beside
         if not os.path.lexists(folder) and not glob.has_magic(sources[0]):
             name = os.path.relpath(folder)
             raise SourceError(f"the source {name!r} is not there: check the spelling")
-        if folder.is_dir() and folder.name and folder.absolute() != Path.cwd():
-            return folder.with_name(f"{folder.name}-dataset")
     raise UsageError(
         "say with -o where the dataset goes: only a single folder, other than the one you are in, "
         "has a default"

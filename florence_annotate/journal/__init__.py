@@ -6,7 +6,7 @@ What attempts found is never changed; what an image is, the latest of its attemp
 """
 
 from florence_annotate.journal.assignments import SPLIT_BY_CONTENT, Assigned
-from florence_annotate.journal.database import FILE_NAME, exists
+from florence_annotate.journal.database import FILE_NAME, exists, holds_journal
 from florence_annotate.journal.exports import Exported, Made, Placed
 from florence_annotate.journal.journal import Counts, Journal
 
@@ -20,4 +20,5 @@ __all__ = [
     "Made",
     "Placed",
     "exists",
+    "holds_journal",
 ]

@@ -12,6 +12,10 @@ from florence_annotate.journal import schema
 
 FILE_NAME = "job.db"
 _OLDEST = 1
+_MAGIC = b"SQLite format 3\0"
+"""What every file of SQLite begins with."""
+_VERSION_AT = 60
+"""Where such a file has its `user_version`, in four bytes: 0 where nobody set it."""
 _PAGE = 4096
 
 
@@ -116,6 +120,17 @@ class Database:
                     self.connection.execute("ROLLBACK")
                 raise
 
+    @contextmanager
+    def scratch(self) -> Iterator[None]:
+        """For what is written to temporary tables, also by who only reads; locks no file."""
+        with _explained(self.path):
+            self.connection.execute("PRAGMA query_only=OFF")
+            try:
+                with self.transaction("DEFERRED"):
+                    yield
+            finally:
+                self.connection.execute(f"PRAGMA query_only={not self._is_writer:d}")
+
     def one(self, sql: str, parameters: Any = ()) -> sqlite3.Row | None:
         with _explained(self.path):
             row: sqlite3.Row | None = self.connection.execute(sql, parameters).fetchone()
@@ -160,6 +175,22 @@ def exists(folder: Path) -> bool:
         return True  # what is wrong with it is said when it is opened
     finally:
         connection.close()
+
+
+def holds_journal(folder: bytes) -> bool:
+    """Whether a folder holds a journal of any version.
+
+    Known by its first bytes: to open it as a database might change what is another's.
+    """
+    path = os.path.join(folder, os.fsencode(FILE_NAME))
+    if not os.path.isfile(path):
+        return False
+    try:
+        with open(path, "rb") as file:
+            head = file.read(_VERSION_AT + 4)
+    except OSError:
+        return False
+    return head.startswith(_MAGIC) and head[_VERSION_AT:] > bytes(4)
 
 
 def _has_tables(connection: sqlite3.Connection) -> bool:

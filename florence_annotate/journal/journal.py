@@ -12,10 +12,11 @@ from typing import Any
 from florence_annotate.journal.database import Database
 from florence_annotate.journal.exports import Exports
 from florence_annotate.journal.packing import COLUMNS, pack_answer, unpack_answer
+from florence_annotate.journal.roots import Roots
 from florence_annotate.journal.selection import LATEST_ATTEMPT, Selected, Selection
 from florence_annotate.types import Answer, Failure, ImageRef, Record
 
-_LATEST = f"FROM images JOIN attempts ON attempts.seq = {LATEST_ATTEMPT} WHERE images.selected"
+_LATEST = f"FROM images JOIN attempts ON attempts.seq = {LATEST_ATTEMPT} WHERE images.selected > 0"
 
 _REF = "key, attempts.path, attempts.size_bytes, attempts.mtime_ns, attempts.inode"
 """Of an `ImageRef`, as the attempt saw it."""
@@ -56,6 +57,11 @@ class Journal(Database):
     def selection(self) -> Selection:
         """Which images are the job's."""
         return Selection(self)
+
+    @cached_property
+    def roots(self) -> Roots:
+        """What the keys of its images are counted from."""
+        return Roots(self)
 
     @cached_property
     def exports(self) -> Exports:
@@ -154,7 +160,7 @@ class Journal(Database):
             "coalesce(sum(kind IS NOT NULL), 0) AS failed, "
             f"coalesce(sum(selected = {Selected.BEYOND_LIMIT} AND seq IS NULL), 0) AS beyond "
             f"FROM images LEFT JOIN attempts ON attempts.seq = {LATEST_ATTEMPT} "
-            "WHERE images.selected"
+            "WHERE images.selected > 0"
         )
         if row is None:
             return Counts(0, 0, 0)

@@ -4,7 +4,7 @@ Other images stay in the journal, but leave the exports.
 """
 
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from enum import IntEnum
 
 from florence_annotate.journal.database import Database
@@ -26,8 +26,10 @@ AND (attempts.seq IS NULL OR {_STAMPS_DIFFER} OR (:retry_failed AND attempts.sha
 
 
 class Selected(IntEnum):
-    """What a job's sources say of an image."""
+    """What a job's sources say of an image; the job's images are those above `NO`."""
 
+    LEFT = -1
+    """None of them names it any more, and no export has been finished since."""
     NO = 0
     """None of them names it."""
     YES = 1
@@ -41,14 +43,58 @@ class Selection:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def replace(self, refs: Iterable[ImageRef], limit: int | None = None) -> None:
+    def replace(
+        self,
+        refs: Iterable[ImageRef],
+        limit: int | None = None,
+        agree: Callable[[Iterator[tuple[str, bytes]]], None] = lambda leaving: None,
+    ) -> None:
         """Make these the job's images; of those after the first `limit` none is annotated now.
 
-        They are noted beside the journal first, and taken over in one short transaction, so that a
-        copy of the file has the one selection or the other.
+        `agree` gets what `leaving` tells, before anything is changed, and may raise. The images are
+        noted beside the journal first, and taken over in one short transaction, so that a copy of
+        the file has the one selection or the other.
         """
+        self.note(refs, limit)
+        agree(self.leaving())
+        self._take_over()
+
+    def note(self, refs: Iterable[ImageRef], limit: int | None = None) -> None:
+        """Note the images of the sources beside the journal, in the temporary table `listed`."""
         connection = self._database.connection
-        self._note(refs, limit)
+        with self._database.scratch():
+            connection.execute("DROP TABLE IF EXISTS temp.listed")
+            connection.execute(
+                "CREATE TEMP TABLE listed (place INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, "
+                "stem TEXT, path BLOB, size_bytes INTEGER, mtime_ns INTEGER, inode INTEGER, "
+                "selected INTEGER)"
+            )
+            connection.executemany(
+                "INSERT INTO listed VALUES (?, ?, ?, ?, ?, ?, ?, ?)", _rows(refs, limit)
+            )
+
+    def noted(self) -> Iterator[tuple[ImageRef, bool]]:
+        """The images that were noted, by key, and whether each is within the limit."""
+        for *ref, selected in self._database.paged(
+            "SELECT key, path, size_bytes, mtime_ns, inode, selected FROM listed "
+            "WHERE key > :after ORDER BY key LIMIT :page"
+        ):
+            yield ImageRef(*ref), selected == Selected.YES
+
+    def leaving(self) -> Iterator[tuple[str, bytes]]:
+        """Key and path of each annotated image that was the job's and was not noted, by key.
+
+        That is, when the last export was finished: a run that was killed since has told nobody.
+        """
+        yield from self._database.paged(
+            "SELECT key, images.path FROM images "
+            f"JOIN attempts ON attempts.seq = {LATEST_ATTEMPT} WHERE images.selected "
+            "AND sha IS NOT NULL AND NOT EXISTS (SELECT 1 FROM listed WHERE key = images.key) "
+            "AND key > :after ORDER BY key LIMIT :page"
+        )
+
+    def _take_over(self) -> None:
+        connection = self._database.connection
         with self._database.transaction():
             connection.execute(
                 "UPDATE images SET path = listed.path, size_bytes = listed.size_bytes, "
@@ -63,23 +109,16 @@ class Selection:
                 "WHERE key NOT IN (SELECT key FROM images) ORDER BY place"
             )
             connection.execute(
-                f"UPDATE images SET selected = {Selected.NO} "
-                "WHERE selected AND key NOT IN (SELECT key FROM listed)"
+                f"UPDATE images SET selected = {Selected.LEFT} "
+                "WHERE selected > 0 AND key NOT IN (SELECT key FROM listed)"
             )
         connection.execute("DROP TABLE listed")
 
-    def _note(self, refs: Iterable[ImageRef], limit: int | None) -> None:
-        """Fill the temporary table `listed`."""
-        connection = self._database.connection
-        connection.execute("DROP TABLE IF EXISTS temp.listed")
-        connection.execute(
-            "CREATE TEMP TABLE listed (place INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, "
-            "stem TEXT, path BLOB, size_bytes INTEGER, mtime_ns INTEGER, inode INTEGER, "
-            "selected INTEGER)"
-        )
-        with self._database.transaction("DEFERRED"):  # the journal itself is not locked by it
-            connection.executemany(
-                "INSERT INTO listed VALUES (?, ?, ?, ?, ?, ?, ?, ?)", _rows(refs, limit)
+    def forget_left(self) -> None:
+        """An export is finished that left out what has left."""
+        with self._database.transaction():
+            self._database.connection.execute(
+                f"UPDATE images SET selected = {Selected.NO} WHERE selected = {Selected.LEFT}"
             )
 
     def changed(self) -> Iterator[tuple[ImageRef, str]]:
@@ -87,7 +126,7 @@ class Selection:
         for key, path, size_bytes, mtime_ns, inode, sha in self._database.paged(
             "SELECT key, images.path, images.size_bytes, images.mtime_ns, images.inode, sha "
             f"FROM images JOIN attempts ON attempts.seq = {LATEST_ATTEMPT} "
-            f"WHERE images.selected AND sha IS NOT NULL AND {_STAMPS_DIFFER} "
+            f"WHERE images.selected > 0 AND sha IS NOT NULL AND {_STAMPS_DIFFER} "
             "AND key > :after ORDER BY key LIMIT :page"
         ):
             yield ImageRef(key, path, size_bytes, mtime_ns, inode), sha
@@ -124,6 +163,12 @@ class Selection:
         was = (row["path"], row["size_bytes"], row["mtime_ns"])
         is_other = row["inode"] is not None and row["inode"] != ref.inode
         return is_other or was != (ref.path, ref.size_bytes, ref.mtime_ns)
+
+    def has_below(self, name: str) -> bool:
+        """Whether a key is this name, or begins with it and a `/`; also of images that left."""
+        # "0" comes after "/"
+        query = "SELECT 1 FROM images WHERE key = ? OR (key > ? AND key < ?) LIMIT 1"
+        return self._database.one(query, (name, f"{name}/", f"{name}0")) is not None
 
     def latest(self, key: str) -> sqlite3.Row | None:
         """The latest attempt at an image, as a row of its table."""

@@ -35,6 +35,8 @@ def summarise(
     its dataset was written.
     """
     counts = journal.counts()
+    run = journal.last_report()
+    left = run.pop("left_dataset", {})
     return {
         "version": __version__,
         "output": str(out),
@@ -50,7 +52,8 @@ def summarise(
             }
             for failure in journal.failures()
         ],
-        "run": journal.last_report(),
+        "left_dataset": left,
+        "run": run,
         "fingerprint": bound,
         "settings": spec.model_dump(),
         "versions": versions(),

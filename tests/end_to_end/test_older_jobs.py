@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import annotate, command
+from conftest import annotate, command, rows
 from small_models import copy_of_shapes
 
 from florence_annotate.journal import Journal
@@ -131,6 +131,20 @@ def test_an_older_job_goes_on_with_another_image(name: str, tmp_path: Path) -> N
     labels = {name for name in laid.expected if name.startswith("labels/")}
     found = exported(laid, result.json)
     assert {name: found[name] for name in labels} == {name: laid.expected[name] for name in labels}
+
+
+def test_a_second_source_moves_no_key_of_an_older_job(tmp_path: Path) -> None:
+    name = "continued-boxes"
+    laid = lay(name, tmp_path)
+    other = tmp_path / "other"
+    other.mkdir()
+    shutil.copy(JOURNALS / "added.png", other)
+    options = ["--model", tmp_path / "tiny-checkpoint", *GENERATION, *CONTINUED[name]]
+    result = command("run", laid.source, other, "-o", laid.out, *options, "--json")
+    assert result.code == 0, result.err
+    assert result.json["run"]["annotated"] == 1
+    assert result.json["left_dataset"] == {}
+    assert "other/added.png" in {row["key"] for row in rows(laid.out)}
 
 
 def test_what_nobody_gives_an_older_job_goes_on_with(tmp_path: Path) -> None:

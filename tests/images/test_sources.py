@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from florence_annotate.errors import SourceError, UsageError
-from florence_annotate.images.sources import Sources, printable
+from florence_annotate.images.keys import printable
+from florence_annotate.images.sources import Sources
 
 SUFFIXES = frozenset({".jpg", ".png"})
 

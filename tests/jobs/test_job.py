@@ -16,7 +16,7 @@ from florence_annotate.errors import (
     SourceError,
     UsageError,
 )
-from florence_annotate.jobs.job import Finished, Job
+from florence_annotate.jobs.job import Finished, Job, Switches
 from florence_annotate.journal import Journal, lock
 from florence_annotate.shapes import CHECKPOINT
 from florence_annotate.shapes.demo import write_demo
@@ -31,7 +31,7 @@ def few(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def job(source: Path, out: Path, *, restart: bool = False, **flags: Any) -> Job:
     settings = {"model": "shapes", "workers": 0, "sources": (str(source),), **flags}
-    return Job(job_spec.build(settings), out, restart=restart)
+    return Job(job_spec.build(settings), out, Switches(restart=restart))
 
 
 def run(made: Job, **how: bool) -> Finished:
@@ -41,7 +41,7 @@ def run(made: Job, **how: bool) -> Finished:
 def test_a_job_is_looked_at_before_anything_is_written(few: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     made = job(few, out, classes="star,cross")
-    assert made.count_pending(retry_failed=False) == 3
+    assert made.foresee(retry_failed=False).pending == 3
     assert made.formats == ("yolo", "coco")
     assert [question.task for question in made.setup.plan.questions] == ["<OD>"]
     assert not out.exists()
@@ -76,7 +76,7 @@ def test_only_a_given_setting_is_refused(few: Path, tmp_path: Path) -> None:
     with pytest.raises(FingerprintError, match="num_beams = 2, and now it is 1"):
         run(job(few, out, num_beams=1))
     with pytest.raises(FingerprintError, match="num_beams"):
-        job(few, out, num_beams=1).count_pending(retry_failed=False)
+        job(few, out, num_beams=1).foresee(retry_failed=False)
     with pytest.raises(FingerprintError, match="questions"):
         run(job(few, out, task="caption", formats="coco-captions"))
 
@@ -85,7 +85,7 @@ def test_a_restart_forgets_what_bound_the_job(few: Path, tmp_path: Path) -> None
     out = tmp_path / "out"
     run(job(few, out, num_beams=2, limit=1))
     again = job(few, out, num_beams=1, limit=1, restart=True)
-    assert again.count_pending(retry_failed=False) == 1
+    assert again.foresee(retry_failed=False).pending == 1
     assert run(again).summary["fingerprint"]["num_beams"] == 1
 
 

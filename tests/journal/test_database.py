@@ -1,5 +1,6 @@
 """The file under the journal: made, opened, read as it is, migrated by who writes, refused."""
 
+import os
 import shutil
 import sqlite3
 import subprocess
@@ -15,7 +16,7 @@ from written_answers import answer, written_job
 
 import florence_annotate
 from florence_annotate.errors import JobError, OutputError
-from florence_annotate.journal import FILE_NAME, Journal, lock
+from florence_annotate.journal import FILE_NAME, Journal, holds_journal, lock
 from florence_annotate.journal.schema import VERSION
 from florence_annotate.types import ImageRef
 
@@ -171,3 +172,18 @@ def test_a_link_in_the_place_of_a_new_journal_is_not_followed(tmp_path: Path) ->
     with pytest.raises(JobError, match=r"job\.db is a link"):
         Journal.create(tmp_path / "out")
     assert (tmp_path / "victim").read_bytes() == b""
+
+
+def test_a_journal_is_known_without_opening_it_as_a_database(journal: Journal) -> None:
+    folder = journal.path.parent
+    assert holds_journal(bytes(folder))
+    assert not holds_journal(bytes(folder.parent))
+    for number, content in enumerate((b"", b"no database" * 20)):
+        other = folder.parent / str(number)
+        other.mkdir()
+        (other / "job.db").write_bytes(content)
+        assert not holds_journal(bytes(other))
+    fifo = folder.parent / "fifo"
+    fifo.mkdir()
+    os.mkfifo(fifo / "job.db")
+    assert not holds_journal(bytes(fifo))

@@ -1,0 +1,78 @@
+"""Annotated images that the sources no longer name: they leave the dataset, but not silently."""
+
+import os
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+from florence_annotate.errors import SourceError
+from florence_annotate.images.absence import Absence, Absent
+from florence_annotate.images.sources import Sources
+
+_EXAMPLES = 3
+
+
+@dataclass(slots=True)
+class Leaving:
+    """How many images leave, why, and which folders failed."""
+
+    counts: Counter[Absence] = field(default_factory=Counter)
+    examples: dict[Absence, list[str]] = field(default_factory=dict)
+    """The first keys of each reason."""
+    failed: Counter[Absent] = field(default_factory=Counter)
+    """How many images each folder held that failed."""
+
+    @classmethod
+    def of(cls, leaving: Iterable[tuple[str, bytes]], sources: Sources) -> Self:
+        """Of images by key and path, after all images of the sources have been seen."""
+        found = cls()
+        for key, path in leaving:
+            absent = sources.why_absent(key, path)
+            found.counts[absent.why] += 1
+            examples = found.examples.setdefault(absent.why, [])
+            if len(examples) < _EXAMPLES:
+                examples.append(key)
+            if absent.why.is_failure:
+                found.failed[absent] += 1
+        return found
+
+    def refuse_failed(self, out: Path) -> None:
+        """Raise SourceError where folders failed: their images were not deleted by anybody."""
+        if not self.failed:
+            return
+        (first, count), *others = self.failed.most_common()
+        more = f" (and {len(others)} more such folders)" if others else ""
+        folder = os.fsdecode(first.folder or b"")
+        raise SourceError(
+            f"{folder!r} {first.why.words}, and {_count(count)} of the dataset {out} came from "
+            f"there{more}: mount it or make it readable and give the same command again, or leave "
+            "its images out of the dataset with --allow-missing"
+        )
+
+    def described(self) -> dict[str, Any]:
+        """JSON values: reason → how many, and a few keys."""
+        return {
+            str(why): {"count": self.counts[why], "examples": self.examples[why]}
+            for why in Absence
+            if self.counts[why]
+        }
+
+
+def told(described: Mapping[str, Any]) -> str:
+    """What `Leaving.described` gives, as a line; it is not empty."""
+    total = sum(each["count"] for each in described.values())
+    leave = "leaves" if total == 1 else "leave"
+    reasons = (_told_reason(why, described[why]) for why in Absence if why in described)
+    return f"{_count(total)} {leave} the dataset: {'; '.join(reasons)}"
+
+
+def _told_reason(why: Absence, each: Mapping[str, Any]) -> str:
+    words = f"in a folder that {why.words}" if why.is_failure else why.words
+    more = ", …" if each["count"] > len(each["examples"]) else ""
+    return f"{each['count']} {words} ({', '.join(each['examples'])}{more})"
+
+
+def _count(count: int) -> str:
+    return "1 annotated image" if count == 1 else f"{count} annotated images"

@@ -1,0 +1,402 @@
+"""What becomes of a dataset where its sources change: nothing leaves it without a word."""
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import Result, annotate, command, rows
+
+from florence_annotate.cli.progress import ScreenReporter
+from florence_annotate.config import job_spec
+from florence_annotate.errors import JobError
+from florence_annotate.images.codec import SUFFIXES
+from florence_annotate.images.sources import Sources
+from florence_annotate.jobs.job import Job
+from florence_annotate.journal import Journal
+
+JSONL = ("--format", "jsonl")
+
+
+def lay(scenes: Path, folder: Path, *names: str, first: int = 0) -> Path:
+    """Images of these names, each another one, from the `first` on."""
+    painted = sorted(scenes.glob("*.jpg"))[first:]
+    for name, image in zip(names, painted, strict=False):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(image, folder / name)
+    return folder
+
+
+def keys(out: Path) -> list[str]:
+    return [row["key"] for row in rows(out)]
+
+
+def left(result: Result) -> dict[str, int]:
+    return {why: each["count"] for why, each in result.json["left_dataset"].items()}
+
+
+@pytest.fixture
+def source(scenes: Path, tmp_path: Path) -> Path:
+    return lay(scenes, tmp_path / "in", "1.jpg", "2.jpg", "disk/day/3.jpg", "disk/day/4.jpg")
+
+
+@pytest.fixture
+def out(source: Path, tmp_path: Path) -> Path:
+    """A finished job of the source."""
+    result = annotate(source, tmp_path / "out", *JSONL)
+    assert result.code == 0, result.err
+    return tmp_path / "out"
+
+
+def test_deleted_and_excluded_images_leave_with_a_word(source: Path, out: Path) -> None:
+    (source / "1.jpg").unlink()
+    options = (*JSONL, "--exclude", "3.jpg")
+    planned = annotate(source, out, *options, "--dry-run", "--json")
+    assert left(planned) == {"gone": 1, "excluded": 1}
+    assert "2 annotated images leave" in annotate(source, out, *options, "--dry-run").out
+    result = annotate(source, out, *options)
+    assert result.code == 0
+    expected = "2 annotated images leave the dataset: 1 deleted or moved (1.jpg); 1 left out by"
+    assert expected in result.err
+    assert expected in result.out
+    summary = json.loads((out / "summary.json").read_text())
+    assert summary["left_dataset"] == {
+        "gone": {"count": 1, "examples": ["1.jpg"]},
+        "excluded": {"count": 1, "examples": ["disk/day/3.jpg"]},
+    }
+    assert keys(out) == ["2.jpg", "disk/day/4.jpg"]
+    assert left(annotate(source, out, *options, "--json")) == {}
+
+
+def unmount(source: Path) -> None:
+    shutil.rmtree(source)
+    source.mkdir()
+
+
+def unmount_below(source: Path) -> None:
+    unmount(source / "disk")
+
+
+def leave_a_hidden_file(source: Path) -> None:
+    unmount(source / "disk")
+    (source / "disk" / ".DS_Store").touch()
+
+
+def remove(source: Path) -> None:
+    shutil.rmtree(source)
+
+
+def dangle(source: Path) -> None:
+    shutil.rmtree(source)
+    source.symlink_to("nowhere")
+
+
+def dangle_below(source: Path) -> None:
+    shutil.rmtree(source / "disk")
+    (source / "disk").symlink_to("nowhere")
+
+
+@pytest.mark.parametrize(
+    ("fail", "words", "count"),
+    [
+        (unmount, "in' is empty", 4),
+        (unmount_below, "in/disk' is empty", 2),
+        (leave_a_hidden_file, "in/disk' is empty", 2),
+        (remove, "in' is not there", 4),
+        (dangle, "in' is a link that leads nowhere", 4),
+        (dangle_below, "in/disk' is a link that leads nowhere", 2),
+    ],
+)
+def test_a_folder_that_failed_is_refused_before_anything_changes(
+    source: Path, out: Path, fail: Callable[[Path], None], words: str, count: int
+) -> None:
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    fail(source)
+    for result in (
+        annotate(source, out, *JSONL),
+        annotate(source, out, *JSONL, "--dry-run"),
+        command("resume", out),
+    ):
+        assert result.code == 1
+        line = result.err.splitlines()[-1]
+        assert words in line
+        assert f"{count} annotated images" in line
+        assert "--allow-missing" in line
+    assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
+
+
+def test_what_failed_leaves_only_where_that_is_allowed(source: Path, out: Path) -> None:
+    unmount_below(source)
+    assert annotate(source, out, *JSONL).code == 1
+    planned = annotate(source, out, *JSONL, "--dry-run", "--allow-missing", "--json")
+    assert left(planned) == {"empty": 2}
+    result = command("resume", out, "--allow-missing", "--json")
+    assert result.code == 0, result.err
+    assert left(result) == {"empty": 2}
+    assert keys(out) == ["1.jpg", "2.jpg"]
+
+
+def test_one_of_two_sources_that_is_gone_is_refused_and_may_be_left_out(
+    scenes: Path, tmp_path: Path
+) -> None:
+    a, b = lay(scenes, tmp_path / "a", "1.jpg"), lay(scenes, tmp_path / "b", "1.jpg", first=1)
+    out = tmp_path / "out"
+    assert command("run", a, b, "-o", out, "--model", "shapes", "--workers", 0, *JSONL).code == 0
+    shutil.rmtree(b)
+    both = ("run", a, b, "-o", out, "--model", "shapes", "--workers", 0, *JSONL)
+    refused = command(*both)
+    assert refused.code == 1
+    assert "b' is not there" in refused.err
+    result = command(*both, "--allow-missing", "--json")
+    assert left(result) == {"missing": 1}
+    assert keys(out) == ["a/1.jpg"]
+
+
+def test_a_source_that_is_not_given_any_more_is_said(scenes: Path, tmp_path: Path) -> None:
+    a, b = lay(scenes, tmp_path / "a", "1.jpg"), lay(scenes, tmp_path / "b", "1.jpg", first=1)
+    out = tmp_path / "out"
+    common = ("-o", out, "--model", "shapes", "--workers", 0, *JSONL, "--json")
+    assert command("run", a, b, *common).code == 0
+    result = command("run", a, *common)
+    assert left(result) == {"not-named": 1}
+    assert result.json["run"]["annotated"] == 0
+    assert keys(out) == ["a/1.jpg"]
+    back = command("run", b, a, *common)
+    assert back.json["run"]["annotated"] == 0
+    assert keys(out) == ["a/1.jpg", "b/1.jpg"]
+
+
+def break_listing(monkeypatch: pytest.MonkeyPatch, folder: str, error: OSError) -> None:
+    """From now on the system can't list a folder, as with a network that is gone."""
+    listed = os.scandir
+
+    def fail(path: Any) -> Iterator[os.DirEntry[bytes]]:
+        if isinstance(path, bytes) and path.endswith(f"/{folder}".encode()):
+            raise error
+        return listed(path)
+
+    monkeypatch.setattr(os, "scandir", fail)
+
+
+@pytest.mark.parametrize(
+    ("folder", "error", "count"),
+    [
+        ("in/disk/day", PermissionError(13, "Permission denied"), 2),
+        ("in/disk", OSError(5, "Input/output error"), 2),
+        ("in", OSError(107, "Transport endpoint is not connected"), 4),
+    ],
+)
+def test_a_folder_that_cannot_be_listed_is_refused(
+    source: Path,
+    out: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    folder: str,
+    error: OSError,
+    count: int,
+) -> None:
+    break_listing(monkeypatch, folder, error)
+    result = annotate(source, out, *JSONL)
+    assert result.code == 1
+    assert f"{folder}' can't be read, and {count} annotated images" in result.err
+
+
+def test_images_of_a_folder_that_cannot_be_listed_leave_where_that_is_allowed(
+    source: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    break_listing(monkeypatch, "in/disk", OSError(5, "Input/output error"))
+    result = annotate(source, out, *JSONL, "--allow-missing", "--json")
+    assert left(result) == {"unreadable": 2}
+    assert keys(out) == ["1.jpg", "2.jpg"]
+
+
+def test_a_file_that_cannot_be_looked_at_is_refused(
+    source: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look = os.stat
+
+    def fail_at_one(path: bytes, **how: object) -> os.stat_result:
+        if isinstance(path, bytes) and path.endswith(b"/3.jpg"):
+            raise OSError(116, "Stale file handle")
+        return look(path, **how)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(os, "stat", fail_at_one)
+    result = annotate(source, out, *JSONL)
+    assert result.code == 1
+    assert "in/disk/day' can't be read, and 1 annotated image of" in result.err
+
+
+def test_a_list_whose_disk_is_not_mounted_is_refused(source: Path, tmp_path: Path) -> None:
+    out = tmp_path / "listed"
+    (tmp_path / "all.txt").write_text("in/1.jpg\nin/disk/day/3.jpg\n")
+    assert annotate(f"@{tmp_path}/all.txt", out, *JSONL).code == 0
+    unmount_below(source)
+    result = annotate(f"@{tmp_path}/all.txt", out, *JSONL)
+    assert result.code == 1
+    assert "in/disk' is empty, and 1 annotated image of" in result.err
+
+
+def test_a_limit_takes_nothing_out_of_a_finished_dataset(source: Path, out: Path) -> None:
+    lay(source, source, "5.jpg", "6.jpg")
+    options = (*JSONL, "--limit", 2, "--json")
+    planned = annotate(source, out, *options, "--dry-run").json
+    result = annotate(source, out, *options)
+    assert left(result) == {}
+    images = result.json["images"]
+    assert images == {"images": 4, "annotated": 4, "failed": 0, "beyond_limit": 2, "pending": 0}
+    assert (planned["images"], planned["pending"], planned["beyond_limit"]) == (4, 0, 2)
+    assert len(keys(out)) == 4
+    assert "--limit left out 2 images" in annotate(source, out, *JSONL, "--limit", 2).out
+    assert "left out   2 by --limit" in command("status", out).out
+    assert command("status", out, "--json").json["beyond_limit"] == 2
+    later = annotate(source, out, *JSONL, "--json")
+    assert later.json["run"]["annotated"] == 2
+    assert "left out" not in command("status", out).out
+
+
+def test_a_dry_run_of_a_new_job_says_what_a_limit_leaves_out(source: Path, tmp_path: Path) -> None:
+    plan = annotate(source, tmp_path / "new", "--limit", 3, "--dry-run", "--json").json
+    assert (plan["images"], plan["pending"], plan["beyond_limit"]) == (3, 3, 1)
+
+
+@pytest.mark.parametrize("pattern", ["", "/**/*.jpg", "/*"])
+def test_a_dataset_inside_a_source_is_passed_over(
+    source: Path, tmp_path: Path, pattern: str
+) -> None:
+    inner = source / "disk" / "dataset"
+    assert annotate(source / "1.jpg", inner, "--visuals").code == 0
+    out = tmp_path / "out"
+    result = annotate(f"{source}{pattern}", out, *JSONL, "--json")
+    assert result.code == 0, result.err
+    assert not [key for key in keys(out) if "dataset" in key]
+    if pattern != "/*":  # there only files of the folder itself are named
+        (skipped,) = result.json["run"]["skipped"]
+        assert skipped == {"name": str(inner), "reason": "it is the dataset of another job"}
+    single = next((inner / "images").rglob("*.jpg"))
+    named = annotate(single, tmp_path / "single", *JSONL, "--json")
+    assert named.json["images"]["annotated"] == 1
+
+
+def test_another_program_s_job_db_hides_no_images(source: Path, tmp_path: Path) -> None:
+    import sqlite3
+
+    with sqlite3.connect(source / "disk" / "day" / "job.db") as other:
+        other.execute("CREATE TABLE schedule (id INTEGER)")
+    other.close()
+    assert annotate(source, tmp_path / "out", *JSONL, "--json").json["images"]["annotated"] == 4
+
+
+def test_a_second_source_moves_no_key_of_the_first(scenes: Path, source: Path, out: Path) -> None:
+    other = lay(scenes, source.with_name("other"), "1.jpg", first=4)
+    common = ("-o", out, "--model", "shapes", "--workers", 0, *JSONL, "--json")
+    result = command("run", source, other, *common)
+    assert (result.json["run"]["annotated"], left(result)) == (1, {})
+    assert keys(out) == ["1.jpg", "2.jpg", "disk/day/3.jpg", "disk/day/4.jpg", "other/1.jpg"]
+    link = source.with_name("link")
+    link.symlink_to(other)
+    again = command("run", link, os.path.relpath(source), *common)
+    assert (again.json["run"]["annotated"], left(again)) == (0, {})
+    one_of_it = command("run", source, other / "1.jpg", *common)
+    assert (one_of_it.json["run"]["annotated"], left(one_of_it)) == (0, {})
+
+
+def test_a_new_source_is_not_taken_for_a_folder_of_the_first(
+    scenes: Path, source: Path, out: Path
+) -> None:
+    other = lay(scenes, source.with_name("elsewhere") / "disk", "day/3.jpg", first=4)
+    common = ("-o", out, "--model", "shapes", "--workers", 0, *JSONL, "--json")
+    assert command("run", source, other, *common).json["run"]["annotated"] == 1
+    assert keys(out)[2:] == ["disk-2/day/3.jpg", "disk/day/3.jpg", "disk/day/4.jpg"]
+    # and a folder of the first that comes later and bears the name of the second
+    lay(scenes, source, "disk-2/day/3.jpg", first=5)
+    result = command("run", source, other, *common)
+    assert (result.json["run"]["annotated"], left(result)) == (1, {})
+    assert len(keys(out)) == 6
+    assert command("run", source, other, *common).json["run"]["annotated"] == 0
+
+
+def test_a_dataset_goes_on_where_its_only_source_was_moved(source: Path, out: Path) -> None:
+    moved = source.rename(source.with_name("moved"))
+    (moved / "1.jpg").unlink()
+    result = annotate(moved, out, *JSONL, "--json")
+    assert (result.json["run"]["annotated"], left(result)) == (0, {"gone": 1})
+    lay(moved, source, "2.jpg", first=0)
+    both = command(
+        *("run", source, moved, "-o", out, "--model", "shapes", "--workers", 0, *JSONL, "--json")
+    )
+    assert keys(out) == ["2.jpg", "disk/day/3.jpg", "disk/day/4.jpg", "in/2.jpg"]
+    assert both.json["run"]["annotated"] == 1
+
+
+def test_what_left_before_a_kill_is_said_by_the_run_that_exports(source: Path, out: Path) -> None:
+    (source / "1.jpg").unlink()
+    with Journal.open_to_write(out) as journal:  # a run, until it is killed
+        journal.selection.replace(Sources([str(source)], SUFFIXES))
+    result = command("resume", out, "--json")
+    assert result.code == 0, result.err
+    assert left(result) == {"gone": 1}
+    assert left(command("resume", out, "--json")) == {}
+
+
+def test_a_source_that_is_gone_is_refused_also_where_the_output_is_the_default(
+    scenes: Path, tmp_path: Path
+) -> None:
+    source = lay(scenes, tmp_path / "in", "1.jpg")
+    options = ("--model", "shapes", "--workers", 0)
+    assert command("run", source, *options).code == 0
+    shutil.rmtree(source)
+    result = command("run", source, *options)
+    assert result.code == 1
+    assert "in' is not there, and 1 annotated image of" in result.err
+    alone = command("run", source, *options, "--allow-missing")
+    assert alone.code == 1
+    assert "no image found" in alone.err
+
+
+def test_a_dataset_is_no_source(source: Path, out: Path, tmp_path: Path) -> None:
+    result = annotate(out, tmp_path / "again")
+    assert result.code == 1
+    assert "it is the dataset of another job" in result.err
+
+
+def test_a_job_that_noted_no_roots_has_those_of_its_last_run(scenes: Path, tmp_path: Path) -> None:
+    a = lay(scenes, tmp_path / "a" / "in", "1.jpg", "2.jpg")
+    b = lay(scenes, tmp_path / "b" / "in", "1.jpg", first=2)
+    c = lay(scenes, tmp_path / "c" / "in", "1.jpg", first=3)
+    out = tmp_path / "out"
+    common = ("-o", out, "--model", "shapes", "--workers", 0, *JSONL, "--json")
+    assert command("run", a, b, *common).code == 0
+    with Journal.open_to_write(out) as journal:
+        journal.roots.replace([])
+    shutil.rmtree(b)
+    result = command("run", c, a, *common)
+    assert (result.json["run"]["annotated"], left(result)) == (1, {"not-named": 1})
+    assert keys(out) == ["in-3/1.jpg", "in/1.jpg", "in/2.jpg"]
+
+
+def test_another_run_that_changes_the_sources_meanwhile_is_noticed(
+    scenes: Path, source: Path, out: Path
+) -> None:
+    other = lay(scenes, source.with_name("other"), "1.jpg", first=4)
+
+    def job() -> Job:
+        named = (str(source), str(other))
+        return Job(job_spec.build({"model": "shapes", "workers": 0, "sources": named}), out)
+
+    first, second = job(), job()
+    first.run(reporter=ScreenReporter(quiet=True))
+    with pytest.raises(JobError, match="just now"):
+        second.run(reporter=ScreenReporter(quiet=True))
+
+
+def test_names_of_texts_are_held_to_all_images_also_with_a_limit(
+    source: Path, tmp_path: Path
+) -> None:
+    texts = tmp_path / "texts.csv"
+    texts.write_text("image,text\n1.jpg,a star\n4.jpg,a cross\n9.jpg,a cross\n")
+    options = ("--task", "grounding", "--texts", texts, "--limit", 1, *JSONL)
+    result = annotate(source, tmp_path / "grounded", *options)
+    assert result.code == 0, result.err
+    assert "1 names of --texts or --regions fit no image: '9.jpg'" in result.err
