@@ -10,7 +10,7 @@ import glob
 import os
 import re
 import stat
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -76,6 +76,11 @@ class Sources:
         return [Path(os.fsdecode(root.folder)) for root in self._roots if root.named is None]
 
     @property
+    def prefixes(self) -> list[str]:
+        """What the keys of each source begin with; empty where there is one."""
+        return [root.prefix for root in self._roots]
+
+    @property
     def images(self) -> list[Path]:
         """The images that were named one by one, also by a pattern or a list."""
         return [Path(os.fsdecode(path)) for root in self._roots for path in root.named or ()]
@@ -88,7 +93,7 @@ class Sources:
             paths = self._walk(root) if root.named is None else root.named
             for path in paths:
                 key = _key(root, path)
-                if not self._wanted(key):
+                if not is_wanted(key, self.include, self.exclude):
                     continue
                 ref = self._look_at(path, _unique(key, keys) if root.named else key)
                 if ref:
@@ -134,11 +139,6 @@ class Sources:
                     yield entry.path
             pending += reversed(subfolders)
 
-    def _wanted(self, key: str) -> bool:
-        if self.include and not _matches(key, self.include):
-            return False
-        return not _matches(key, self.exclude)
-
     def _look_at(self, path: bytes, key: str) -> ImageRef | None:
         try:
             status = os.stat(path)
@@ -154,6 +154,13 @@ class Sources:
 
     def _skip(self, path: bytes, reason: str) -> None:
         self.skipped.append(Skipped(printable(path), reason))
+
+
+def is_wanted(key: str, include: Collection[str], exclude: Collection[str]) -> bool:
+    """Whether the patterns take an image; without any to include, all but the excluded ones."""
+    if include and not _matches(key, include):
+        return False
+    return not _matches(key, exclude)
 
 
 def printable(path: bytes) -> str:
