@@ -8,7 +8,7 @@ is a folder that holds a dataset.
 
 import os
 import stat
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -99,6 +99,11 @@ class Sources:
     def folders(self) -> list[Path]:
         """The folders that are walked."""
         return [Path(os.fsdecode(each.folder)) for each in self._given if each.is_walked]
+
+    @property
+    def prefixes(self) -> list[str]:
+        """What the keys of each source begin with; empty where there is one."""
+        return [each.prefix for each in self._given]
 
     @property
     def images(self) -> list[Path]:
@@ -196,9 +201,7 @@ class Sources:
             images.append(entry.path)
 
     def _wanted(self, key: str) -> bool:
-        if self.include and not _matches(key, self.include):
-            return False
-        return not _matches(key, self.exclude)
+        return is_wanted(key, self.include, self.exclude)
 
     def _look_at(self, given: Given, path: bytes, key: str) -> ImageRef | None:
         try:
@@ -236,6 +239,13 @@ class Sources:
         if absent is None or (absent.why is Absence.GONE and was_elsewhere):
             return Absent(Absence.NOT_NAMED)
         return absent
+
+
+def is_wanted(key: str, include: Collection[str], exclude: Collection[str]) -> bool:
+    """Whether the patterns take an image; without any to include, all but the excluded ones."""
+    if include and not _matches(key, include):
+        return False
+    return not _matches(key, exclude)
 
 
 _DATASET = "it is the dataset of another job"
