@@ -1,7 +1,6 @@
 """Jobs that are killed, stopped or starved, and go on as if nothing had happened."""
 
 import contextlib
-import multiprocessing
 import os
 import random
 import shutil
@@ -15,6 +14,7 @@ from multiprocessing.context import ForkServerContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
+import children
 import pytest
 from conftest import annotate, command, scores, tree
 
@@ -39,27 +39,12 @@ def uninterrupted(many: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def warm() -> ForkServerContext:
-    """Starts processes that have everything imported, so that kills hit the work itself."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(
-        ["transformers.models.florence2.modeling_florence2", "florence_annotate.jobs.job",
-         "florence_annotate.engines.local", "florence_annotate.model.florence", "conftest"]
-    )  # fmt: skip
-    return context
-
-
-def run_in_child(source: str, out: str, workers: int) -> None:
-    """What a child does: the command, to its end."""
-    os.setpgid(0, 0)
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
-    result = annotate(source, out, "--batch-size", 2, "-q", "--workers", workers)
-    os._exit(result.code)
+    return children.warm()
 
 
 def start(warm: ForkServerContext, source: Path, out: Path, workers: int = 0) -> BaseProcess:
-    child = warm.Process(target=run_in_child, args=(str(source), str(out), workers))
-    child.start()
-    return child
+    options = ("--model", "shapes", "--batch-size", 2, "-q", "--workers", workers)
+    return children.start(warm, "run", source, "-o", out, *options)
 
 
 def is_same_dataset(out: Path, expected: Path) -> None:
@@ -71,17 +56,18 @@ def is_same_dataset(out: Path, expected: Path) -> None:
     assert not [path.name for path in out.iterdir() if path.name.startswith(".export")]
 
 
-def test_a_job_killed_at_twenty_random_moments_ends_as_if_it_never_was(
-    many: Path, uninterrupted: Path, warm: ForkServerContext
+@pytest.mark.parametrize("wanted", [6, pytest.param(20, marks=pytest.mark.slow)])
+def test_a_job_killed_at_random_moments_ends_as_if_it_never_was(
+    many: Path, uninterrupted: Path, warm: ForkServerContext, wanted: int
 ) -> None:
-    start(warm, many, uninterrupted.with_name("warm-up")).join()
+    start(warm, many, uninterrupted.with_name(f"warm-up-{wanted}")).join()
     begun = time.monotonic()
-    start(warm, many, uninterrupted.with_name("clock")).join()
+    start(warm, many, uninterrupted.with_name(f"clock-{wanted}")).join()
     whole = time.monotonic() - begun
-    moments = random.Random(20)
+    moments = random.Random(wanted)
     kills, tries, committed = 0, 0, 0
-    out = uninterrupted.with_name("killed")
-    while kills < 20:
+    out = uninterrupted.with_name(f"killed-{wanted}")
+    while kills < wanted:
         tries += 1
         assert tries < 100
         child = start(warm, many, out, workers=tries % 2)
@@ -94,7 +80,7 @@ def test_a_job_killed_at_twenty_random_moments_ends_as_if_it_never_was(
             assert committed >= before
         else:  # done before its moment came: a new one for the kills that are left
             is_same_dataset(out, uninterrupted)
-            out, committed = uninterrupted.with_name(f"killed-{tries}"), 0
+            out, committed = uninterrupted.with_name(f"killed-{wanted}-{tries}"), 0
     assert annotate(many, out, "--batch-size", 2, "-q").code == 0
     is_same_dataset(out, uninterrupted)
     for _ in range(50):
