@@ -4,18 +4,16 @@ Everything that can be wrong with a request is found before the checkpoint's wei
 before anything is written.
 """
 
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from florence_annotate.config import job_spec
 from florence_annotate.config.job_spec import JobSpec
-from florence_annotate.errors import CheckpointError, JobError, SourceError, UsageError
+from florence_annotate.errors import CheckpointError, SourceError, UsageError
 from florence_annotate.formats import export, registry
-from florence_annotate.jobs import fingerprint, outlook, output, runner, setup
+from florence_annotate.jobs import fingerprint, leaving, outlook, output, runner, setup
 from florence_annotate.jobs.fingerprint import SHAPING, Begun
-from florence_annotate.jobs.leaving import Leaving, told
 from florence_annotate.jobs.naming import sources_of
 from florence_annotate.jobs.outlook import Outlook, has_content
 from florence_annotate.jobs.runner import Reporter, RunReport
@@ -85,19 +83,12 @@ class Job:
         if self._begun:
             with Journal.open_existing(self.out) as journal:
                 journal.selection.note(())
-                self._judge(journal.selection.leaving())
+                leaving.judge(journal, self.sources, allow_missing=self._allow_missing)
         raise SourceError(
             f"no image found in {', '.join(map(repr, self.spec.sources))}: check the folder, and "
             "--include and --exclude if you gave them"
             + "".join(f"; skipped {s.name}: {s.reason}" for s in self.sources.skipped[:3])
         )
-
-    def _judge(self, leaving: Iterator[tuple[str, bytes]]) -> dict[str, Any]:
-        """Why images leave the dataset, as JSON values. Raises SourceError where folders failed."""
-        found = Leaving.of(leaving, self.sources)
-        if not self._allow_missing:
-            found.refuse_failed(self.out)
-        return found.described()
 
     def _fit(self, request: Request) -> tuple[str, ...]:
         """The names of --texts or --regions that no image has.
@@ -136,7 +127,10 @@ class Job:
             with Journal.create(self.out) as journal:
                 if self._restart:
                     journal.restart()
-                left = self._select(journal, reporter)
+                left = leaving.select(
+                    *(journal, self.sources, self.spec.limit, reporter.note),
+                    allow_missing=self._allow_missing,
+                )
                 self._bind(journal, reporter)
                 self._take_over_touched(journal)
                 self._tell_decoded_otherwise(journal, reporter)
@@ -172,28 +166,8 @@ class Job:
         fingerprint.refuse_other(self._begun.described(), self._bound_now(), self.out)
         with Journal.open_existing(self.out) as journal:
             journal.selection.note(self.sources, self.spec.limit)
-            left = self._judge(journal.selection.leaving())
+            left = leaving.judge(journal, self.sources, allow_missing=self._allow_missing)
             return outlook.of_begun(journal, left, retry_failed=retry_failed)
-
-    def _select(self, journal: Journal, reporter: Reporter) -> dict[str, Any]:
-        """Make the images of the sources the job's; returns which leave it, as JSON values."""
-        noted = journal.roots.known()
-        if noted and noted != list(self.sources.known):
-            raise JobError(
-                f"another run gave the job in {self.out} other sources just now: give the same "
-                "command again"
-            )
-        left: dict[str, Any] = {}
-
-        def agree(leaving: Iterator[tuple[str, bytes]]) -> None:
-            left.update(self._judge(leaving))
-            if left:
-                reporter.note(told(left))
-            # before the keys, which would be in the way of their own prefix
-            journal.roots.replace(self.sources.roots)
-
-        journal.selection.replace(self.sources, self.spec.limit, agree)
-        return left
 
     def _bound_now(self) -> dict[str, Any]:
         return self.setup.fingerprint().described(self._asked())
