@@ -4,7 +4,7 @@ Everything that can be wrong with a request is found before the checkpoint's wei
 before anything is written.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -12,12 +12,11 @@ from typing import Any
 from florence_annotate.config import job_spec, policy_file
 from florence_annotate.config.job_spec import JobSpec
 from florence_annotate.dataset import settled
-from florence_annotate.errors import CheckpointError, JobError, SourceError, UsageError
+from florence_annotate.errors import CheckpointError, SourceError, UsageError
 from florence_annotate.formats import export, registry
 from florence_annotate.formats.upheavals import no_longer_written, refuse_upheaval
-from florence_annotate.jobs import fingerprint, outlook, output, runner, setup
+from florence_annotate.jobs import fingerprint, leaving, outlook, output, runner, setup
 from florence_annotate.jobs.fingerprint import Begun
-from florence_annotate.jobs.leaving import Leaving, told
 from florence_annotate.jobs.naming import sources_of
 from florence_annotate.jobs.outlook import Outlook, has_content
 from florence_annotate.jobs.runner import Reporter, RunReport
@@ -127,19 +126,12 @@ class Job:
         if self._begun:
             with Journal.open_existing(self.out) as journal:
                 journal.selection.note(())
-                self._judge(journal.selection.leaving())
+                leaving.judge(journal, self.sources, allow_missing=self._switches.allow_missing)
         raise SourceError(
             f"no image found in {', '.join(map(repr, self.spec.sources))}: check the folder, and "
             "--include and --exclude if you gave them"
             + "".join(f"; skipped {s.name}: {s.reason}" for s in self.sources.skipped[:3])
         )
-
-    def _judge(self, leaving: Iterator[tuple[str, bytes]]) -> dict[str, Any]:
-        """Why images leave the dataset, as JSON values. Raises SourceError where folders failed."""
-        found = Leaving.of(leaving, self.sources)
-        if not self._switches.allow_missing:
-            found.refuse_failed(self.out)
-        return found.described()
 
     def _fit(self, request: Request) -> tuple[str, ...]:
         """The names of --texts or --regions that no image has.
@@ -177,7 +169,10 @@ class Job:
                 if self._switches.restart:
                     journal.restart()
                     (self.out / policy_file.NAME).unlink(missing_ok=True)
-                left = self._select(journal, reporter)
+                left = leaving.select(
+                    *(journal, self.sources, self.spec.limit, reporter.note),
+                    allow_missing=self._switches.allow_missing,
+                )
                 self._bind(journal, reporter)
                 self._settle_policy(journal, reporter)
                 self._take_over_touched(journal)
@@ -222,28 +217,8 @@ class Job:
         fingerprint.refuse_other(self._begun.described(), self._bound_now(), self.out)
         with Journal.open_existing(self.out) as journal:
             journal.selection.note(self.sources, self.spec.limit)
-            left = self._judge(journal.selection.leaving())
+            left = leaving.judge(journal, self.sources, allow_missing=self._switches.allow_missing)
             return outlook.of_begun(journal, left, retry_failed=retry_failed)
-
-    def _select(self, journal: Journal, reporter: Reporter) -> dict[str, Any]:
-        """Make the images of the sources the job's; returns which leave it, as JSON values."""
-        noted = journal.roots.known()
-        if noted and noted != list(self.sources.known):
-            raise JobError(
-                f"another run gave the job in {self.out} other sources just now: give the same "
-                "command again"
-            )
-        left: dict[str, Any] = {}
-
-        def agree(leaving: Iterator[tuple[str, bytes]]) -> None:
-            left.update(self._judge(leaving))
-            if left:
-                reporter.note(told(left))
-            # before the keys, which would be in the way of their own prefix
-            journal.roots.replace(self.sources.roots)
-
-        journal.selection.replace(self.sources, self.spec.limit, agree)
-        return left
 
     def _bound_now(self) -> dict[str, Any]:
         return self.setup.fingerprint().described(self._asked())

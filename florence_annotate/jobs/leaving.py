@@ -2,14 +2,15 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-from florence_annotate.errors import SourceError
+from florence_annotate.errors import JobError, SourceError
 from florence_annotate.images.absence import Absence, Absent
 from florence_annotate.images.sources import Sources
+from florence_annotate.journal import Journal
 
 _EXAMPLES = 3
 
@@ -58,6 +59,45 @@ class Leaving:
             for why in Absence
             if self.counts[why]
         }
+
+
+def judge(journal: Journal, sources: Sources, *, allow_missing: bool) -> dict[str, Any]:
+    """Which images leave, as JSON values, once those of the sources are noted in the journal.
+
+    Raises SourceError where folders failed, unless that is allowed.
+    """
+    found = Leaving.of(journal.selection.leaving(), sources)
+    if not allow_missing:
+        found.refuse_failed(journal.path.parent)
+    return found.described()
+
+
+def select(
+    journal: Journal,
+    sources: Sources,
+    limit: int | None,
+    note: Callable[[str], None],
+    *,
+    allow_missing: bool,
+) -> dict[str, Any]:
+    """Make the images of the sources the job's; returns which leave it. See `judge`.
+
+    Also raises JobError where another run has changed the roots since the sources were named.
+    """
+    noted = journal.roots.known()
+    if noted and noted != list(sources.known):
+        raise JobError(
+            f"another run gave the job in {journal.path.parent} other sources just now: give the "
+            "same command again"
+        )
+    journal.selection.note(sources, limit)
+    left = judge(journal, sources, allow_missing=allow_missing)
+    if left:
+        note(told(left))
+    # before the keys, which would be in the way of their own prefix
+    journal.roots.replace(sources.roots)
+    journal.selection.take_over()
+    return left
 
 
 def told(described: Mapping[str, Any]) -> str:

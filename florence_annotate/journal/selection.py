@@ -4,7 +4,7 @@ Other images stay in the journal, but leave the exports.
 """
 
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from enum import IntEnum
 
 from florence_annotate.journal.database import Database
@@ -43,24 +43,16 @@ class Selection:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def replace(
-        self,
-        refs: Iterable[ImageRef],
-        limit: int | None = None,
-        agree: Callable[[Iterator[tuple[str, bytes]]], None] = lambda leaving: None,
-    ) -> None:
-        """Make these the job's images; of those after the first `limit` none is annotated now.
-
-        `agree` gets what `leaving` tells, before anything is changed, and may raise. The images are
-        noted beside the journal first, and taken over in one short transaction, so that a copy of
-        the file has the one selection or the other.
-        """
+    def replace(self, refs: Iterable[ImageRef], limit: int | None = None) -> None:
+        """Make these the job's images, whatever leaves; see `note` and `take_over`."""
         self.note(refs, limit)
-        agree(self.leaving())
-        self._take_over()
+        self.take_over()
 
     def note(self, refs: Iterable[ImageRef], limit: int | None = None) -> None:
-        """Note the images of the sources beside the journal, in the temporary table `listed`."""
+        """Note the images of the sources beside the journal, in the temporary table `listed`.
+
+        Of those after the first `limit` none is to be annotated now.
+        """
         connection = self._database.connection
         with self._database.scratch():
             connection.execute("DROP TABLE IF EXISTS temp.listed")
@@ -93,7 +85,11 @@ class Selection:
             "AND key > :after ORDER BY key LIMIT :page"
         )
 
-    def _take_over(self) -> None:
+    def take_over(self) -> None:
+        """Make the images that were noted the job's.
+
+        In one short transaction, so that a copy of the file has the one selection or the other.
+        """
         connection = self._database.connection
         with self._database.transaction():
             connection.execute(

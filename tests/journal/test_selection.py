@@ -1,6 +1,5 @@
 """Which images are the job's. See test_journal for what becomes of their attempts."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -31,16 +30,16 @@ def test_a_reader_is_told_what_would_leave_and_writes_nothing(annotated: Path) -
         assert list(reader.selection.leaving()) == [("a", b"/in/a")]
         assert list(reader.selection.noted()) == [(ref("b"), True), (ref("d"), False)]
         with pytest.raises(OutputError, match="readonly"):
-            reader.selection.replace([ref("b")])
+            reader.selection.take_over()
     assert (annotated / "job.db").read_bytes() == before
 
 
 def test_what_left_is_told_until_an_export_is_finished(annotated: Path) -> None:
     with Journal.open_to_write(annotated) as journal:
         for _ in range(2):
-            left: list[tuple[str, bytes]] = []
-            journal.selection.replace([ref("b")], None, left.extend)
-            assert left == [("a", b"/in/a")]
+            journal.selection.note([ref("b")])
+            assert list(journal.selection.leaving()) == [("a", b"/in/a")]
+            journal.selection.take_over()
             assert [record.ref.key for record in journal.records()] == ["b"]
         journal.selection.forget_left()
         journal.selection.note([ref("b")])
@@ -68,13 +67,3 @@ def test_what_keys_begin_with_is_known(annotated: Path) -> None:
         journal.selection.replace([ref("day/1.jpg"), ref("night-2/1.jpg")])
         found = {name: journal.selection.has_below(name) for name in ("a", "day", "da", "night")}
     assert found == {"a": True, "day": True, "da": False, "night": False}
-
-
-def test_nothing_changes_where_somebody_does_not_agree(annotated: Path) -> None:
-    def disagree(leaving: Iterator[tuple[str, bytes]]) -> None:
-        raise ValueError(*leaving)
-
-    before = (annotated / "job.db").read_bytes()
-    with Journal.open_to_write(annotated) as journal, pytest.raises(ValueError, match="in/a"):
-        journal.selection.replace([ref("b"), ref("d")], None, disagree)
-    assert (annotated / "job.db").read_bytes() == before
