@@ -37,6 +37,7 @@ class Locates(Enum):
     file lies."""
 
     FILE = "a file or a folder"
+    FILE_BY_NAME = "files, each behind a name"
     FOLDER_OR_NAME = "a folder, where there is one of that name"
 
 
@@ -63,6 +64,20 @@ def as_list(value: Any) -> Any:
     if isinstance(value, str):
         return [part.strip() for part in value.split(",") if part.strip()]
     return value
+
+
+def as_pairs(text: str) -> dict[str, str]:
+    """`a=x,b=y` → {a: x, b: y}; of what is without `=` the value is empty.
+
+    Raises ValueError for a name that comes twice.
+    """
+    found: dict[str, str] = {}
+    for part in text.split(","):
+        name, _, value = map(str.strip, part.partition("="))
+        if name in found:
+            raise ValueError(f"{name} is named twice")
+        found[name] = value
+    return found
 
 
 Names = Annotated[tuple[str, ...], BeforeValidator(as_list)]

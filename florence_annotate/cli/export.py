@@ -7,10 +7,11 @@ import typer
 
 from florence_annotate.cli import flags, screen
 from florence_annotate.cli.flags import in_panels, with_settings
+from florence_annotate.config.settings import CHOOSING
 from florence_annotate.declaration import Panel, as_list
 
 
-@with_settings(after={"add_format": in_panels(Panel.DATASET)})
+@with_settings(after={"add_format": [*in_panels(Panel.DATASET), *CHOOSING]})
 def export(
     out: flags.Out,
     settings: flags.Settings,
@@ -44,7 +45,8 @@ def export(
     """Write a job's dataset again: other formats, thresholds or splits, without the model.
 
     What is not given stays as policy.yaml has it, and what is given is written there. A job that is
-    not finished is exported as far as it is done.
+    not finished is exported as far as it is done. Images that --include, --exclude or
+    --labelled-only leave out come back with the next export that does not.
     """
     from florence_annotate.jobs import exporting
 

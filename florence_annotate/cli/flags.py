@@ -171,8 +171,6 @@ def default_of(name: str) -> str:
     if (declared := OPTIONS[name].default) is not None:
         return declared
     default = JobSpec.model_fields[name].default
-    if isinstance(default, dict):
-        return ",".join(f"{key}={value:g}" for key, value in default.items())
     if isinstance(default, float):
         return f"{default:g}"
     return "" if default is None or default is False or default == () else str(default)

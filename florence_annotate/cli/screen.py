@@ -169,6 +169,10 @@ def _remarks(summary: dict[str, Any]) -> list[str]:
             f"{_count(not_asked, 'image')} without a text or a region: nothing was asked, so the "
             "dataset leaves them out (what comes later counts with --restart)"
         )
+    if not_included := summary["images_not_included"]:
+        remarks.append(f"{_count(not_included, 'image')} left out by --include or --exclude")
+    if unlabelled := summary["images_without_labels"]:
+        remarks.append(f"{_count(unlabelled, 'image')} without a label left out by --labelled-only")
     if summary["dropped"]:
         reasons = ", ".join(f"{count} {reason}" for reason, count in summary["dropped"].items())
         remarks.append(f"left out of the dataset, kept in the journal: {reasons}")
@@ -213,6 +217,15 @@ def _remarks(summary: dict[str, Any]) -> list[str]:
         remarks.append("class ids are those of the list from now on")
     if moved := summary["images_moved_to_another_split"]:
         remarks.append(f"{_count(moved, 'image')} moved to another split, as it was asked for")
+    if summary["split_by_folders"]:
+        remarks.append(
+            "split as the source's own folders are named, train, val (valid, validation) and test: "
+            "--split, --split-by or --split-file choose otherwise"
+        )
+    if unlisted := summary["split_file_names_without_image"]:
+        some = ", ".join(map(repr, unlisted[:3])) + (" …" if len(unlisted) > 3 else "")
+        fit = "fits" if len(unlisted) == 1 else "fit"
+        remarks.append(f"{_count(len(unlisted), 'name')} of --split-file {fit} no image: {some}")
     if held := summary["held"]:
         some = "; ".join(f"{path}: {why}" for path, why in list(held.items())[:3])
         more = " …" if len(held) > 3 else ""

@@ -220,7 +220,7 @@ def _read_classes(settings: dict[str, Any]) -> dict[str, Any]:
     return others | {"classes": class_list.classes}
 
 
-_WITHOUT = ("classes", "formats", "join", "visuals_limit")
+_WITHOUT = ("classes", "formats", "join", "split", "split_by", "split_file", "visuals_limit")
 """Settings that may be taken away, beside those that are numbers."""
 
 

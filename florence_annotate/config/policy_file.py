@@ -29,9 +29,10 @@ NAME = "policy.yaml"
 SETTLED = tuple(
     name
     for name, option in OPTIONS.items()
-    if option.panel is Panel.DATASET and name != "classes_file"
+    if option.panel is Panel.DATASET and name not in ("classes_file", "split_file")
 )
-"""The settings that it holds."""
+"""The settings that it holds. Lists of splits, which may be as long as the dataset, are in the
+journal alone."""
 _TARGET, _IDS = "target", "class_ids"
 _HEAD = """\
 What this dataset holds, and how. Every run, resume and export reads it, and says what has

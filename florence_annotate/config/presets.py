@@ -1,5 +1,6 @@
 """Settings in YAML: the presets of `configs/`, and files of the user's own."""
 
+import contextlib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from typing import Any
 import yaml
 
 from florence_annotate.config.model_settings import EMBEDDED
-from florence_annotate.declaration import Locates, Option
+from florence_annotate.declaration import Locates, Option, as_pairs
 from florence_annotate.errors import UsageError, nearest
 from florence_annotate.questions.texts import SIDECAR
 from florence_annotate.user_files import SMALL, UnreadableFileError, read_text
@@ -93,6 +94,12 @@ def _written(name: str) -> str:
 
 def _found_from(folder: Path, value: Any, locates: Locates | None) -> Any:
     """The value, a relative path in it from the folder of the file on."""
+    if locates is Locates.FILE_BY_NAME:
+        with contextlib.suppress(ValueError):  # what makes no sense is refused with the setting
+            value = as_pairs(value) if isinstance(value, str) else value
+        if not isinstance(value, Mapping):
+            return value
+        return {name: _found_from(folder, file, Locates.FILE) for name, file in value.items()}
     if locates is None or not isinstance(value, str) or not value or value in (SIDECAR, EMBEDDED):
         return value
     path = os.path.join(folder, os.path.expanduser(value))

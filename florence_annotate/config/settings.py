@@ -6,8 +6,9 @@ Those of the model are in `model_settings`, and those that leave something out o
 """
 
 import os
+import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -15,26 +16,27 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_valida
 
 from florence_annotate import tasks
 from florence_annotate.classes import ClassSpec
-from florence_annotate.declaration import Locates, Names, Option, Panel, as_list
+from florence_annotate.declaration import Locates, Names, Option, Panel, as_list, as_pairs
 from florence_annotate.images.codec import DEFAULT_MAX_PIXELS
 from florence_annotate.images.tiles import DEFAULT_OVERLAP, Tiling
+from florence_annotate.labels.splits import SPLITS, read_list
 from florence_annotate.questions.recipes import RecipeName
 from florence_annotate.questions.request import Strategy
 from florence_annotate.questions.texts import SIDECAR
 
-SPLITS = ("train", "val", "test")
+DEFAULT_SHARES = {"train": 0.8, "val": 0.2}
+FOLDER = "folder"
+"""Given as --split-by instead of a regular expression."""
 
 
 def _as_shares(value: Any) -> Any:
     """`train=0.8,val=0.2` → {train: 0.8, val: 0.2}."""
     if isinstance(value, str):
-        pairs = [part.partition("=") for part in value.split(",")]
+        pairs = as_pairs(value)
         try:
-            value = {name.strip(): float(share) for name, _, share in pairs}
+            return {name: float(share) for name, share in pairs.items()}
         except ValueError as error:
             raise ValueError("write it as train=0.8,val=0.2") from error
-        if len(value) < len(pairs):
-            raise ValueError("a split is named twice")
     return value
 
 
@@ -43,6 +45,37 @@ def _as_text(value: Any) -> Any:
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
+def _as_lists(value: Any) -> Any:
+    """`val=list.txt`, or {val: list.txt} → {val: [the names in the file]}, each once, so that only
+    the content of a file counts."""
+    if isinstance(value, str):
+        value = as_pairs(value)
+        if not all(value.values()):
+            raise ValueError("write it as val=list.txt,test=other.txt")
+    if not isinstance(value, Mapping) or not all(map(_is_list, value.values())):
+        return value
+    if unknown := value.keys() - set(SPLITS):
+        raise ValueError(f"there is no split {min(map(str, unknown))!r}, but {', '.join(SPLITS)}")
+    lists = {
+        split: sorted(set(read_list(Path(names)) if isinstance(names, str) else names))
+        for split, names in sorted(value.items(), key=lambda pair: SPLITS.index(pair[0]))
+    }
+    seen: dict[str, str] = {}
+    for split, names in lists.items():
+        for name in names:
+            if (first := seen.setdefault(name, split)) != split:
+                raise ValueError(f"{name} is in two lists, {first} and {split}: take it out of one")
+    return lists
+
+
+def _is_list(names: Any) -> bool:
+    """Whether it is a file's name, or names of images."""
+    if isinstance(names, str):
+        return True
+    return isinstance(names, list | tuple) and all(isinstance(name, str) for name in names)
+
+
+Lists = Annotated[dict[str, tuple[str, ...]], BeforeValidator(_as_lists)]
 Shares = Annotated[dict[str, float], BeforeValidator(_as_shares)]
 
 
@@ -131,18 +164,54 @@ class DatasetSettings(Group):
         ),
     ] = "auto"
     split: Annotated[
-        Shares,
+        Shares | None,
         Option(
             "Shares of train, val and test.",
             Panel.DATASET,
             "NAME=SHARE,…",
+            f"{','.join(f'{name}={share:g}' for name, share in DEFAULT_SHARES.items())}; where the "
+            "source has folders train and val, valid, validation or test, these",
         ),
-    ] = {"train": 0.8, "val": 0.2}
+    ] = None
     seed: Annotated[int, Option("Seed of the split.", Panel.DATASET)] = 0
+
+    split_by: Annotated[
+        str | None,
+        Option(
+            "Keep images together in one split: those of a folder, or those in whose path in the "
+            "source a regular expression finds the same (in its first group, where it has one).",
+            Panel.DATASET,
+            f"{FOLDER}|REGEX",
+            "identical images alone",
+        ),
+    ] = None
+
+    split_file: Annotated[
+        Lists | None,
+        Option(
+            "Lists of the images of a split, one name a line; the others are split among the "
+            "splits of --split that have no list, without it they go to train.",
+            Panel.DATASET,
+            "NAME=FILE,…",
+            locates=Locates.FILE_BY_NAME,
+        ),
+    ] = None
+
+    @field_validator("split_by")
+    @classmethod
+    def _split_by_can_be_read(cls, value: str | None) -> str | None:
+        refuse_empty(value)
+        try:
+            re.compile(value or "")
+        except (re.error, OverflowError, RecursionError) as error:
+            raise ValueError(f"it is no regular expression ({error}), nor {FOLDER}") from error
+        return value
 
     @field_validator("split")
     @classmethod
-    def _split_is_whole(cls, value: dict[str, float]) -> dict[str, float]:
+    def _split_is_whole(cls, value: dict[str, float] | None) -> dict[str, float] | None:
+        if value is None:
+            return None
         if "train" not in value or not set(value) <= set(SPLITS):
             raise ValueError(f"it needs train, and may have {', '.join(SPLITS[1:])}")
         if not all(share > 0 for share in value.values()):  # in these words, nan is refused too
@@ -252,6 +321,10 @@ class ImageSettings(Group):
         ),
     ] = ()
     exclude: Annotated[Names, Option("Not those that match.", Panel.IMAGES, "PATTERN,…")] = ()
+    labelled_only: Annotated[
+        bool,
+        Option("Leave images out of the dataset in which nothing was found.", Panel.IMAGES),
+    ] = False
     limit: Annotated[
         int | None,
         Option(
@@ -297,6 +370,10 @@ class ImageSettings(Group):
         if value is not None:
             Tiling.parse(value)
         return value
+
+
+CHOOSING = ("include", "exclude", "labelled_only")
+"""By them an export, too, chooses among the images of its job."""
 
 
 class ContractSettings(Group):

@@ -29,6 +29,11 @@ class AnnotatedImage:
         """The one text about the image: its longest caption; empty where it has none."""
         return max((caption.text for caption in self.captions), key=len, default="")
 
+    @property
+    def is_labelled(self) -> bool:
+        """Whether it has an instance, or a caption with a word."""
+        return bool(self.instances or self.text.strip())
+
     def to_supervision(self) -> Any:
         """The instances as `supervision.Detections`: pixel boxes, class ids, scores as confidence,
         and `class_name` in its data. Masks where any instance has an outline; where any has the

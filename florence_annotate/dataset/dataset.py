@@ -1,19 +1,19 @@
 """Journal + policy → annotated images, in key order, one at a time."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 
 from florence_annotate.answers import reading
 from florence_annotate.answers.attempts import with_counting_answers
 from florence_annotate.dataset.annotated_image import AnnotatedImage
-from florence_annotate.dataset.splits import splitter
-from florence_annotate.journal import SPLIT_BY_CONTENT, Journal
+from florence_annotate.dataset.splits import SplitRule
+from florence_annotate.journal import Journal
 from florence_annotate.policy.captions import write_captions
 from florence_annotate.policy.policy import Policy
 from florence_annotate.policy.settings import PolicySettings, policy_of
 from florence_annotate.policy.verification import verified_classes
 from florence_annotate.tasks import of
-from florence_annotate.types import Question, Record
+from florence_annotate.types import ImageRef, Question, Record
 
 
 def annotate_record(
@@ -54,8 +54,7 @@ class Dataset:
         journal: Journal,
         questions: Sequence[Question],
         settings: PolicySettings,
-        split: Mapping[str, float],
-        seed: int,
+        split_rule: SplitRule,
         known_names: Sequence[str] = (),
     ) -> None:
         """`known_names` are the classes by id that an earlier export had without a list.
@@ -66,10 +65,8 @@ class Dataset:
         self._questions = tuple(questions)
         self._regions_given = reading.are_regions_given(self._questions)
         self._classes = settings.classes
-        self.split_names = tuple(split)
+        self.split_rule = split_rule
         self._known_names = tuple(known_names)
-        self._splitter = splitter(split, seed)
-        self._is_split_by_content = journal.value(SPLIT_BY_CONTENT)
         # the journal is read for the labels only once one is looked for
         self._policy = policy_of(settings, questions, lambda label: self._ids.get(label))
 
@@ -86,6 +83,11 @@ class Dataset:
             named = (one for one in found.instances if not self._policy.names_nothing(one))
             labels.update([instance.label for instance in named])
         return (*self._known_names, *sorted(labels - {"", *self._known_names}))
+
+    @cached_property
+    def split_names(self) -> tuple[str, ...]:
+        """Those that its images may be in."""
+        return self.split_rule.split_names(self._journal.selection.refs)
 
     @property
     def has_captions(self) -> bool:
@@ -108,14 +110,11 @@ class Dataset:
             yield annotate_record(record, policy, names, regions_given=self._regions_given)
 
     def split_of(self, key: str) -> str:
-        """The split of an image: that of its first export, and where there was none, the one that
-        it would get."""
+        """The split of an image: the one that it has kept, and where there is none, the one that it
+        would get."""
         assigned = self._journal.exports.assignments.of(key)
-        if assigned is not None:
+        if assigned is not None and assigned.split:
             return assigned.split
         latest = self._journal.selection.latest(key)
-        return self.rule_of_splits(key, (latest and latest["sha"]) or "")
-
-    def rule_of_splits(self, key: str, sha: str) -> str:
-        """The split of an image that has none yet; it depends on no other one."""
-        return self._splitter(sha if self._is_split_by_content else key)
+        path, sha = (latest["path"], latest["sha"] or "") if latest else (b"", "")
+        return self.split_rule.split_of(ImageRef(key, path, 0, 0), sha)

@@ -3,6 +3,7 @@
 from florence_annotate.config import job_spec
 from florence_annotate.config.job_spec import JobSpec
 from florence_annotate.dataset.dataset import Dataset
+from florence_annotate.dataset.splits import SplitRule
 from florence_annotate.errors import JobError
 from florence_annotate.journal import Journal, older
 from florence_annotate.types import Question
@@ -27,4 +28,5 @@ def last_spec(journal: Journal) -> JobSpec:
 def open_dataset(journal: Journal, spec: JobSpec) -> Dataset:
     """The job's images under the policy of a specification."""
     known = journal.exports.class_names() if spec.classes is None else ()
-    return Dataset(journal, questions_of(journal), spec.policy(), spec.split, spec.seed, known)
+    rule = SplitRule.of(spec, journal)
+    return Dataset(journal, questions_of(journal), spec.policy(), rule, known)

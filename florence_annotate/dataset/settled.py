@@ -10,6 +10,9 @@ from florence_annotate.config.job_spec import JobSpec
 from florence_annotate.config.policy_file import NAME, SETTLED
 from florence_annotate.journal import Journal
 
+_KEPT = (*SETTLED, "split_file")
+"""What a dataset goes by; what `policy.yaml` does not hold of it is in the journal."""
+
 
 def read(journal: Journal, folder: Path) -> dict[str, Any]:
     """The settings that are settled of the job's dataset in a folder, all of them.
@@ -20,22 +23,25 @@ def read(journal: Journal, folder: Path) -> dict[str, Any]:
     """
     began = _of_run(journal.first_settings())
     file = policy_file.read(folder / NAME)
-    if file is not None:
-        return began | dict(file.settings)
     exported = journal.exports.policy()
     if exported is None:
-        return _of_run(journal.last_settings()) or began
-    return began | of_export(exported)
+        latest = _of_run(journal.last_settings()) or began
+    else:
+        latest = began | of_export(exported)
+    if file is None:
+        return latest
+    beside = {name: value for name, value in latest.items() if name not in SETTLED}
+    return began | beside | dict(file.settings)
 
 
 def of_export(policy: Mapping[str, Any]) -> dict[str, Any]:
     """The settings of an export, as the journal keeps them."""
-    held = {name: value for name, value in policy.items() if name in SETTLED}
+    held = {name: value for name, value in policy.items() if name in _KEPT}
     return _settled(JobSpec.model_validate(held), held)
 
 
 def _of_run(text: str | None) -> dict[str, Any]:
-    return {} if text is None else _settled(job_spec.load(text), SETTLED)
+    return {} if text is None else _settled(job_spec.load(text), _KEPT)
 
 
 def _settled(spec: JobSpec, names: Any) -> dict[str, Any]:

@@ -3,25 +3,27 @@
 from collections.abc import Mapping
 from typing import Any
 
-from florence_annotate.config.job_spec import JobSpec
 from florence_annotate.dataset.annotated_image import AnnotatedImage
-from florence_annotate.dataset.dataset import Dataset
+from florence_annotate.dataset.splits import SplitRule
 from florence_annotate.formats.entries import Notes
 from florence_annotate.formats.names import Names
-from florence_annotate.journal import Assigned, Journal
+from florence_annotate.journal import SPLIT_RULE, Assigned, Journal
 
 
 class Assigning:
     """Images are asked about in the order of their keys, each once."""
 
-    def __init__(self, journal: Journal, dataset: Dataset, spec: JobSpec, notes: Notes) -> None:
-        self._dataset, self._notes = dataset, notes
+    def __init__(self, journal: Journal, rule: SplitRule, notes: Notes) -> None:
+        """Raises UsageError for lists of splits that don't fit the images of the job."""
+        self._rule, self._notes = rule, notes
+        notes.by_folders = bool(rule.tops)
+        notes.unlisted = list(rule.fit(journal.selection.refs))
         self._assignments = journal.exports.assignments
-        self._assignments.begin()
+        self._is_split_anew = is_split_anew(journal.exports.policy_of_splits(), rule)
+        self._assignments.begin(is_split_anew=self._is_split_anew)
         self._kept = self._assignments.each()
         self._ahead = next(self._kept, None)
         self._next = self._assignments.last_number() + 1
-        self._is_split_anew = is_split_anew(journal.exports.policy(), spec)
         names = (assigned.name for _, assigned in self._assignments.each())
         self._names = Names((key for key, _ in journal.annotated_keys()), names)
 
@@ -30,12 +32,12 @@ class Assigning:
         key = image.ref.key
         assigned = self._find(key)
         if assigned is None:
-            split = self._dataset.rule_of_splits(key, image.sha)
+            split = self._rule.split_of(image.ref, image.sha)
             assigned = Assigned(self._next, split, self._names.of(key))
             self._next += 1
-        elif self._is_split_anew:
-            split = self._dataset.rule_of_splits(key, image.sha)
-            self._notes.moved += split != assigned.split
+        elif self._is_split_anew or not assigned.split:
+            split = self._rule.split_of(image.ref, image.sha)
+            self._notes.moved += assigned.split not in ("", split)
             assigned = assigned._replace(split=split)
         self._assignments.note(key, assigned)
         return assigned
@@ -47,8 +49,9 @@ class Assigning:
         return self._ahead[1] if self._ahead is not None and self._ahead[0] == key else None
 
 
-def is_split_anew(policy: Mapping[str, Any] | None, spec: JobSpec) -> bool:
-    """Whether another split is asked for than that of the export before, if there was one."""
-    if policy is None:
-        return False
-    return (policy["split"], policy["seed"]) != (spec.split, spec.seed)
+def is_split_anew(policy: Mapping[str, Any] | None, rule: SplitRule) -> bool:
+    """Whether images are to be split by another rule than in the export before, if there was one.
+
+    Its policy is that of `Unchanged.shaping`.
+    """
+    return policy is not None and policy[SPLIT_RULE] != rule.to_json()

@@ -62,7 +62,7 @@ class Notes:
     """What a user has to know of an export besides its files."""
 
     left_out: dict[str, str] = field(default_factory=dict)
-    """Key → why the image is in no format."""
+    """Key → why the image is in no format, though it should be."""
     yolo_left_out: dict[str, str] = field(default_factory=dict)
     """Key → why YOLO readers would reject the image."""
     without_mask: int = 0
@@ -79,6 +79,14 @@ class Notes:
     """Images that have another split than in the export before."""
     renumbered: bool = False
     """Classes have other ids than in the export before."""
+    not_included: int = 0
+    """Images that --include and --exclude leave out."""
+    unlabelled: int = 0
+    """Images that --labelled-only leaves out."""
+    by_folders: bool = False
+    """Images are split as the source's own folders are named."""
+    unlisted: list[str] = field(default_factory=list)
+    """Names of --split-file that no image has."""
     held: Held = field(default_factory=dict)
     """Files that stay as somebody made them, and why; see `formats.holding`."""
 

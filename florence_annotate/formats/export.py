@@ -1,12 +1,14 @@
 """Journal → every file of the output folder, in one pass over the images."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from florence_annotate.config.job_spec import JobSpec
+from florence_annotate.dataset.annotated_image import AnnotatedImage
 from florence_annotate.dataset.dataset import Dataset
 from florence_annotate.dataset.opening import open_dataset, questions_of
 from florence_annotate.dataset.statistics import Statistics
+from florence_annotate.errors import UsageError
 from florence_annotate.formats import registry
 from florence_annotate.formats import staging as staging_folder
 from florence_annotate.formats.assigning import Assigning
@@ -18,6 +20,7 @@ from florence_annotate.formats.replacing import Replacing
 from florence_annotate.formats.staging import Staging
 from florence_annotate.formats.unchanged import Unchanged
 from florence_annotate.formats.upheavals import WRITTEN, gets_other_ids, refuse_upheaval
+from florence_annotate.images.sources import is_wanted
 from florence_annotate.journal import Journal, Made
 
 
@@ -35,14 +38,17 @@ def export(
     `home` is the job's own folder, where the export goes to another one: it may have what is left
     of an image. Nothing is built where that would change nothing. A file that was corrected by hand
     stays as it is, unless it may be overwritten. Raises UsageError for settings that would renumber
-    classes, unless they may, ExportError where no image is left, OutputError for a full disk.
+    classes, unless they may, and for those that leave no image, ExportError where no original is
+    left, OutputError for a full disk.
     """
     questions = questions_of(journal)
     formats = registry.settle(spec, questions)
     refuse_upheaval(journal, out, spec, formats, renumber=renumber, overwrite=overwrite)
     dataset = open_dataset(journal, spec)
     needs = _need_originals(spec, formats)
-    unchanged = Unchanged(journal, out, spec, formats, questions, are_originals_needed=needs)
+    unchanged = Unchanged(
+        journal, out, spec, formats, questions, dataset.split_rule, are_originals_needed=needs
+    )
     if (outcome := unchanged.outcome()) is not None:
         staging_folder.remove(out)  # of an export that was killed before it moved anything
         return outcome
@@ -54,8 +60,8 @@ def export(
         writers = _writers(job, formats)
         for writer in writers:
             writer.begin(dataset)
-        assigning = Assigning(journal, dataset, spec, job.notes)
-        for entry in _entries(dataset, assigning, originals, statistics):
+        assigning = Assigning(journal, dataset.split_rule, job.notes)
+        for entry in _entries(_chosen(dataset, job), assigning, originals, statistics):
             for writer in writers:
                 writer.add(entry)
                 if entry.image.ref.key in job.notes.left_out:
@@ -91,11 +97,38 @@ def _writers(job: Export, formats: Sequence[str]) -> list[Writer]:
     return writers
 
 
+def _chosen(dataset: Dataset, job: Export) -> Iterator[AnnotatedImage]:
+    """The images that the settings take; the others are counted.
+
+    Raises UsageError where the patterns take none of them.
+    """
+    spec, notes = job.spec, job.notes
+    is_any_included = False
+    for image in dataset:
+        if not is_wanted(image.ref.key, spec.include, spec.exclude):
+            notes.not_included += 1
+            continue
+        is_any_included = True
+        # where nothing was asked it is not known that there is nothing
+        if spec.labelled_only and image.was_asked and not image.is_labelled:
+            notes.unlabelled += 1
+            continue
+        yield image
+    if notes.not_included and not is_any_included:
+        raise UsageError(
+            "--include and --exclude leave none of the job's images, which are named as "
+            f"{image.ref.key!r} is: check the patterns"
+        )
+
+
 def _entries(
-    dataset: Dataset, assigning: Assigning, originals: Originals, statistics: Statistics
+    images: Iterable[AnnotatedImage],
+    assigning: Assigning,
+    originals: Originals,
+    statistics: Statistics,
 ) -> Iterator[Entry]:
     """The images of the export in the order of their keys; `statistics` counts what they hold."""
-    for image in dataset:
+    for image in images:
         # where nothing was asked, nothing is known: an empty annotation would say otherwise
         if not image.was_asked:
             statistics.not_asked += 1

@@ -25,17 +25,18 @@ from typing import Any
 
 from florence_annotate.config.job_spec import JobSpec
 from florence_annotate.config.model_settings import ModelSettings
-from florence_annotate.config.settings import ContractSettings, ImageSettings
+from florence_annotate.config.settings import CHOOSING, ContractSettings, ImageSettings
+from florence_annotate.dataset.splits import SplitRule
 from florence_annotate.formats import last_copies
 from florence_annotate.formats.outcome import Outcome
 from florence_annotate.formats.replacing import is_as_known
-from florence_annotate.journal import Exported, Journal, Placed
+from florence_annotate.journal import SPLIT_RULE, Exported, Journal, Placed
 from florence_annotate.types import Question
 
 _BEFORE_THE_JOURNAL = frozenset(
     {"sources", *ModelSettings.model_fields, *ImageSettings.model_fields}
     | {*ContractSettings.model_fields}
-)
+) - {*CHOOSING}
 """Settings that shape no file but by the attempts that the journal holds. Any other one may."""
 
 _PACKAGES = (
@@ -54,6 +55,7 @@ class Unchanged:
         spec: JobSpec,
         formats: Sequence[str],
         questions: Iterable[Question],
+        split_rule: SplitRule,
         *,
         are_originals_needed: bool,
     ) -> None:
@@ -62,6 +64,7 @@ class Unchanged:
         self._spec = spec
         self._formats = formats
         self._questions = questions
+        self._split_rule = split_rule
         self._are_originals_needed = are_originals_needed
 
     def outcome(self) -> Outcome | None:
@@ -86,9 +89,11 @@ class Unchanged:
 
     @property
     def shaping(self) -> dict[str, Any]:
-        """The settings that shape files, as JSON values."""
+        """The settings that shape files, and the rule of splits that they come to, as JSON
+        values."""
         settings = self._spec.model_dump(mode="json")
-        return {k: v for k, v in settings.items() if k not in _BEFORE_THE_JOURNAL}
+        shaping = {k: v for k, v in settings.items() if k not in _BEFORE_THE_JOURNAL}
+        return shaping | {SPLIT_RULE: self._split_rule.to_json()}
 
     @cached_property
     def _made_from(self) -> str:

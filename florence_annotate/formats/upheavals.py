@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from florence_annotate.config.job_spec import JobSpec
+from florence_annotate.dataset.splits import SplitRule
 from florence_annotate.errors import UsageError
 from florence_annotate.formats.assigning import is_split_anew
 from florence_annotate.formats.registry import FORMATS
@@ -47,7 +48,7 @@ def refuse_upheaval(
                 "--renumber"
             )
         changes.append("other ids of classes")
-    if is_split_anew(policy, spec):
+    if is_split_anew(policy, SplitRule.of(spec, journal)):
         changes.append("another split")
     kinds = [[n for n in names if FORMATS[n].is_yolo] for names in (policy[WRITTEN], formats)]
     if all(kinds) and kinds[0] != kinds[1]:

@@ -8,7 +8,7 @@ is a folder that holds a dataset.
 
 import os
 import stat
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -99,6 +99,11 @@ class Sources:
     def folders(self) -> list[Path]:
         """The folders that are walked."""
         return [Path(os.fsdecode(each.folder)) for each in self._given if each.is_walked]
+
+    @property
+    def prefixes(self) -> list[str]:
+        """What the keys of each root begin with; empty for the first one alone."""
+        return [root.prefix for root in self.roots]
 
     @property
     def images(self) -> list[Path]:
@@ -196,9 +201,7 @@ class Sources:
             images.append(entry.path)
 
     def _wanted(self, key: str) -> bool:
-        if self.include and not _matches(key, self.include):
-            return False
-        return not _matches(key, self.exclude)
+        return is_wanted(key, self.include, self.exclude)
 
     def _look_at(self, given: Given, path: bytes, key: str) -> ImageRef | None:
         try:
@@ -247,6 +250,13 @@ def lies_in(path: bytes, folder: Path | None) -> bool:
         return False
     outer, real = os.path.realpath(os.fsencode(folder)), os.path.realpath(path)
     return real == outer or real.startswith(outer + os.fsencode(os.sep))
+
+
+def is_wanted(key: str, include: Collection[str], exclude: Collection[str]) -> bool:
+    """Whether the patterns take an image; without any to include, all but the excluded ones."""
+    if include and not _matches(key, include):
+        return False
+    return not _matches(key, exclude)
 
 
 def _matches(key: str, patterns: Iterable[str]) -> bool:

@@ -22,8 +22,9 @@ from florence_annotate.jobs.naming import sources_of
 from florence_annotate.jobs.outlook import Outlook, has_content
 from florence_annotate.jobs.runner import Reporter, RunReport
 from florence_annotate.jobs.setup import Setup
-from florence_annotate.journal import SPLIT_BY_CONTENT, Journal, exists, lock
+from florence_annotate.journal import SPLIT_RULE, Journal, exists, lock
 from florence_annotate.labels.by_name import ByName
+from florence_annotate.labels.splits import SplitLists, find_tops
 from florence_annotate.questions import texts
 from florence_annotate.questions.request import Request
 from florence_annotate.reports import summary as summaries
@@ -100,6 +101,8 @@ class Job:
                     overwrite=switches.overwrite,
                 )
         self._unused = self._fit(request)
+        if self.spec.split_file:  # what fits no image is told with the export
+            SplitLists(self.spec.split_file).fit(lambda: self.sources)
         bound = self._begun.fingerprint if self._begun else None
         try:
             self.setup = Setup.of(self.spec, request, bound)
@@ -267,7 +270,8 @@ class Job:
             return
         journal.set_value("asked", self._asked())
         journal.set_value("decoding", self._decoding())
-        journal.set_value(SPLIT_BY_CONTENT, True)
+        tops = find_tops((ref.key for ref in self.sources), self.sources.prefixes)
+        journal.set_value(SPLIT_RULE, {"by": "content", "tops": tops})
         journal.set_value("fingerprint", self.setup.fingerprint().dump())
 
     def _settle_policy(self, journal: Journal, reporter: Reporter) -> None:

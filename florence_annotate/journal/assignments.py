@@ -10,8 +10,9 @@ from typing import NamedTuple
 
 from florence_annotate.journal.database import Database
 
-SPLIT_BY_CONTENT = "split_by_content"
-"""The value of a job in which identical images get one split; in older jobs their keys decide."""
+SPLIT_RULE = "split_rule"
+"""The name of the rule of splits: among the values of a job, what it was begun with (None in older
+ones); in the policy of an export, what it came to there."""
 
 
 _BATCH = 4096
@@ -21,6 +22,7 @@ class Assigned(NamedTuple):
     number: int
     """Its id in COCO, from 1."""
     split: str
+    """Empty where an export split the images anew and left this one out."""
     name: str
     """Relative to the split's folder of images, with `/`."""
 
@@ -32,10 +34,16 @@ class Assignments:
         self._database = database
         self._target = target
         self._noted: list[tuple[object, ...]] = []
+        self._is_split_anew = False
 
-    def begin(self) -> None:
-        """Forget what was noted of an export that did not come to its end."""
+    def begin(self, *, is_split_anew: bool = False) -> None:
+        """Forget what was noted of an export that did not come to its end.
+
+        Where images are split anew, those that are not noted have no split any more: it would be
+        that of a rule that holds no longer.
+        """
         self._noted.clear()
+        self._is_split_anew = is_split_anew
         self._database.connection.execute("DROP TABLE IF EXISTS temp.assigned")
         self._database.connection.execute(
             "CREATE TEMP TABLE assigned "
@@ -86,6 +94,10 @@ class Assignments:
         split, see `pack_splits`."""
         self._flush()
         connection = self._database.connection
+        if self._is_split_anew:
+            connection.execute(
+                "UPDATE exported_images SET split = '' WHERE target = ?", (self._target,)
+            )
         connection.execute(
             "INSERT OR REPLACE INTO exported_images (target, image, number, split, name) "
             "SELECT ?, image, number, split, name FROM assigned",

@@ -58,9 +58,13 @@ class Exports:
     be.
     """
 
-    def __init__(self, database: Database, target: int = OWN) -> None:
+    def __init__(
+        self, database: Database, target: int = OWN, origin: "Exports | None" = None
+    ) -> None:
+        """`origin` is the folder with whose numbers, splits, names and classes this one began."""
         self._database = database
         self._target = target
+        self._origin = origin
         self._is_under_way = False
 
     @cached_property
@@ -77,7 +81,7 @@ class Exports:
                 f"{self._database.path} knows no folder {name!r}, which the policy.yaml there "
                 "says that it is: it belongs to another job; choose another folder with -o"
             )
-        return Exports(self._database, row["id"])
+        return Exports(self._database, row["id"], self)
 
     def to_new_target(self) -> "Exports":
         """The exports to a new folder, which begins with the numbers, splits, names and classes
@@ -97,7 +101,7 @@ class Exports:
                 "WHERE target = ?",
                 (target, self._target),
             )
-        return Exports(self._database, target or OWN)
+        return Exports(self._database, target or OWN, self)
 
     @cached_property
     def assignments(self) -> Assignments:
@@ -119,6 +123,12 @@ class Exports:
             (self._target,),
         )
         return None if row is None else json.loads(row["content"])
+
+    def policy_of_splits(self) -> Any:
+        """The policy under which the images got their splits: that of the latest export, and before
+        the first one to this folder, that of the folder it began with."""
+        policy = self.policy()
+        return self._origin.policy() if policy is None and self._origin else policy
 
     def each(self) -> list[tuple[str, Exported]]:
         """Files that were written, with their paths in the output folder, in the order of those."""

@@ -197,7 +197,11 @@ def _make_own_target(connection: sqlite3.Connection) -> None:
     connection.execute("INSERT INTO targets VALUES (?, ?)", (OWN, secrets.token_hex(8)))
 
 
-_PATHS = {"files": "path", "exported_images": "split || '/' || name"}
+_PATHS = {
+    "files": "path",
+    # an image may have lost its split; see `Assignments.begin`
+    "exported_images": "iif(split = '', name, split || '/' || name)",
+}
 """Table → what in it is a path in the output folder."""
 
 

@@ -121,6 +121,14 @@ class Selection:
                 f"UPDATE images SET selected = {Selected.NO} WHERE selected = {Selected.LEFT}"
             )
 
+    def refs(self) -> Iterator[ImageRef]:
+        """The job's images, annotated or not, in key order."""
+        for values in self._database.paged(
+            "SELECT key, path, size_bytes, mtime_ns, inode FROM images WHERE selected "
+            "AND key > :after ORDER BY key LIMIT :page"
+        ):
+            yield ImageRef(*values)
+
     def changed(self) -> Iterator[tuple[ImageRef, str]]:
         """Annotated images whose file looks another one now, with the hash they had, by key."""
         for key, path, size_bytes, mtime_ns, inode, sha in self._database.paged(

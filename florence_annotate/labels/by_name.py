@@ -23,8 +23,8 @@ class ByName(Generic[Value]):
     values: Mapping[str, Value]
     none: Value
     """The value of images that are not named."""
-    source: Path
-    """The file or folder that the values come from, for messages."""
+    source: Path | str
+    """The file or folder that the values come from, or the flag that names it, for messages."""
     has_suffixes: bool = True
     """The names end as the image files do, in `.jpg` for example."""
     aliases: Mapping[str, str] = field(default_factory=dict)

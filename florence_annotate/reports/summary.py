@@ -69,6 +69,8 @@ def _describe(exported: Outcome) -> dict[str, Any]:
         "captions": statistics.captions.total(),
         "captions_by_task": dict(statistics.captions),
         "images_not_asked": statistics.not_asked,
+        "images_not_included": notes.not_included,
+        "images_without_labels": notes.unlabelled,
         "classes": {name: statistics.instances[name] for name in exported.class_names},
         "dropped": dict(sorted(statistics.dropped.items())),
         f"boxes_over_{LARGE}_of_the_image": statistics.large,
@@ -84,6 +86,8 @@ def _describe(exported: Outcome) -> dict[str, Any]:
         "images_hard_linked": notes.hard_linked,
         "images_moved_to_another_split": notes.moved,
         "has_other_class_ids": notes.renumbered,
+        "split_by_folders": notes.by_folders,
+        "split_file_names_without_image": notes.unlisted,
         "held": notes.held,
     }
 

@@ -11,6 +11,7 @@ from conftest import command
 from florence_annotate.cli import app
 from florence_annotate.config import presets
 from florence_annotate.config.job_spec import OPTIONS, flag_of
+from florence_annotate.config.settings import CHOOSING
 from florence_annotate.declaration import Panel
 from florence_annotate.formats.registry import FORMATS
 
@@ -36,14 +37,15 @@ def test_the_help_of_run_has_every_setting_and_export_those_of_the_dataset() -> 
     of_run, of_export = flags_of("run"), flags_of("export")
     for name, option in OPTIONS.items():
         assert flag_of(name) in of_run
-        assert (flag_of(name) in of_export) is (option.panel is Panel.DATASET)
+        is_exports = option.panel is Panel.DATASET or name in CHOOSING
+        assert (flag_of(name) in of_export) is is_exports
 
 
 def test_the_help_lists_formats_presets_values_and_defaults() -> None:
     of_run = " ".join(help_of("run").split())
     assert f"Formats to write: {', '.join(FORMATS)}." in of_run
     assert f"({', '.join(presets.names())})" in of_run
-    assert "[default: train=0.8,val=0.2]" in of_run
+    assert "[default: train=0.8,val=0.2; where the source has folders" in of_run
     assert "[default: 178956970]" in of_run
 
 

@@ -39,7 +39,7 @@ def test_a_presence_in_a_preset_means_verify(tmp_path: Path) -> None:
 LOCATING = [name for name, option in OPTIONS.items() if option.locates]
 
 
-@pytest.mark.parametrize("name", [name for name in LOCATING if name != "classes_file"])
+@pytest.mark.parametrize("name", sorted(set(LOCATING) - {"classes_file", "split_file"}))
 def test_every_relative_path_in_a_preset_begins_where_it_lies(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -57,6 +57,20 @@ def test_every_relative_path_in_a_preset_begins_where_it_lies(
         assert Path(getattr(spec, name)).resolve() == tmp_path / found
 
 
+@pytest.mark.parametrize("written", ["val=a.txt,test=b/c.txt", "{val: a.txt, test: b/c.txt}"])
+def test_lists_of_splits_in_a_preset_lie_beside_it(tmp_path: Path, written: str) -> None:
+    (tmp_path / "b").mkdir()
+    (tmp_path / "a.txt").write_text("1.jpg")
+    (tmp_path / "b" / "c.txt").write_text("2.jpg")
+    (tmp_path / "mine.yaml").write_text(f"split-file: {written}")
+    spec = job_spec.build({}, str(tmp_path / "mine.yaml"))
+    assert spec.split_file == {"val": ("1.jpg",), "test": ("2.jpg",)}
+    (tmp_path / "mine.yaml").write_text("split-file: val=a.txt,val=b/c.txt")
+    with pytest.raises(UsageError, match=r"line 1, split-file: .*val is named twice"):
+        job_spec.build({}, str(tmp_path / "mine.yaml"))
+    assert job_spec.build({"split_file": "none"}).split_file is None
+
+
 def test_names_in_a_preset_that_are_no_paths_stay(tmp_path: Path) -> None:
     (tmp_path / "shapes").mkdir()
     (tmp_path / "mine.yaml").write_text("model: shapes\nadapter: me/lora\ntexts: sidecar")
@@ -65,7 +79,9 @@ def test_names_in_a_preset_that_are_no_paths_stay(tmp_path: Path) -> None:
 
 
 def test_settings_with_paths_are_declared_so() -> None:
-    assert {"classes_file", "texts", "regions", "model", "adapter"} == set(LOCATING)
+    assert set(LOCATING) == {
+        *("classes_file", "split_file", "texts", "regions", "model", "adapter"),
+    }
 
 
 def test_a_checkpoint_in_a_folder_is_found_from_everywhere(
