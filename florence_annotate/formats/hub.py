@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from florence_annotate.errors import ExportError, UsageError
+from florence_annotate.labels.splits import SPLITS
 
 _WAYS = {
     # format: folder in the output, the path of a split's files in it
@@ -76,7 +77,7 @@ def push(out: Path, repository: str, summary: Mapping[str, Any]) -> str:
 def card(summary: Mapping[str, Any]) -> str:
     """The repository's README: where the data is, and how it was made."""
     folder, pattern = _WAYS[_way(summary)]
-    used = [split for split in summary["settings"]["split"] if _has(summary, folder, split)]
+    used = [split for split in SPLITS if _has(summary, folder, split)]
     files = [{"split": s, "path": f"{folder}/{pattern.format(split=s)}"} for s in used]
     head = {
         "tags": ["florence-2", "florence-annotate"],

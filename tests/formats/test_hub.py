@@ -65,6 +65,17 @@ def test_a_finished_job_is_uploaded_by_export(scenes: Path, tmp_path: Path, hub:
     assert done.code == 0 and (hub / "parquet" / "train.parquet").is_file()
 
 
+def test_a_split_that_a_list_alone_has_is_on_the_card(
+    scenes: Path, tmp_path: Path, hub: Path
+) -> None:
+    (tmp_path / "test.txt").write_text(min(path.name for path in scenes.glob("*.jpg")))
+    options = ["--split-file", f"test={tmp_path / 'test.txt'}", "--push-to-hub", "me/scenes"]
+    result = annotate(scenes, tmp_path / "out", "--format", "parquet", "--limit", 4, *options)
+    assert result.code == 0, result.err
+    head = yaml.safe_load((hub / "README.md").read_text().split("---")[1])
+    assert [part["split"] for part in head["configs"][0]["data_files"]] == ["train", "test"]
+
+
 def test_a_name_that_is_none_is_refused_before_the_job(scenes: Path, tmp_path: Path) -> None:
     options = ["--format", "parquet", "--push-to-hub", "a/b/c"]
     result = annotate(scenes, tmp_path / "out", *options)
