@@ -8,6 +8,7 @@ Those of the model are in `model_settings`, and those that leave something out o
 import os
 import re
 import sys
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -202,8 +203,11 @@ class DatasetSettings(Group):
     def _split_by_can_be_read(cls, value: str | None) -> str | None:
         refuse_empty(value)
         try:
-            re.compile(value or "")
-        except (re.error, OverflowError, RecursionError) as error:
+            with warnings.catch_warnings():
+                # what Python will read otherwise one day, as `[[a]`
+                warnings.simplefilter("error", FutureWarning)
+                re.compile(value or "")
+        except (re.error, FutureWarning, OverflowError, RecursionError) as error:
             raise ValueError(f"it is no regular expression ({error}), nor {FOLDER}") from error
         return value
 

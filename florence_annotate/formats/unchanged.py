@@ -30,6 +30,7 @@ from florence_annotate.dataset.splits import SplitRule
 from florence_annotate.formats import last_copies
 from florence_annotate.formats.outcome import Outcome
 from florence_annotate.formats.replacing import is_as_known
+from florence_annotate.images.sources import is_wanted
 from florence_annotate.journal import SPLIT_RULE, Exported, Journal, Placed
 from florence_annotate.types import Question
 
@@ -134,6 +135,8 @@ class Unchanged:
         placed = {path: file.placed for path, file in self._exported}
         assignments = self._journal.exports.assignments
         for ref, _ in self._journal.attempts():
+            if not is_wanted(ref.key, self._spec.include, self._spec.exclude):
+                continue
             try:
                 original = os.stat(ref.path)
                 if not ref.is_seen_in(original):

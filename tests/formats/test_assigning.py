@@ -94,7 +94,7 @@ def test_an_image_that_joins_a_group_later_joins_its_split(tmp_path: Path) -> No
     assert after["a/x/3.png"] == after["a/x/1.png"]
 
 
-@pytest.mark.parametrize("bad", ["(", "", "*"])
+@pytest.mark.parametrize("bad", ["(", "", "*", "[[a]", "a{99999999999}"])
 def test_what_is_no_expression_is_refused_in_one_line(tmp_path: Path, bad: str) -> None:
     out = job(tmp_path, "a.png")
     result = command("export", out, "--split-by", bad)

@@ -105,6 +105,13 @@ def test_parquet_and_visuals_are_known_again(job: Job) -> None:
     assert job.is_built(**settings)
 
 
+def test_an_image_that_is_left_out_need_not_be_there(job: Job) -> None:
+    assert job.is_built(exclude="a.png")
+    (job.source / "a.png").unlink()
+    assert not job.is_built(exclude="a.png")
+    assert job.is_built(exclude="c.png")
+
+
 def say_again(job: Job) -> None:
     with Journal.open_to_write(job.out) as journal:
         attempt(journal, job.folder, {"a.png": [answer("cat", 1, 2, 3, 4)]})
