@@ -50,6 +50,10 @@ def test_images_of_one_folder_go_to_one_split(tmp_path: Path) -> None:
     export(out, "--split-by", "folder")
     assert len(groups(out, 3)) == 14  # those at the top are of one folder, too
     assert set(splits(out).values()) == {"train", "val"}
+    policy = out / "policy.yaml"
+    policy.write_text(policy.read_text().replace("split_by: folder", "split_by: ^[a-d]/"))
+    export(out)
+    assert len(groups(out, 1)) == 6
 
 
 def test_images_in_whose_keys_an_expression_finds_the_same_go_to_one_split(tmp_path: Path) -> None:
