@@ -32,16 +32,14 @@ def split_of_folder(key: str, tops: Iterable[str]) -> str | None:
 
 
 def find_tops(keys: Iterable[str], prefixes: Iterable[str]) -> list[str]:
-    """Where images are split by folders: right below all sources together, or else below some of
-    them, of which these are the prefixes of the keys. Images of train and of another split are to
-    be there."""
+    """The sources that are split by folders, by these prefixes of their keys: right below one there
+    are images of train and of another split. What begins with nothing is looked at in any case."""
     found: dict[str, set[str]] = {top: set() for top in ("", *prefixes)}
     for key in keys:
         for top, splits in found.items():
             if (split := split_of_folder(key, [top])) is not None:
                 splits.add(split)
-    tops = [top for top, splits in found.items() if "train" in splits and len(splits) > 1]
-    return [""] if "" in tops else tops
+    return [top for top, splits in found.items() if "train" in splits and len(splits) > 1]
 
 
 def read_list(file: Path) -> list[str]:

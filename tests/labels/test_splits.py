@@ -12,6 +12,7 @@ from florence_annotate.labels.splits import find_tops, split_of_folder
         (["Train/a/1.jpg", "VALIDATION/1.jpg", "x.jpg"], [""], [""]),
         (["train/1.jpg", "test/1.jpg"], ["train/", "test/"], [""]),  # each a source
         (["a/train/1.jpg", "a/valid/1.jpg", "b/train/1.jpg"], ["a/", "b/"], ["a/"]),
+        (["train/1.jpg", "val/1.jpg", "b/train/1.jpg", "b/test/1.jpg"], ["", "b/"], ["", "b/"]),
         (["a/train/1.jpg", "b/val/1.jpg"], ["a/", "b/"], []),
         (["a/train/1.jpg", "a/valid/1.jpg"], [""], []),  # not at the top
         (["train/1.jpg"], [""], []),
