@@ -14,12 +14,12 @@ from florence_annotate import classes as class_lists
 from florence_annotate import tasks
 from florence_annotate.classes import ClassList, Matching
 from florence_annotate.config import presets
+from florence_annotate.config.dataset_settings import DatasetSettings
 from florence_annotate.config.model_settings import MOST_WORKERS, ModelSettings
 from florence_annotate.config.older_jobs import BEFORE_IT_EXISTED
 from florence_annotate.config.presets import Preset
 from florence_annotate.config.settings import (
     ContractSettings,
-    DatasetSettings,
     ImageSettings,
     TaskSettings,
 )
