@@ -325,3 +325,12 @@ def test_a_new_folder_may_be_split_otherwise(tmp_path: Path) -> None:
     assert splits(other) == dict.fromkeys(SCENES, "train")
     assert summary["images_moved_to_another_split"] == Counter(before.values())["val"]
     assert splits(out) == before
+
+
+def test_each_of_several_sources_may_have_folders_of_splits(tmp_path: Path) -> None:
+    first = paint(tmp_path / "first", "train/1.png", "val/1.png")
+    second = paint(tmp_path / "second", "train/1.png", "test/1.png")
+    out = tmp_path / "out"
+    assert annotate(first, out, second, "--format", "jsonl").code == 0
+    by_folder = {(key.split("/")[-2], split) for key, split in splits(out).items()}
+    assert by_folder == {("train", "train"), ("val", "val"), ("test", "test")}
