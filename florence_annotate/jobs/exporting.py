@@ -95,7 +95,9 @@ def _refuse_foreign(folder: Path, out: Path) -> str | None:
     file = policy_file.read(folder / policy_file.NAME)
     if file is not None and file.target is not None:
         return file.target
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    # a command that was killed may have left its lock
+    is_empty = folder.is_dir() and all(path.name == lock.FILE_NAME for path in folder.iterdir())
+    if folder.exists() and not is_empty:
         raise UsageError(
             f"{folder} holds other files, and no dataset of this job: choose a new or an empty "
             "folder with -o"
