@@ -24,6 +24,8 @@ from florence_annotate.classes import ClassSpec
 from florence_annotate.config.job_spec import OPTIONS, JobSpec, explain
 from florence_annotate.declaration import Panel
 from florence_annotate.errors import OutputError, UsageError, nearest
+from florence_annotate.user_files import SMALL, UnreadableFileError, read_text
+from florence_annotate.user_yaml import parse_yaml
 
 NAME = "policy.yaml"
 SETTLED = tuple(
@@ -43,8 +45,6 @@ _ABOUT = {
     _IDS: "The classes by id, as they were exported. Shown, not read: ids are kept in the journal.",
 }
 _LONGEST_LINE = 96
-_LARGEST = 4 << 20
-"""Bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,19 +125,17 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
 
 
 def _load(path: Path) -> CommentedMap | None:
+    if not os.path.lexists(path):
+        return None
     try:
-        if not path.is_file():
-            if os.path.lexists(path):
-                raise UsageError(f"{path} is no file: move it away")
-            return None
-        if path.stat().st_size > _LARGEST:
-            raise UsageError(f"{path} is larger than any policy: move it away")
-        content = _yaml().load(path.read_text(encoding="utf-8-sig"))
-    except (OSError, UnicodeDecodeError) as error:
+        text = read_text(path, SMALL)
+        parse_yaml(text)  # no aliases, and not too deep
+        content = _yaml().load(text)
+    except UnreadableFileError as error:
         raise UsageError(f"can't read {path}: {error}") from error
-    except (YAMLError, RecursionError) as error:
+    except YAMLError as error:
         problem = " ".join(str(error).split())
-        raise UsageError(f"{path} is not valid YAML: {problem}") from error
+        raise UsageError(f"can't read {path}: it is not valid YAML: {problem}") from error
     if content is None:
         return CommentedMap()
     if not isinstance(content, CommentedMap):

@@ -5,7 +5,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
+from florence_annotate.user_files import SMALL, UnreadableFileError, read_text
+from florence_annotate.user_yaml import parse_yaml
 
 Held = dict[str, str]
 """Path in the output folder → why it stays as it is."""
@@ -28,8 +29,7 @@ def also_held(
 def _names(description: Path) -> Any:
     """Class names by id; None for a file that is none."""
     try:
-        content = yaml.safe_load(description.read_text("utf-8"))
-        names = content["names"]
+        names = parse_yaml(read_text(description, SMALL))["names"]
         return names if isinstance(names, dict) else dict(enumerate(names))
-    except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError):
+    except (UnreadableFileError, KeyError, TypeError):
         return None

@@ -80,6 +80,8 @@ def test_comments_order_and_what_is_not_given_stay(path: Path) -> None:
         ("min_score: [", "is not valid YAML"),
         ("- a\n- b", "is not valid YAML|must hold"),
         ("nms: 1\nnms: 2", "is not valid YAML"),
+        ("nms: &a [1, *a]", "an alias is not read here"),
+        ("classes: " + "[" * 200, "not valid YAML|nested"),
     ],
 )
 def test_a_mistake_is_named_with_file_line_key_and_what_is_expected(
