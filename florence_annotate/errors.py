@@ -74,5 +74,10 @@ class OutputError(FlorenceAnnotateError):
 
 def nearest(written: str, known: Iterable[str]) -> str:
     """For a message: `did you mean …?`, or nothing where nothing is near."""
-    found = difflib.get_close_matches(written, list(known), n=1, cutoff=0.7)
-    return f"did you mean {found[0]}?" if found else ""
+    found = nearest_of(written, known)
+    return f"did you mean {found}?" if found else ""
+
+
+def nearest_of(written: str, known: Iterable[str]) -> str | None:
+    """The one that is spelled nearly so; None where none is."""
+    return next(iter(difflib.get_close_matches(written, list(known), n=1, cutoff=0.7)), None)

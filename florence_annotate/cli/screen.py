@@ -36,6 +36,11 @@ def show_routes(job: "Job", *, quiet: bool) -> None:
     for token in dict.fromkeys(token for _, token in job.setup.plan.routes):
         names = ", ".join(name for name, by in job.setup.plan.routes if by == token)
         note(f"asked by {token}: {names}")
+    for name, meant in job.setup.unsaid.items():
+        note(
+            f"<OD> of this checkpoint is not known to say {name}: {meant or 'it may find none'} "
+            "(--strategy auto asks for it by name)"
+        )
 
 
 def show_plan(job: "Job", outlook: "Outlook", *, as_json: bool) -> None:
@@ -184,6 +189,9 @@ def _remarks(summary: dict[str, Any]) -> list[str]:
             f"{_count(pairs, 'pair')} of boxes of different classes in one place (IoU over 0.9): "
             "--nms-across-classes 0.9 keeps the better"
         )
+    if summary["settings"]["classes"] and (without := summary["classes_without_instances"]):
+        near = (f"{name} ({label} was said)" if label else name for name, label in without.items())
+        remarks.append(f"nothing was found of: {', '.join(near)}")
     if summary["unmapped_labels"]:
         labels = list(summary["unmapped_labels"].items())
         some = ", ".join(f"{label} ({count})" for label, count in labels[:8])

@@ -15,7 +15,7 @@ from florence_annotate.checkpoints import checkpoint as checkpoints
 from florence_annotate.checkpoints.checkpoint import Checkpoint
 from florence_annotate.config.job_spec import JobSpec, flag_of
 from florence_annotate.config.model_settings import LONGEST_ANSWER, OWN
-from florence_annotate.errors import UsageError
+from florence_annotate.errors import UsageError, nearest
 from florence_annotate.jobs.fingerprint import BOUND, BY_KIND, Begun, Fingerprint, Setting
 from florence_annotate.policy.settings import policy_of
 from florence_annotate.questions import planning
@@ -174,6 +174,20 @@ class Setup:
             self.checkpoint.image_size,
             self.labels,
         )
+
+    @property
+    def unsaid(self) -> dict[str, str]:
+        """Classes that only `<OD>` is to find and that the checkpoint is not known to say; for each
+        what may have been meant, as `nearest` says it."""
+        classes, labels = self.spec.class_list(), self.checkpoint.known_labels
+        if classes is None or not labels:
+            return {}
+        said = {classes.find(label) for label in labels}
+        return {
+            name: nearest(name, labels)
+            for class_id, name in enumerate(classes.names)
+            if class_id not in said and (name, tasks.OD) in self.plan.routes
+        }
 
     def departures(self) -> list[str]:
         """A line for each setting that nobody gave and that a new job would have otherwise."""

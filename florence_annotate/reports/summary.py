@@ -11,7 +11,7 @@ from typing import Any
 
 from florence_annotate.config.job_spec import JobSpec
 from florence_annotate.dataset.statistics import LARGE, SAME_REGION
-from florence_annotate.errors import OutputError
+from florence_annotate.errors import OutputError, nearest_of
 from florence_annotate.formats.outcome import Outcome
 from florence_annotate.journal import Journal
 from florence_annotate.version import __version__
@@ -72,6 +72,11 @@ def _describe(exported: Outcome) -> dict[str, Any]:
         "images_not_included": notes.not_included,
         "images_without_labels": notes.unlabelled,
         "classes": {name: statistics.instances[name] for name in exported.class_names},
+        "classes_without_instances": {
+            name: nearest_of(name, statistics.unmapped)
+            for name in exported.class_names
+            if not statistics.instances[name]
+        },
         "dropped": dict(sorted(statistics.dropped.items())),
         f"boxes_over_{LARGE}_of_the_image": statistics.large,
         f"pairs_of_classes_over_{SAME_REGION}_iou": statistics.pairs_across_classes,

@@ -392,19 +392,6 @@ def test_a_broken_checkpoint_costs_neither_the_job_nor_its_place(
     assert command("status", out, "--json").json["annotated"] == 2
 
 
-def test_another_source_with_the_same_names_sizes_and_times_is_asked_anew(tmp_path: Path) -> None:
-    for folder, colour in (("x/in", "red"), ("y/in", "blue")):
-        (tmp_path / folder).mkdir(parents=True)
-        Image.new("RGB", (40, 40), colour).save(tmp_path / folder / "1.bmp")
-        os.utime(tmp_path / folder / "1.bmp", (1, 1))
-    out = tmp_path / "out"
-    assert annotate(tmp_path / "x/in", out, "-q").code == 0
-    result = annotate(tmp_path / "y/in", out, "--split", "train=1", "--json")
-    assert result.json["run"]["annotated"] == 1
-    image = out / "images/train/1.bmp"
-    assert image.read_bytes() == (tmp_path / "y/in/1.bmp").read_bytes()
-
-
 def test_a_moved_source_goes_on_without_asking_again(scenes: Path, tmp_path: Path) -> None:
     source, out = some(scenes, tmp_path / "in", 2), tmp_path / "out"
     assert annotate(source, out, "-q").code == 0
@@ -462,3 +449,17 @@ def test_a_misspelt_source_is_said_to_be_missing_also_without_an_output(
     result = command("run", "imagse", "--model", "shapes")
     assert (result.code, result.out) == (1, "")
     assert "the source 'imagse' is not there: check the spelling" in result.err
+
+
+def test_a_name_that_is_no_label_is_said_at_once_with_what_may_be_meant(
+    scenes: Path, tmp_path: Path
+) -> None:
+    out, options = tmp_path / "out", ("--limit", 3, "--strategy", "od")
+    result = annotate(scenes, out, *options, "--classes", "elipse,star,unicorn")
+    assert result.code == 0, result.err
+    assert "not known to say elipse: did you mean ellipse?" in result.err
+    assert "not known to say unicorn: it may find none" in result.err
+    assert "known to say star" not in result.err
+    assert "nothing was found of: elipse (ellipse was said), unicorn" in result.out
+    exported = command("export", out, "--classes", "elipse,star", "--json")
+    assert exported.json["classes_without_instances"] == {"elipse": "ellipse"}
