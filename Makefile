@@ -23,7 +23,7 @@ demo: $(READY) ## Paint images, annotate them with the embedded checkpoint, scor
 	$(BIN)/python -m florence_annotate.evaluation.average_precision demo-dataset demo/ground-truth.json
 
 test: $(READY) ## Run the tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 exhaustive: $(READY) ## Run the tests that take minutes
 	$(BIN)/python -m pytest -m slow

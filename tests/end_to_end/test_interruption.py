@@ -183,8 +183,9 @@ def test_a_second_signal_stops_at_once(many: Path, tmp_path: Path) -> None:
     assert child.returncode == 130
     assert "Traceback" not in errors, errors
     status = command("status", tmp_path / "out", "--json").json
-    assert (status["state"], status["process"]) == ("stopped", None)
-    assert status["annotated"] < 60
+    # the second may come when the first has just stopped it in order
+    assert status["state"] in ("stopped", "interrupted")
+    assert (status["process"], status["annotated"] < 60) == (None, True)
 
 
 def test_status_tells_a_running_job_from_a_killed_one_and_a_finished_one(
