@@ -63,7 +63,7 @@ class SplitRule:
 
     def split_of(self, ref: ImageRef, sha: str) -> str:
         """The split of an image with these bytes, by their SHA-256."""
-        if (listed := self._listed(ref)) is not None:
+        if self.lists and (listed := self._listed(ref)) is not None:
             return listed
         if (split := split_of_folder(ref.key, self.tops)) is not None:
             return split

@@ -34,7 +34,7 @@ class Names:
         self._stems: set[str] = set()
         """Stems of the names that are taken, case folded."""
         self._folders: set[str] = set()
-        """Folders of names that are or may be taken, case folded."""
+        """Folders of names that are or may be taken, case folded: those that files may meet."""
         for name in taken:
             self._take(name)
         self._may_meet_files = bool(self._stems)
@@ -62,15 +62,17 @@ class Names:
 
     def _add_folder(self, folder: str) -> None:
         path = folder.casefold()
-        while path and path not in self._folders:
+        while path and "." in path and path not in self._folders:
             self._folders.add(path)
             path = path.rpartition("/")[0]
 
     def _is_in_the_way(self, stem: str, suffix: str) -> bool:
         """Whether another image has the stem, or a file about this one the name of a folder."""
         folded = stem.casefold()
-        endings = {suffix.casefold(), *_FILES_OF_FORMATS}
-        return folded in self._stems or any(f"{folded}{end}" in self._folders for end in endings)
+        if folded in self._stems:
+            return True
+        endings = (suffix.casefold(), *_FILES_OF_FORMATS) if self._folders else ()
+        return any(folded + end in self._folders for end in endings)
 
     def _beside_files(self, folder: str) -> str:
         """The folder, with an `_` behind each part that a file about an image has for a name."""
