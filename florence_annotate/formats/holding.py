@@ -12,8 +12,10 @@ Held = dict[str, str]
 """Path in the output folder → why it stays as it is."""
 
 CHANGED = "it was changed since it was written"
-_DESCRIPTION = "data.yaml"
-_LABELS = "labels/"
+DESCRIPTION = "data.yaml"
+"""Without it a dataset of YOLO is none."""
+LABELS = "labels/"
+"""YOLO's."""
 
 
 def also_held(
@@ -21,9 +23,9 @@ def also_held(
 ) -> Iterable[str]:
     """Further paths that stay with what is held: all labels of YOLO where a person's `data.yaml`
     has other class names than the one that would take its place."""
-    if _DESCRIPTION not in held or _names(out / _DESCRIPTION) == _names(staged / _DESCRIPTION):
+    if DESCRIPTION not in held or _names(out / DESCRIPTION) == _names(staged / DESCRIPTION):
         return []
-    return [path for path in files if path.startswith(_LABELS)]
+    return [path for path in files if path.startswith(LABELS)]
 
 
 def _names(description: Path) -> Any:

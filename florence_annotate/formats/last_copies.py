@@ -16,10 +16,11 @@ def is_one(path: str) -> bool:
     return path.startswith(_FOLDER)
 
 
-def keep(
+def find(
     out: Path, path: str, content: str, source: str, kept: Collection[str], journal: Journal
 ) -> tuple[str, Exported] | None:
-    """Move an image of the dataset aside where it is the last copy; returns it as it lies there.
+    """Where an image of the dataset is to be kept that is the last copy, and what is noted of it
+    there; None for any other.
 
     It has this content and was made of the original `source`, both by their SHA-256; `kept` are
     the originals of which the dataset has a file beside this one. Raises OSError.
@@ -27,11 +28,15 @@ def keep(
     target = out / path
     if target.is_symlink() or source in kept or _lies_elsewhere(target, source, journal):
         return None
-    orphan = f"{_FOLDER}{content[:10]}-{target.name}"
+    status = os.lstat(target)
+    noted = Exported(content, status.st_size, status.st_mtime_ns, source, Placed.COPY)
+    return f"{_FOLDER}{content[:10]}-{target.name}", noted
+
+
+def move(out: Path, path: str, orphan: str) -> None:
+    """Move a last copy to where it is kept. Raises OSError."""
     (out / _FOLDER).mkdir(exist_ok=True)
-    target.replace(out / orphan)
-    status = os.lstat(out / orphan)
-    return orphan, Exported(content, status.st_size, status.st_mtime_ns, source, Placed.COPY)
+    (out / path).replace(out / orphan)
 
 
 def _lies_elsewhere(target: Path, source: str, journal: Journal) -> bool:

@@ -14,7 +14,7 @@ from typing import Any
 
 from florence_annotate.errors import OutputError
 from florence_annotate.formats import last_copies
-from florence_annotate.formats.holding import CHANGED, Held, also_held
+from florence_annotate.formats.holding import CHANGED, DESCRIPTION, Held, also_held
 from florence_annotate.formats.staging import LINK, Staging, name_of_content
 from florence_annotate.journal import Exported, Journal, Made, Placed
 
@@ -22,8 +22,6 @@ IMAGES = "images/"
 METADATA_NAME = "metadata.jsonl"
 TEXT_SUFFIX = ".txt"
 """A file beside the images that is none, and the ending of such files."""
-DESCRIPTION = "data.yaml"
-"""Without it a dataset of YOLO is none: it goes first and comes last."""
 
 
 @dataclass(slots=True)
@@ -109,17 +107,18 @@ class Replacing:
         exports = self._exports
         try:
             if changes.replaced or changes.removed:
-                exports.announce(
-                    made,
-                    [(p, self._stamp(staging.folder, p, staging)) for p in changes.replaced],
-                )
-            orphans = self._make_room(staging, changes)
-            self._move(staging, changes)
-            for path in changes.removed:
-                (self._out / path).unlink(missing_ok=True)
-                _remove_empty_parents(self._out / path, self._out)
+                last = self._last_copies(staging, changes)
+                written = [(p, self._stamp(staging.folder, p, staging)) for p in changes.replaced]
+                exports.announce(made, [*written, *last.values()])
+                for path, (orphan, _) in last.items():
+                    last_copies.move(self._out, path, orphan)
+                if DESCRIPTION in changes.replaced:
+                    # it goes before what it describes changes, and comes last
+                    (self._out / DESCRIPTION).unlink(missing_ok=True)
+                self._move(staging, changes)
+                self._remove(changes)
             touched = [(path, self._stamp(self._root, path, staging)) for path in changes.touched]
-            exports.settle(made, [*touched, *orphans], self._gone(staging, changes), outcome)
+            exports.settle(made, touched, self._gone(staging, changes), outcome)
         except OSError as error:
             raise OutputError.at(self._out, error) from error
 
@@ -129,7 +128,7 @@ class Replacing:
             (path, file)
             for path, known in self._known.items()
             if path not in changes.held
-            and (not last_copies.is_one(path) or path in changes.removed)
+            and not (last_copies.is_one(path) and os.path.lexists(self._out / path))
             for file in known
             if file.content != staging.files.get(path)
         ]
@@ -206,23 +205,29 @@ class Replacing:
             return not (staging.folder / path).samefile(self._out / path)
         return last_copies.is_link(self._out / path, known, self._journal)
 
-    def _make_room(self, staging: Staging, changes: Changes) -> list[tuple[str, Exported]]:
-        """Move last copies of images aside that would be written over or removed, and take the
-        description away before what it describes changes; returns the last copies."""
+    def _last_copies(self, staging: Staging, changes: Changes) -> dict[str, tuple[str, Exported]]:
+        """Path of each image that would be written over or removed and is a last copy → where it is
+        kept, and what is noted of it there."""
         kept = {image.source for image in staging.images.values()}
-        orphans = []
+        found = {}
         for path in (*changes.replaced, *changes.removed):
             known = self._known.get(path, ())
             content = self._present(path, known) if is_image(path) and known else None
             if content is not None:
                 source = next((one.source for one in known if one.content == content), None)
-                orphan = last_copies.keep(
+                if last := last_copies.find(
                     self._out, path, content, source or content, kept, self._journal
-                )
-                orphans += [] if orphan is None else [orphan]
-        if DESCRIPTION in changes.replaced:
-            (self._out / DESCRIPTION).unlink(missing_ok=True)
-        return orphans
+                ):
+                    found[path] = last
+        return found
+
+    def _remove(self, changes: Changes) -> None:
+        for path in changes.removed:
+            try:
+                (self._out / path).unlink(missing_ok=True)
+            except PermissionError as error:
+                changes.held[path] = str(error.strerror)
+            _remove_empty_parents(self._out / path, self._out)
 
     def _move(self, staging: Staging, changes: Changes) -> None:
         """Move staged files into place; a folder that is not there yet, as a whole."""

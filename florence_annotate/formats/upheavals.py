@@ -12,13 +12,13 @@ from florence_annotate.config.job_spec import JobSpec
 from florence_annotate.dataset.splits import SplitRule
 from florence_annotate.errors import UsageError
 from florence_annotate.formats.assigning import is_split_anew
+from florence_annotate.formats.holding import LABELS
 from florence_annotate.formats.registry import FORMATS
 from florence_annotate.formats.replacing import is_as_known
 from florence_annotate.journal import Journal
 
 WRITTEN = "formats_written"
 """In the policy of an export: its formats, also where nobody chose them."""
-_LABELS = "labels/"
 _SHOWN = 12
 """Classes that a message names."""
 
@@ -90,7 +90,7 @@ def _order(names: Sequence[str]) -> str:
 def _changed_label(journal: Journal, out: Path) -> str | None:
     """A label file that a person changed, if there is one."""
     for path, files in journal.exports.files().items():
-        if path.startswith(_LABELS):
+        if path.startswith(LABELS):
             try:
                 status = os.lstat(out / path)
             except OSError:

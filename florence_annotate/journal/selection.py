@@ -120,7 +120,7 @@ class Selection:
     def refs(self) -> Iterator[ImageRef]:
         """The job's images, annotated or not, in key order."""
         for values in self._database.paged(
-            "SELECT key, path, size_bytes, mtime_ns, inode FROM images WHERE selected "
+            "SELECT key, path, size_bytes, mtime_ns, inode FROM images WHERE selected > 0 "
             "AND key > :after ORDER BY key LIMIT :page"
         ):
             yield ImageRef(*values)

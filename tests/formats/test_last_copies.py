@@ -11,7 +11,7 @@ from PIL import Image
 from read_back import image_names
 from written_answers import picture
 
-from florence_annotate.formats import cloning
+from florence_annotate.formats import cloning, replacing
 from florence_annotate.journal import Journal, Placed
 
 
@@ -89,6 +89,34 @@ def test_a_last_copy_is_found_again(job: Path) -> None:
     assert command("export", job, "--images", "auto").code == 0
     assert images(job) == before
     assert not (job / "orphans").exists()
+
+
+def test_a_last_copy_is_known_also_where_the_export_was_killed_that_moved_it(
+    job: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = images(job)
+    shutil.rmtree(job.parent / "in")
+
+    def die(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(replacing.Replacing, "_move", die)
+        assert command("export", job, "--images", "none", "--no-visuals").code != 0
+    assert not images(job) and len(list((job / "orphans").iterdir())) == 3
+    assert command("export", job, "--images", "auto").code == 0
+    assert images(job) == before
+    assert not (job / "orphans").exists()
+
+
+def test_a_last_copy_that_somebody_removed_is_forgotten(job: Path) -> None:
+    shutil.rmtree(job.parent / "in")
+    options = ("--images", "none", "--no-visuals")
+    assert command("export", job, *options).code == 0
+    shutil.rmtree(job / "orphans")
+    assert command("export", job, *options).code == 0
+    with Journal.open_existing(job) as journal:
+        assert not any(path.startswith("orphans/") for path in journal.exports.files())
 
 
 def test_an_original_that_comes_back_is_linked_again(job: Path) -> None:

@@ -64,6 +64,7 @@ def test_images_may_join_and_leave(journal: Journal) -> None:
     journal.append(1, [record(ref("a")), record(ref("b"))])
     journal.selection.replace([ref("b"), ref("c")])
     assert [r.ref.key for r in journal.records()] == ["b"]
+    assert [ref.key for ref in journal.selection.refs()] == ["b", "c"]
     assert journal.counts() == Counts(2, 1, 0)
     journal.selection.replace([ref("a"), ref("b")])
     assert [r.ref.key for r in journal.records()] == ["a", "b"]
