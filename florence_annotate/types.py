@@ -15,6 +15,10 @@ Polygon = tuple[tuple[float, float], ...]
 """At least three x, y points, in pixels of the upright image."""
 
 
+SPLITS = ("train", "val", "test")
+"""The parts that a dataset may have."""
+
+
 @dataclass(frozen=True, slots=True)
 class ImageRef:
     """An image that a source named; its file has not been read yet."""

@@ -11,7 +11,8 @@ from pydantic import BeforeValidator, Field, field_validator
 from florence_annotate.classes import ClassSpec
 from florence_annotate.config.settings import Group, refuse_empty
 from florence_annotate.declaration import Locates, Names, Option, Panel, as_pairs
-from florence_annotate.labels.splits import SPLITS, read_list
+from florence_annotate.labels.splits import read_list
+from florence_annotate.types import SPLITS
 
 DEFAULT_SHARES = {"train": 0.8, "val": 0.2}
 FOLDER = "folder"

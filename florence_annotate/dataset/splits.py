@@ -11,8 +11,8 @@ from typing import Any, Self
 from florence_annotate.config.dataset_settings import DEFAULT_SHARES, FOLDER
 from florence_annotate.config.job_spec import JobSpec
 from florence_annotate.journal import SPLIT_RULE, Journal
-from florence_annotate.labels.splits import SPLITS, SplitLists, split_of_folder
-from florence_annotate.types import ImageRef
+from florence_annotate.labels.splits import SplitLists, split_of_folder
+from florence_annotate.types import SPLITS, ImageRef
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from florence_annotate.errors import ExportError, UsageError
-from florence_annotate.labels.splits import SPLITS
+from florence_annotate.types import SPLITS
 
 _WAYS = {
     # format: folder in the output, the path of a split's files in it

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from florence_annotate.journal.database import Database
+from florence_annotate.types import SPLITS
 
 SPLIT_RULE = "split_rule"
 """The name of the rule of splits: among the values of a job, what it was begun with (None in older
@@ -108,7 +109,7 @@ class Assignments:
         )
 
 
-SPLITS = ("", "train", "val", "test")
+_BY_BYTE = ("", *SPLITS)
 """By the byte that stands for them; the first: the image is in none."""
 
 
@@ -116,5 +117,5 @@ def pack_splits(split_of: dict[int, str]) -> bytes:
     """A byte for each id of an image from 0 on, compressed by zlib."""
     splits = bytearray(max(split_of, default=-1) + 1)
     for image, split in split_of.items():
-        splits[image] = SPLITS.index(split)
+        splits[image] = _BY_BYTE.index(split)
     return zlib.compress(bytes(splits))

@@ -69,9 +69,9 @@ class Journal(Database):
         chosen by `export_to`."""
         return Exports(self)
 
-    def export_to(self, name: str | None) -> str:
+    def export_to(self, name: str | None) -> None:
         """Let `exports` be those to the folder that bears a name; without one, to a new folder,
-        which begins with what the job's own folder has settled. Returns the name.
+        which begins with what the job's own folder has settled.
 
         Raises JobError for a name that the job never gave.
         """
@@ -79,7 +79,6 @@ class Journal(Database):
             self.exports = self.exports.to_new_target()
         else:
             self.exports = self.exports.to_target(name)
-        return self.exports.name
 
     # the job's own values
 

@@ -9,8 +9,6 @@ from florence_annotate.labels.by_name import ByName
 from florence_annotate.types import ImageRef
 from florence_annotate.user_files import LARGE, UnreadableFileError, read_text
 
-SPLITS = ("train", "val", "test")
-
 _SPLIT_OF_FOLDER = {
     "train": "train",
     "val": "val",
