@@ -111,6 +111,9 @@ class Answer:
     """Natural logarithm of the probability that the model gave to each token."""
     truncated: bool
     """Whether the token limit cut the answer short."""
+    spreads: bytes = b""
+    """For each location token 13 bytes, how sure it is (see `geometry.locations.RANGES`); empty
+    where that was not kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,13 +145,27 @@ Loaded = Picture | Failure
 
 
 @dataclass(frozen=True, slots=True)
+class Evidence:
+    """What the model said of how sure it is of an instance; its score is made of it."""
+
+    label_logprobs: tuple[float, ...]
+    """Natural logarithms of the probabilities of its label's tokens."""
+    location_logprobs: tuple[float, ...]
+    """The same of all its location tokens."""
+    edges: tuple[int, ...]
+    """The bins of its box: x1, y1, x2, y2."""
+    spreads: bytes
+    """Of each edge 13 bytes; see `Answer.spreads`. Empty where they were not kept."""
+
+
+@dataclass(frozen=True, slots=True)
 class Instance:
     """One object that the model pointed at."""
 
     label: str
     """As the model wrote it, or the phrase that was asked for."""
     score: float
-    """Geometric mean of the probabilities of its label and location tokens, in [0, 1]."""
+    """How sure the model is of it, in [0, 1]; see `answers.scores`."""
     box: Box
     task: str
     """The token of the task whose answer it comes from."""
@@ -159,6 +176,8 @@ class Instance:
     """What is printed there, or a description."""
     view: Box | None = None
     """The tile in which it was seen; None for the whole image."""
+    evidence: Evidence | None = field(default=None, compare=False)
+    """What its score is made of; None where it was not read from locations."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +198,7 @@ class KeptInstance(Instance):
             instance.quad,
             instance.text,
             instance.view,
+            instance.evidence,
             class_id=class_id,
         )
 
@@ -234,6 +254,8 @@ class Generation:
     constrain: Literal["off", "form", "labels"] = "off"
     """`form` holds answers to the form of their task; `labels` also holds `<OD>` to `labels`."""
     labels: tuple[str, ...] = ()
+    keep_spreads: bool = True
+    """Answers say how sure each location is."""
     for_text: "Generation | None" = None
     """The settings for tasks whose answers are text, where they have some of their own."""
 

@@ -32,6 +32,15 @@ _SINCE_2 = ("region", "label", "view")
 """Columns of `answers`."""
 
 
+def forget_spreads(journal: Path) -> None:
+    """Make a job what one was that was begun before it was kept how sure locations are."""
+    connection = sqlite3.connect(journal)
+    connection.execute("UPDATE answers SET spreads = NULL")
+    connection.execute("DELETE FROM job WHERE name = 'score'")
+    connection.commit()
+    connection.close()
+
+
 def rewrite(journal: Path, version: int) -> None:
     """Make a journal what version 1 or 2 of the schema would have held of its job."""
     newer = journal.rename(journal.with_suffix(".newer"))

@@ -5,15 +5,15 @@ W pixels wide stands for x = (b + 0.5) · W / 1000, its centre (quantizer of the
 checkpoints' processor), so a coordinate is off by at most half a bin.
 """
 
-import math
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from florence_annotate import tasks
-from florence_annotate.geometry.locations import to_pixels
+from florence_annotate.answers import scores
+from florence_annotate.geometry.locations import RANGES, to_pixels
 from florence_annotate.reasons import Reason
-from florence_annotate.types import Answer, Box, Dropped, Instance, Polygon, TokenKind
+from florence_annotate.types import Answer, Box, Dropped, Evidence, Instance, Polygon, TokenKind
 
 _RUNS = re.compile(rb"\x00+|\x01+|\x02")
 """Tokens of one kind in a row; of control tokens each alone."""
@@ -36,7 +36,7 @@ def parse_text(answer: Answer) -> tuple[str, float]:
             parts.append(b"")
     texts = [part.decode("utf-8", errors="replace").strip() for part in parts]
     text = ", ".join(filter(None, texts))
-    return text, _geometric_mean(logprobs) if logprobs else 0.0
+    return text, scores.geometric_mean(logprobs) if logprobs else 0.0
 
 
 def parse(answer: Answer, width: int, height: int) -> tuple[list[Instance], list[Dropped]]:
@@ -60,6 +60,14 @@ class _Run:
 
     bins: list[int]
     logprobs: tuple[float, ...]
+    spreads: bytes
+    """Of each bin; empty where they were not kept."""
+
+    def part(self, start: int, end: int) -> "_Run":
+        """Those from one index to before another, as far as there are so many."""
+        count = len(RANGES)
+        spreads = self.spreads[start * count : end * count]
+        return _Run(self.bins[start:end], self.logprobs[start:end], spreads)
 
 
 @dataclass(slots=True)
@@ -78,7 +86,8 @@ class _Phrase:
             return self.objects[0][0]
         runs = [run for parts in self.objects for run in parts]
         bins = [bin_index for run in runs for bin_index in run.bins]
-        return _Run(bins, tuple(logprob for run in runs for logprob in run.logprobs))
+        logprobs = tuple(logprob for run in runs for logprob in run.logprobs)
+        return _Run(bins, logprobs, b"".join(run.spreads for run in runs))
 
 
 def _runs(answer: Answer) -> Iterator[tuple[int, int, int, bytes]]:
@@ -92,6 +101,7 @@ def _runs(answer: Answer) -> Iterator[tuple[int, int, int, bytes]]:
 def _phrases(answer: Answer) -> Iterator[_Phrase]:
     phrase = _Phrase()
     begin_object, begin_run = True, True
+    spreads_left = answer.spreads
     for kind, first, after, said in _runs(answer):
         if kind == TokenKind.TEXT:
             if phrase.objects:
@@ -102,14 +112,18 @@ def _phrases(answer: Answer) -> Iterator[_Phrase]:
             begin_object = True
         elif kind == TokenKind.LOCATION:
             bins = list(map(int, said[len(b"<loc_") : -1].split(b"><loc_")))
-            run = _Run(bins, answer.logprobs[first:after])
+            length = len(RANGES) * len(bins)
+            run = _Run(bins, answer.logprobs[first:after], spreads_left[:length])
+            spreads_left = spreads_left[length:]
             if begin_object:
                 phrase.objects.append([run])
             elif begin_run:
                 phrase.objects[-1].append(run)
             else:  # only a control token that means nothing here stands between them
                 last = phrase.objects[-1][-1]
-                phrase.objects[-1][-1] = _Run(last.bins + bins, last.logprobs + run.logprobs)
+                phrase.objects[-1][-1] = _Run(
+                    last.bins + bins, last.logprobs + run.logprobs, last.spreads + run.spreads
+                )
             begin_object, begin_run = False, False
         elif said == _SEPARATOR:
             if phrase.label or phrase.objects:
@@ -137,9 +151,8 @@ class _Parser:
     def add(self, phrase: _Phrase) -> None:
         label = phrase.label.decode("utf-8", errors="replace").strip()
         if not phrase.objects and label:
-            score = _geometric_mean(phrase.label_logprobs)
             detail = "the phrase has no location"
-            self.dropped.append(Dropped(label, score, None, Reason.NO_BOX, detail))
+            self._drop(label, phrase.label_logprobs, Reason.NO_BOX, detail)
         elif self.gives is tasks.Gives.QUADS:
             self._add_quads(label, phrase.label_logprobs, phrase.locations())
         elif phrase.are_polygons or self.gives is tasks.Gives.POLYGONS:
@@ -151,44 +164,56 @@ class _Parser:
     def _add_boxes(self, label: str, label_logprobs: tuple[float, ...], said: _Run) -> None:
         width, height = self.width, self.height
         for start in range(0, len(said.bins), 4):
-            bins = said.bins[start : start + 4]
-            score = _geometric_mean(label_logprobs + said.logprobs[start : start + 4])
-            if len(bins) < 4:
-                detail = f"{len(bins)} of 4 location tokens"
-                self.dropped.append(Dropped(label, score, None, Reason.TORN_BOX, detail))
+            one = said.part(start, start + 4)
+            if len(one.bins) < 4:
+                detail = f"{len(one.bins)} of 4 location tokens"
+                self._drop(label, label_logprobs + one.logprobs, Reason.TORN_BOX, detail)
                 continue
-            x1, y1 = to_pixels(bins[0], width), to_pixels(bins[1], height)
-            x2, y2 = to_pixels(bins[2], width), to_pixels(bins[3], height)
-            self.instances.append(Instance(label, score, (x1, y1, x2, y2), self.task))
+            x1, y1 = to_pixels(one.bins[0], width), to_pixels(one.bins[1], height)
+            x2, y2 = to_pixels(one.bins[2], width), to_pixels(one.bins[3], height)
+            evidence = Evidence(label_logprobs, one.logprobs, tuple(one.bins), one.spreads)
+            self._add(Instance(label, 0.0, (x1, y1, x2, y2), self.task, evidence=evidence))
 
     def _add_quads(self, text: str, text_logprobs: tuple[float, ...], said: _Run) -> None:
         for start in range(0, len(said.bins), 8):
-            bins = said.bins[start : start + 8]
-            score = _geometric_mean(text_logprobs + said.logprobs[start : start + 8])
-            if len(bins) < 8:
-                detail = f"{len(bins)} of 8 location tokens"
-                self.dropped.append(Dropped(text, score, None, Reason.TORN_QUAD, detail))
+            one = said.part(start, start + 8)
+            if len(one.bins) < 8:
+                detail = f"{len(one.bins)} of 8 location tokens"
+                self._drop(text, text_logprobs + one.logprobs, Reason.TORN_QUAD, detail)
                 continue
-            quad = self._points(bins)
+            quad = self._points(one.bins)
             box = _box_around([quad])
-            self.instances.append(Instance("", score, box, self.task, quad=quad, text=text))
+            evidence = _evidence_of_points(text_logprobs, one.logprobs, [one])
+            self._add(Instance("", 0.0, box, self.task, (), quad, text, evidence=evidence))
 
     def _add_polygons(
         self, label: str, label_logprobs: tuple[float, ...], parts: list[_Run]
     ) -> None:
-        logprobs = [logprob for run in parts for logprob in run.logprobs]
-        score = _geometric_mean([*label_logprobs, *logprobs])
+        logprobs = tuple(logprob for run in parts for logprob in run.logprobs)
         polygons: list[Polygon] = []
+        whole: list[_Run] = []
         for run in parts:
             points = self._points(run.bins)
             if len(points) >= 3:
                 polygons.append(points)
+                whole.append(run)
             else:
                 detail = f"{len(points)} of at least 3 points"
-                self.dropped.append(Dropped(label, score, None, Reason.TORN_POLYGON, detail))
+                self._drop(label, label_logprobs + logprobs, Reason.TORN_POLYGON, detail)
         if polygons:
             box = _box_around(polygons)
-            self.instances.append(Instance(label, score, box, self.task, tuple(polygons)))
+            evidence = _evidence_of_points(label_logprobs, logprobs, whole)
+            self._add(Instance(label, 0.0, box, self.task, tuple(polygons), evidence=evidence))
+
+    def _add(self, instance: Instance) -> None:
+        """Add an instance, whose score follows from its evidence."""
+        assert instance.evidence is not None
+        self.instances.append(replace(instance, score=scores.score(instance.evidence)))
+
+    def _drop(self, label: str, logprobs: Sequence[float], reason: Reason, detail: str) -> None:
+        """What has no box has no probability to be right; its tokens have a mean."""
+        score = scores.geometric_mean(logprobs)
+        self.dropped.append(Dropped(label, score, None, reason, detail))
 
     def _points(self, bins: list[int]) -> Polygon:
         """Bins in x, y pairs → points in pixels; an odd last bin has no partner and makes none."""
@@ -203,5 +228,15 @@ def _box_around(polygons: Sequence[Polygon]) -> Box:
     return min(xs), min(ys), max(xs), max(ys)
 
 
-def _geometric_mean(logprobs: Sequence[float]) -> float:
-    return math.exp(sum(logprobs) / len(logprobs))
+def _evidence_of_points(
+    label_logprobs: tuple[float, ...], location_logprobs: tuple[float, ...], runs: Sequence[_Run]
+) -> Evidence:
+    """Of an instance of points, in runs of x, y pairs: what is said of its outermost ones."""
+    along: tuple[list[tuple[int, bytes]], ...] = ([], [])
+    for run in runs:
+        for index in range(len(run.bins) // 2 * 2):
+            along[index % 2].append((run.bins[index], run.part(index, index + 1).spreads))
+    outermost = [find(points) for find in (min, max) for points in along]
+    edges = tuple(bin_index for bin_index, _ in outermost)
+    spreads = b"".join(spread for _, spread in outermost)
+    return Evidence(label_logprobs, location_logprobs, edges, spreads)

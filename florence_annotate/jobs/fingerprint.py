@@ -28,6 +28,10 @@ BOUND = tuple(name for name, option in OPTIONS.items() if option.binds is not Bi
 BY_KIND = tuple(name for name in BOUND if OPTIONS[name].binds is Binds.BY_KIND)
 
 
+_APART = ("decoding", "score")
+"""What stands in the journal under a name of its own, since older journals lack it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Setting:
     """A bound setting: what somebody gave, if anybody did, and what it came to."""
@@ -67,6 +71,9 @@ class Fingerprint:
     decoding: Mapping[str, Any] | None = None
     """See `florence_annotate.checkpoints.generation_settings.Decoding`; None where no run recorded
     it yet. It follows from the checkpoint's content, and is a value of its own in the journal."""
+    score: str | None = None
+    """The definition of the score, see `florence_annotate.answers.scores`; None in jobs that were
+    begun before it was one of probabilities. A value of its own, too."""
 
     @classmethod
     def of(cls, journal: Journal) -> Self | None:
@@ -84,11 +91,12 @@ class Fingerprint:
             for name in BOUND
         }
         content = {**value, "labels": tuple(value["labels"])}
-        return cls(settings=settings, decoding=journal.value("decoding"), **content)
+        apart = {name: journal.value(name) for name in _APART}
+        return cls(settings=settings, **apart, **content)
 
     def dump(self) -> dict[str, Any]:
         """JSON values, from which `of` makes it again."""
-        content = {name: value for name, value in asdict(self).items() if name != "decoding"}
+        content = {name: value for name, value in asdict(self).items() if name not in _APART}
         return {**content, "labels": list(self.labels)}
 
     def described(self, asked: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from florence_annotate.answers import scores
 from florence_annotate.config import job_spec, policy_file
 from florence_annotate.config.job_spec import JobSpec
 from florence_annotate.dataset import settled
@@ -245,6 +246,7 @@ class Job:
             return
         journal.set_value("asked", self._asked())
         journal.set_value("decoding", self._decoding())
+        journal.set_value("score", scores.DEFINITION)
         tops = find_tops((ref.key for ref in self.sources), self.sources.prefixes)
         journal.set_value(SPLIT_RULE, {"by": "content", "tops": tops})
         journal.set_value("fingerprint", self.setup.fingerprint().dump())

@@ -116,6 +116,8 @@ class Setup:
                 **{name: self.resolve(name)[kind] for name in BY_KIND},
                 retry_truncated=self.spec.retry_truncated,
                 labels=self.labels,
+                # a job keeps the score that it was begun with, and answers without are scored so
+                keep_spreads=self.bound is None or self.bound.score is not None,
             )
             for kind in Kind
         }

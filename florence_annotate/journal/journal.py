@@ -196,7 +196,7 @@ class Journal(Database):
         )
         self.connection.executemany(
             f"INSERT INTO answers (attempt, place, {COLUMNS}) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            f"VALUES (?, ?{', ?' * len(COLUMNS.split(','))})",
             ((attempt, index, *pack_answer(answer)) for index, answer in enumerate(record.answers)),
         )
 

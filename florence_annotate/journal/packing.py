@@ -8,7 +8,7 @@ from typing import Any
 
 from florence_annotate.types import Answer, Box, Question, TokenKind
 
-COLUMNS = "task, text, data, ends, kinds, logprobs, truncated, region, label, view"
+COLUMNS = "task, text, data, ends, kinds, logprobs, truncated, region, label, view, spreads"
 """Of the table `answers`, in the order in which `pack_answer` gives and `unpack_answer` takes them;
 before them stand the attempt and the answer's index in it."""
 
@@ -29,12 +29,13 @@ def pack_answer(answer: Answer) -> tuple[Any, ...]:
         None if question.region is None else json.dumps(question.region),
         question.label,
         None if question.view is None else json.dumps(question.view),
+        answer.spreads or None,
     )
 
 
 def unpack_answer(columns: Sequence[Any]) -> Answer:
     """The answer of a row with `COLUMNS`."""
-    task, text, data, ends, kinds, logprobs, truncated, region, label, view = columns
+    task, text, data, ends, kinds, logprobs, truncated, region, label, view, spreads = columns
     return Answer(
         _question(task, text, region, label, view),
         data,
@@ -42,6 +43,7 @@ def unpack_answer(columns: Sequence[Any]) -> Answer:
         tuple([_KINDS[kind] for kind in kinds]),
         struct.unpack(f"<{len(logprobs) // 4}f", logprobs),
         bool(truncated),
+        spreads or b"",
     )
 
 

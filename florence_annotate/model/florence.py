@@ -23,7 +23,7 @@ from florence_annotate.model.vision import VisionTower, stage_sides
 from florence_annotate.model.vocabulary import Vocabulary, load_tokenizer
 from florence_annotate.model.weights import load_network, network_config
 from florence_annotate.tasks import Takes
-from florence_annotate.types import Answer, Answering, Generation, Question
+from florence_annotate.types import Answer, Answering, Generation, Question, TokenKind
 
 _SHOWN = 40
 """Characters of a text that are shown in a message."""
@@ -246,6 +246,7 @@ class FlorenceAnswering:
             forced_last=model.decoding.forced_last,
             early_stopping=model.decoding.early_stopping,
             generation=generation,
+            first_location=model.vocabulary.first_location if generation.keep_spreads else None,
             constraint=self._compile_constraint() if generation.constrain != "off" else None,
         )
         self._constraint = rules.constraint
@@ -294,5 +295,21 @@ class FlorenceAnswering:
         ends = np.cumsum([len(piece) for piece in pieces], dtype=int).tolist()
         kinds = tuple(vocabulary.kind(token) for token in row.tokens)
         return Answer(
-            question, b"".join(pieces), tuple(ends), kinds, tuple(row.logprobs), row.truncated
+            question,
+            b"".join(pieces),
+            tuple(ends),
+            kinds,
+            tuple(row.logprobs),
+            row.truncated,
+            _of_locations(row.spreads, kinds),
         )
+
+
+def _of_locations(spreads: bytes, kinds: Sequence[TokenKind]) -> bytes:
+    """Of the spreads of all tokens those of locations."""
+    size = len(spreads) // max(1, len(kinds))
+    return b"".join(
+        spreads[index * size : (index + 1) * size]
+        for index, kind in enumerate(kinds)
+        if kind is TokenKind.LOCATION
+    )

@@ -24,7 +24,7 @@ class Vocabulary:
         self.bos_id: int = tokenizer.token_to_id("<s>")
         self.pad_id: int = tokenizer.token_to_id("<pad>")
         self.eos_id: int = tokenizer.token_to_id("</s>")
-        self._first_location: int = tokenizer.token_to_id("<loc_0>")
+        self.first_location: int = tokenizer.token_to_id("<loc_0>")
         self._added = {
             id_: token.content for id_, token in tokenizer.get_added_tokens_decoder().items()
         }
@@ -62,7 +62,7 @@ class Vocabulary:
 
     def kind(self, token: int) -> TokenKind:
         """Whether a token is text, a location or a control token."""
-        if self._first_location <= token < self._first_location + 1000:
+        if self.first_location <= token < self.first_location + 1000:
             return TokenKind.LOCATION
         return TokenKind.CONTROL if token in self._added else TokenKind.TEXT
 

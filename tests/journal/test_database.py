@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from conftest import annotate, command, tree
-from older_schemas import rewrite
+from older_schemas import forget_spreads, rewrite
 from written_answers import answer, written_job
 
 import florence_annotate
@@ -72,6 +72,8 @@ def test_an_older_journal_is_read_as_it_is_and_migrated_by_who_writes(
 ) -> None:
     out = tmp_path / "out"
     assert annotate(scenes, out, "--limit", 2).code == 0
+    forget_spreads(out / "job.db")
+    assert command("export", out).code == 0
     before = said_of(out)
     rewrite(out / "job.db", version)
     bytes_of_it = (out / "job.db").read_bytes()

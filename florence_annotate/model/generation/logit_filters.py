@@ -26,6 +26,8 @@ class Rules:
     forced_last: int | None
     """The token that must stand at the length limit; None where there is none."""
     generation: Generation
+    first_location: int | None = None
+    """The token `<loc_0>`; None where it is not kept how sure locations are."""
     constraint: Constraint | None = None
     """Holds answers to their form; None: the model alone decides."""
     early_stopping: bool = False

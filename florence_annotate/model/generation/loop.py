@@ -13,10 +13,11 @@ from typing import Generic, TypeVar
 import torch
 from torch import Tensor
 
+from florence_annotate.geometry.locations import RANGES
 from florence_annotate.model.decoder import Caches, Decoder, View
 from florence_annotate.model.generation.logit_filters import Rules
 from florence_annotate.model.generation.rows import Rows
-from florence_annotate.model.generation.search import BeamSearch, Greedy, Search
+from florence_annotate.model.generation.search import BeamSearch, Greedy, Search, Written
 from florence_annotate.model.generation.stepping import Size, Stepping, stepping_on
 
 Ticket = TypeVar("Ticket")
@@ -27,8 +28,9 @@ _FIRST_POSITIONS = 64
 _SOURCE_STEP = 8
 """Source positions are rounded up to a multiple of this, to enlarge the caches seldom."""
 
-_TOKEN_BYTES = 8 + 4 + 8 + 8 + 4
-"""What `Rows` and `BeamSearch` keep of each token: that and its log-probability twice, ancestry."""
+_TOKEN_BYTES = 2 * (8 + 4) + 8 + 1 + len(RANGES)
+"""What `Rows` and `BeamSearch` keep of each token: that and its log-probability twice, its ancestry
+twice, and its spread."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,8 @@ class Decoded:
 
     tokens: Sequence[int]
     logprobs: Sequence[float]
+    spreads: bytes
+    """13 for each token; empty where they are not kept. See `generation.spreads`."""
     truncated: bool
 
 
@@ -192,16 +196,18 @@ class Decoding(Generic[Ticket]):
         for row, is_done in enumerate(rows.done.tolist()):
             ticket = self._tickets[row]
             if is_done and ticket is not None:
-                found.append((ticket, self._as_decoded(*self._search.result(row))))
+                found.append((ticket, self._as_decoded(self._search.result(row))))
                 self._tickets[row], self._steps[row] = None, 1
                 rows.lengths[row] = 1  # within any width that the others need
         return found
 
-    def _as_decoded(self, tokens: list[int], logprobs: list[float]) -> Decoded:
+    def _as_decoded(self, written: Written) -> Decoded:
+        tokens = written.tokens
         # where the end token at the limit is forced, the answer may have had more to say
         is_end_forced = self._rules.forced_last is not None
         has_ended = tokens[-1] == self._rules.end
         truncated = len(tokens) >= self._limit and (is_end_forced or not has_ended)
         end = len(tokens) - (truncated and has_ended)
         first = 1 if self._rules.forced_first is None else 2
-        return Decoded(tokens[first:end], logprobs[first:end], truncated)
+        spreads = written.spreads[first * len(RANGES) : end * len(RANGES)]
+        return Decoded(tokens[first:end], written.logprobs[first:end], spreads, truncated)

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from florence_annotate.geometry.locations import RANGES
+
 
 @dataclass(slots=True)
 class Rows:
@@ -19,6 +21,9 @@ class Rows:
     """(R, B, L), float32: the model's own log-probability of each token, before any rule."""
     ancestry: Tensor
     """(R, B, L): the beam that wrote each position of a sequence."""
+    spreads: Tensor
+    """(R, B, L, 13), uint8: how sure the location is that each beam wrote at each position; what a
+    sequence wrote is found by its ancestry. See `generation.spreads`."""
     lengths: Tensor
     """(R,): how many tokens each sequence of a row has; they are equally long."""
     limits: Tensor
@@ -40,6 +45,7 @@ class Rows:
             filled(*shape),
             filled(*shape, dtype=torch.float32),
             filled(*shape),
+            filled(*shape, len(RANGES), dtype=torch.uint8),
             filled(rows) + 1,
             filled(rows) + 1,
             ~filled(rows, dtype=torch.bool),
@@ -52,6 +58,7 @@ class Rows:
             self.tokens[:count, :, :width],
             self.logprobs[:count, :, :width],
             self.ancestry[:count, :, :width],
+            self.spreads[:count, :, :width],
             self.lengths[:count],
             self.limits[:count],
             self.done[:count],
@@ -59,7 +66,8 @@ class Rows:
         )
 
     def state(self) -> list[Tensor]:
-        """The tensors that a step changes: all but the limits."""
+        """The tensors that a step changes: all but the limits, and but for the spreads, to which a
+        step that is repeated writes the same."""
         return [
             self.tokens, self.logprobs, self.ancestry, self.lengths, self.done, self.states,
         ]  # fmt: skip
@@ -87,6 +95,12 @@ class Rows:
         position = self.next_position().expand(-1, tokens.shape[1], -1)
         self.tokens.scatter_(2, position, tokens[..., None])
         self.logprobs.scatter_(2, position, logprobs[..., None])
+
+    def write_spreads(self, spreads: Tensor) -> None:
+        """Write the spreads (R, B, 13) of the tokens that come behind each sequence."""
+        beams, count = spreads.shape[1:]
+        position = self.next_position()[..., None].expand(-1, beams, 1, count)
+        self.spreads.scatter_(2, position, spreads[:, :, None])
 
     def replace(self, tokens: Tensor, logprobs: Tensor) -> None:
         """Replace the sequences, by tensors (R, B, L), in all rows that are not done."""

@@ -7,6 +7,7 @@ Unlike there, every row has its own length, since questions begin and end at dif
 Shapes: R rows, B beams, V tokens of the vocabulary, L positions of a sequence.
 """
 
+from dataclasses import dataclass
 from typing import Protocol
 
 import torch
@@ -14,9 +15,20 @@ from torch import Tensor
 
 from florence_annotate.model.generation.logit_filters import Rules, forbid, force, forced_tokens
 from florence_annotate.model.generation.rows import Rows
+from florence_annotate.model.generation.spreads import Spreads
 
 _NEVER = -1.0e9
 """A score that is never chosen; the number that `generate` uses."""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What was written in a row, the start token first."""
+
+    tokens: list[int]
+    logprobs: list[float]
+    spreads: bytes
+    """13 for each token; empty where they are not kept."""
 
 
 class Search(Protocol):
@@ -36,8 +48,8 @@ class Search(Protocol):
         `rows` are views of them, with a position to spare; `logits` (R, B, V) are the model's.
         """
 
-    def result(self, row: int) -> tuple[list[int], list[float]]:
-        """The best sequence of a row that is done, by its index, and its log-probabilities."""
+    def result(self, row: int) -> Written:
+        """The best sequence of a row that is done, by its index."""
 
     def state(self) -> list[Tensor]:
         """The tensors that a step changes."""
@@ -49,6 +61,7 @@ class Greedy:
     def __init__(self, rules: Rules, rows: Rows) -> None:
         self.rows = rows
         self._rules = rules
+        self._spreads = _spreads(rules, rows)
 
     def start(self, rows: Tensor, limits: Tensor, states: Tensor) -> None:
         self.rows.start(rows, limits, states, self._rules.start)
@@ -58,17 +71,21 @@ class Greedy:
         forced = forced_tokens(self._rules, rows)
         chosen = forbid(self._rules, scores, rows).argmax(1)
         tokens = torch.where(forced < 0, chosen, forced)[:, None]
-        rows.append(tokens, torch.log_softmax(scores, dim=1).gather(1, tokens))
+        logs = torch.log_softmax(scores, dim=1)
+        if self._spreads:
+            rows.write_spreads(self._spreads.of(logs[:, None], tokens))
+        rows.append(tokens, logs.gather(1, tokens))
         if self._rules.constraint:
             rows.states.copy_(self._rules.constraint.advance(rows.states, tokens))
         rows.lengths += ~rows.done
         rows.done |= (tokens[:, 0] == self._rules.end) | (rows.lengths >= rows.limits)
 
-    def result(self, row: int) -> tuple[list[int], list[float]]:
+    def result(self, row: int) -> Written:
         length = int(self.rows.lengths[row])
-        return (
+        return Written(
             self.rows.tokens[row, 0, :length].tolist(),
             self.rows.logprobs[row, 0, :length].tolist(),
+            _bytes(self.rows.spreads[row, 0, :length]) if self._spreads else b"",
         )
 
     def state(self) -> list[Tensor]:
@@ -81,11 +98,16 @@ class BeamSearch:
     def __init__(self, rules: Rules, rows: Rows) -> None:
         self.rows = rows
         self._rules = rules
+        self._spreads = _spreads(rules, rows)
         shape, device = rows.tokens.shape[:2], rows.tokens.device
         self._scores = torch.zeros(shape, device=device)
         """(R, B): sums of the log-probabilities of the running sequences, best first."""
         self._ended_tokens = torch.zeros_like(rows.tokens)
         self._ended_logprobs = torch.zeros_like(rows.logprobs)
+        self._ended_ancestry = torch.zeros_like(rows.ancestry, dtype=torch.uint8)
+        """(R, B, L): as `Rows.ancestry`, but for the last token, which no beam wrote."""
+        self._ended_spreads = torch.zeros_like(rows.spreads[:, :, 0])
+        """(R, B, 13): the spread of the last token."""
         self._ended_lengths = torch.ones(shape, dtype=torch.long, device=device)
         self._ended_scores = torch.full(shape, _NEVER, device=device)
         """(R, B): means of the log-probabilities of the sequences that ended, best first."""
@@ -116,8 +138,14 @@ class BeamSearch:
             2, position.expand(-1, 2 * beams, 1), logs.flatten(1).gather(1, indices)[..., None]
         )
         ends = (tokens == self._rules.end) | (rows.lengths[:, None] + 1 >= rows.limits[:, None])
-        self._keep_ended(rows, past, past_logs, best, ends)
+        candidates = [(self._ended_tokens, past), (self._ended_logprobs, past_logs)]
         self._scores[:count], going = (best + ends * _NEVER).topk(beams)
+        if self._spreads:
+            spreads = self._spreads.of(logs, tokens, parents)
+            rows.write_spreads(_take(spreads, going))
+            heirs = _take(rows.ancestry, parents).to(torch.uint8)
+            candidates += [(self._ended_ancestry, heirs), (self._ended_spreads, spreads)]
+        self._keep_ended(rows, candidates, best, ends)
         rows.replace(_take(past, going), _take(past_logs, going))
         written_by = torch.arange(beams, device=logits.device)[:, None].expand(count, -1, 1)
         parents, tokens = parents.gather(1, going), tokens.gather(1, going)
@@ -135,34 +163,42 @@ class BeamSearch:
         rows.done |= is_hopeless | ends.all(1) | is_full
 
     def _keep_ended(
-        self, rows: Rows, past: Tensor, past_logs: Tensor, best: Tensor, ends: Tensor
+        self, rows: Rows, candidates: list[tuple[Tensor, Tensor]], best: Tensor, ends: Tensor
     ) -> None:
         """Keep the best B of the sequences that ended before and of those that end now.
 
-        Only the B most probable candidates may end; the others are there to go on.
+        Only the B most probable candidates may end; the others are there to go on. `candidates`
+        are what is held of those that ended before (of all rows), with the same of the 2 B.
         """
         count, beams = rows.tokens.shape[:2]
-        width = rows.tokens.shape[2]
-        rank = torch.arange(2 * beams, device=past.device)
+        rank = torch.arange(2 * beams, device=best.device)
         is_new = ends & (rank < beams)
         scores = best / rows.lengths[:, None] + ~is_new * _NEVER
         scores = scores + rows.done[:, None] * _NEVER
         merged = torch.cat([self._ended_scores[:count], scores], dim=1)
         self._ended_scores[:count], kept = merged.topk(beams)
         lengths = (rows.lengths[:, None] + 1).expand(-1, 2 * beams)
-        for held, new in (
-            (self._ended_tokens[:count, :, :width], past),
-            (self._ended_logprobs[:count, :, :width], past_logs),
-            (self._ended_lengths[:count], lengths),
-            (self._is_ended[:count], is_new),
+        for all_held, new in (
+            *candidates,
+            (self._ended_lengths, lengths),
+            (self._is_ended, is_new),
         ):
+            held = all_held[:count]
+            if held.dim() == 3:
+                held = held[:, :, : new.shape[2]]
             held.copy_(_take(torch.cat([held, new], dim=1), kept))
 
-    def result(self, row: int) -> tuple[list[int], list[float]]:
+    def result(self, row: int) -> Written:
         length = int(self._ended_lengths[row, 0])
-        return (
+        spreads = b""
+        if self._spreads:
+            by = self._ended_ancestry[row, 0, : length - 1].long()
+            written = self.rows.spreads[row, by, torch.arange(length - 1, device=by.device)]
+            spreads = _bytes(torch.cat([written, self._ended_spreads[row, :1]]))
+        return Written(
             self._ended_tokens[row, 0, :length].tolist(),
             self._ended_logprobs[row, 0, :length].tolist(),
+            spreads,
         )
 
     def state(self) -> list[Tensor]:
@@ -171,10 +207,22 @@ class BeamSearch:
             self._scores,
             self._ended_tokens,
             self._ended_logprobs,
+            self._ended_ancestry,
+            self._ended_spreads,
             self._ended_lengths,
             self._ended_scores,
             self._is_ended,
         ]
+
+
+def _spreads(rules: Rules, rows: Rows) -> Spreads | None:
+    if rules.first_location is None:
+        return None
+    return Spreads(rules.first_location, rows.tokens.device)
+
+
+def _bytes(values: Tensor) -> bytes:
+    return values.cpu().numpy().tobytes()
 
 
 def _take(values: Tensor, indices: Tensor) -> Tensor:

@@ -37,7 +37,9 @@ def search(
             for token, probability in following.get(last, {END: 1.0}).items():
                 logits[0, beam, token] = math.log(probability)
         chosen.choose(rows, logits)
-    return chosen.result(0)
+    written = chosen.result(0)
+    assert written.spreads == b""
+    return written.tokens, written.logprobs
 
 
 def test_greedy_takes_the_likeliest_token_at_each_step() -> None:
