@@ -13,7 +13,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
 from florence_annotate import tasks
-from florence_annotate.declaration import Locates, Names, Option, Panel, as_list
+from florence_annotate.declaration import Kept, Locates, Names, Option, Panel, as_list
 from florence_annotate.images.codec import DEFAULT_MAX_PIXELS
 from florence_annotate.images.tiles import DEFAULT_OVERLAP, Tiling
 from florence_annotate.questions.recipes import RecipeName
@@ -70,6 +70,7 @@ class TaskSettings(Group):
             f"What to ask: any of the {len(tasks.TASKS)} tasks that 'florence-annotate tasks' "
             "lists, by name or token; several with commas, of which one may point at things.",
             Panel.TASK,
+            kept=Kept.ONCE,
         ),
     ] = "detection"
     prompt: Annotated[
@@ -78,17 +79,19 @@ class TaskSettings(Group):
             "A prompt of your own instead of a task, or with --task beside it, for a checkpoint "
             "that was trained with it; it goes to the model as it is.",
             Panel.TASK,
+            kept=Kept.ONCE,
         ),
     ] = None
     gives: Annotated[
         tasks.PromptGives | None,
-        Option("What the answer to --prompt holds.", Panel.TASK, default="text"),
+        Option("What the answer to --prompt holds.", Panel.TASK, default="text", kept=Kept.ONCE),
     ] = None
     recipe: Annotated[
         RecipeName | None,
         Option(
             f"Several questions an image: {'; '.join(each.asks for each in RecipeName)}.",
             Panel.TASK,
+            kept=Kept.ONCE,
         ),
     ] = None
     text: Annotated[
@@ -158,12 +161,19 @@ class ImageSettings(Group):
             "Only images whose name or path matches, as in `day/*,*.jpg`.",
             Panel.IMAGES,
             "PATTERN,…",
+            kept=Kept.ONCE,
         ),
     ] = ()
-    exclude: Annotated[Names, Option("Not those that match.", Panel.IMAGES, "PATTERN,…")] = ()
+    exclude: Annotated[
+        Names, Option("Not those that match.", Panel.IMAGES, "PATTERN,…", kept=Kept.ONCE)
+    ] = ()
     labelled_only: Annotated[
         bool,
-        Option("Leave images out of the dataset in which nothing was found.", Panel.IMAGES),
+        Option(
+            "Leave images out of the dataset in which nothing was found.",
+            Panel.IMAGES,
+            kept=Kept.ONCE,
+        ),
     ] = False
     limit: Annotated[
         int | None,
