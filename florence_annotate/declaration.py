@@ -74,6 +74,11 @@ class Option:
     kept: Kept = Kept.RUN
     locates: Locates | None = None
 
+    @property
+    def holds_path(self) -> bool:
+        """Whether its value is a path; what is read from one and kept is none."""
+        return self.locates is not None and self.kept is Kept.RUN
+
 
 def as_list(value: Any) -> Any:
     """`a,b` → [a, b], so that flags and YAML lists mean the same."""

@@ -3,8 +3,7 @@
 import glob
 import json
 import os
-import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import NoneType
 from typing import Any, get_args
@@ -13,7 +12,7 @@ from pydantic import Field, ValidationError, ValidationInfo, field_validator
 
 from florence_annotate import classes as class_lists
 from florence_annotate import tasks
-from florence_annotate.classes import ClassList, ClassSpec, Matching
+from florence_annotate.classes import ClassList, Matching
 from florence_annotate.config import presets
 from florence_annotate.config.dataset_settings import DatasetSettings
 from florence_annotate.config.model_settings import MOST_WORKERS, ModelSettings
@@ -23,9 +22,10 @@ from florence_annotate.config.settings import (
     ContractSettings,
     ImageSettings,
     TaskSettings,
+    holds_bytes,
 )
 from florence_annotate.config.wording import what_to_write
-from florence_annotate.declaration import Kept, Option
+from florence_annotate.declaration import Option
 from florence_annotate.errors import JobError, UsageError, nearest
 from florence_annotate.images.tiles import Tiling
 from florence_annotate.labels.boxes import read_regions
@@ -67,7 +67,7 @@ class JobSpec(
     def _text_is_text(cls, value: Any, info: ValidationInfo) -> Any:
         """A path may be of any bytes; other text is written into files that are UTF-8."""
         name = info.field_name or ""
-        if name in OPTIONS and not _is_path(OPTIONS[name]) and _has_bytes(value):
+        if name in OPTIONS and not OPTIONS[name].holds_path and holds_bytes(value):
             raise ValueError("it holds bytes that are no UTF-8: write it in UTF-8")
         return value
 
@@ -138,25 +138,6 @@ def _absolute(source: str) -> str:
     if glob.has_magic(source) and not os.path.lexists(source) and not os.path.isabs(source):
         return os.path.join(glob.escape(os.getcwd()), source)
     return os.path.abspath(source)
-
-
-def _is_path(option: Option) -> bool:
-    """Whether the value of a setting is a path; what is read from one and kept is none."""
-    return option.locates is not None and option.kept is Kept.RUN
-
-
-_BYTES = re.compile("[\ud800-\udfff]")
-
-
-def _has_bytes(value: Any) -> bool:
-    """Whether a text, or one within a value, holds bytes that are no UTF-8, as Python has them."""
-    if isinstance(value, str):
-        return bool(_BYTES.search(value))
-    if isinstance(value, ClassSpec):
-        return _has_bytes((value.name, value.synonyms, value.prompt))
-    if isinstance(value, Mapping):
-        return any(map(_has_bytes, value.items()))
-    return isinstance(value, Collection) and any(map(_has_bytes, value))
 
 
 def _options() -> dict[str, Option]:
@@ -313,7 +294,7 @@ def load(text: str) -> JobSpec:
     if (settings.get("workers") or 0) > MOST_WORKERS:  # from before there was a bound
         settings["workers"] = MOST_WORKERS
     for name in OPTIONS.keys() & settings.keys():  # from before they were refused
-        if not _is_path(OPTIONS[name]) and _has_bytes(settings[name]):
+        if not OPTIONS[name].holds_path and holds_bytes(settings[name]):
             del settings[name]
     spec = _validate(settings)
     if "given" in settings:

@@ -6,13 +6,15 @@ that leave something out of a dataset in `florence_annotate.policy.thresholds`.
 """
 
 import os
+import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
 from florence_annotate import tasks
+from florence_annotate.classes import ClassSpec
 from florence_annotate.declaration import Kept, Locates, Names, Option, Panel, as_list
 from florence_annotate.images.codec import DEFAULT_MAX_PIXELS
 from florence_annotate.images.tiles import DEFAULT_OVERLAP, Tiling
@@ -239,3 +241,17 @@ def refuse_empty(value: str | None) -> None:
     """For a validator. Raises ValueError."""
     if value is not None and not value.strip():
         raise ValueError("it is empty")
+
+
+_BYTES = re.compile("[\ud800-\udfff]")
+
+
+def holds_bytes(value: Any) -> bool:
+    """Whether a text, or one within a value, holds bytes that are no UTF-8, as Python has them."""
+    if isinstance(value, str):
+        return bool(_BYTES.search(value))
+    if isinstance(value, ClassSpec):
+        return holds_bytes((value.name, value.synonyms, value.prompt))
+    if isinstance(value, Mapping):
+        return any(map(holds_bytes, value.items()))
+    return isinstance(value, Collection) and any(map(holds_bytes, value))
