@@ -1,7 +1,7 @@
 """How a setting is declared: once, in the annotation of the field that holds it.
 
 `florence_annotate.config.job_spec.JobSpec` has all such fields. From them are made the flags of the
-commands with their help, `docs/options.md`, and what binds a job.
+commands with their help, `docs/options.md`, what binds a job, and what is kept of one where.
 """
 
 from dataclasses import dataclass
@@ -32,6 +32,21 @@ class Binds(Enum):
     """Tasks with locations and tasks with text may have values of their own."""
 
 
+class Kept(Enum):
+    """Where the value of a setting is kept beside the settings of its run, and so what an export
+    goes by that is not given it."""
+
+    POLICY = "in policy.yaml, and with each export"
+    """It is settled: it stays until somebody changes it, there or by a flag."""
+    JOURNAL = "with each export"
+    """Settled too, but too long for a file that people read."""
+    ONCE = "with each export, to know what its files were made of"
+    """It shapes files of the export that it is given to, or of all in its job: nothing is
+    settled."""
+    RUN = "nowhere else"
+    """It shapes no file but by the answers, which the journal has."""
+
+
 class Locates(Enum):
     """What the text of a setting finds. In a configuration file a relative path begins where that
     file lies."""
@@ -56,7 +71,13 @@ class Option:
     help_of_resume: str | None = None
     """What it does in `resume`, which takes it where this is given."""
     binds: Binds = Binds.NOT
+    kept: Kept = Kept.RUN
     locates: Locates | None = None
+
+    @property
+    def holds_path(self) -> bool:
+        """Whether its value is a path; what is read from one and kept is none."""
+        return self.locates is not None and self.kept is Kept.RUN
 
 
 def as_list(value: Any) -> Any:

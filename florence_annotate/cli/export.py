@@ -31,7 +31,8 @@ def export(
         typer.Option(
             "--policy",
             metavar="FILE",
-            help="Go by this file for once, instead of the folder's policy.yaml.",
+            help="Go by this file for once, instead of the folder's policy.yaml; a new folder "
+            "begins with it.",
             rich_help_panel=Panel.DATASET,
         ),
     ] = None,

@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field, field_validator
 
 from florence_annotate.classes import ClassSpec
 from florence_annotate.config.settings import Group, refuse_empty
-from florence_annotate.declaration import Locates, Names, Option, Panel, as_pairs
+from florence_annotate.declaration import Kept, Locates, Names, Option, Panel, as_pairs
 from florence_annotate.labels.splits import read_list
 from florence_annotate.types import SPLITS
 
@@ -73,6 +73,7 @@ class DatasetSettings(Group):
             "Classes to annotate, in the order of their ids. Without, every label is a class.",
             Panel.DATASET,
             "A,B,…",
+            kept=Kept.POLICY,
         ),
     ] = None
     classes_file: Annotated[
@@ -94,14 +95,15 @@ class DatasetSettings(Group):
             "A,B,…",
             "what fits the task; for boxes yolo,coco",
             flag="--format",
+            kept=Kept.POLICY,
         ),
     ] = None
     visuals: Annotated[
         bool,
-        Option("Also write images with what was found drawn in.", Panel.DATASET),
+        Option("Also write images with what was found drawn in.", Panel.DATASET, kept=Kept.POLICY),
     ] = False
     visuals_limit: Annotated[
-        int | None, Option("Draw only the first N images.", Panel.DATASET, "N")
+        int | None, Option("Draw only the first N images.", Panel.DATASET, "N", kept=Kept.POLICY)
     ] = Field(default=None, ge=1)
     images: Annotated[
         Literal["auto", "hardlink", "symlink", "copy", "none"],
@@ -111,6 +113,7 @@ class DatasetSettings(Group):
             "itself under a second name: who edits it in place, edits both.",
             Panel.DATASET,
             default="auto; copy where there are no links",
+            kept=Kept.POLICY,
         ),
     ] = "auto"
     split: Annotated[
@@ -121,9 +124,10 @@ class DatasetSettings(Group):
             "NAME=SHARE,…",
             f"{','.join(f'{name}={share:g}' for name, share in DEFAULT_SHARES.items())}; where the "
             "source has folders train and val, valid, validation or test, these",
+            kept=Kept.POLICY,
         ),
     ] = None
-    seed: Annotated[int, Option("Seed of the split.", Panel.DATASET)] = 0
+    seed: Annotated[int, Option("Seed of the split.", Panel.DATASET, kept=Kept.POLICY)] = 0
 
     split_by: Annotated[
         str | None,
@@ -133,6 +137,7 @@ class DatasetSettings(Group):
             Panel.DATASET,
             f"{FOLDER}|REGEX",
             "identical images alone",
+            kept=Kept.POLICY,
         ),
     ] = None
 
@@ -144,6 +149,7 @@ class DatasetSettings(Group):
             Panel.DATASET,
             "NAME=FILE,…",
             locates=Locates.FILE_BY_NAME,
+            kept=Kept.JOURNAL,
         ),
     ] = None
 

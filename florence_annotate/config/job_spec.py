@@ -8,7 +8,7 @@ from pathlib import Path
 from types import NoneType
 from typing import Any, get_args
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
 
 from florence_annotate import classes as class_lists
 from florence_annotate import tasks
@@ -22,6 +22,7 @@ from florence_annotate.config.settings import (
     ContractSettings,
     ImageSettings,
     TaskSettings,
+    holds_bytes,
 )
 from florence_annotate.config.wording import what_to_write
 from florence_annotate.declaration import Option
@@ -60,6 +61,15 @@ class JobSpec(
     @classmethod
     def _sources_are_absolute(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(map(_absolute, value))
+
+    @field_validator("*")
+    @classmethod
+    def _text_is_text(cls, value: Any, info: ValidationInfo) -> Any:
+        """A path may be of any bytes; other text is written into files that are UTF-8."""
+        name = info.field_name or ""
+        if name in OPTIONS and not OPTIONS[name].holds_path and holds_bytes(value):
+            raise ValueError("it holds bytes that are no UTF-8: write it in UTF-8")
+        return value
 
     def with_formats(self, formats: tuple[str, ...]) -> "JobSpec":
         """The same, as if a flag had chosen these formats."""
@@ -283,6 +293,9 @@ def load(text: str) -> JobSpec:
         )
     if (settings.get("workers") or 0) > MOST_WORKERS:  # from before there was a bound
         settings["workers"] = MOST_WORKERS
+    for name in OPTIONS.keys() & settings.keys():  # from before they were refused
+        if not OPTIONS[name].holds_path and holds_bytes(settings[name]):
+            del settings[name]
     spec = _validate(settings)
     if "given" in settings:
         return spec

@@ -6,14 +6,16 @@ that leave something out of a dataset in `florence_annotate.policy.thresholds`.
 """
 
 import os
+import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
 from florence_annotate import tasks
-from florence_annotate.declaration import Locates, Names, Option, Panel, as_list
+from florence_annotate.classes import ClassSpec
+from florence_annotate.declaration import Kept, Locates, Names, Option, Panel, as_list
 from florence_annotate.images.codec import DEFAULT_MAX_PIXELS
 from florence_annotate.images.tiles import DEFAULT_OVERLAP, Tiling
 from florence_annotate.questions.recipes import RecipeName
@@ -70,6 +72,7 @@ class TaskSettings(Group):
             f"What to ask: any of the {len(tasks.TASKS)} tasks that 'florence-annotate tasks' "
             "lists, by name or token; several with commas, of which one may point at things.",
             Panel.TASK,
+            kept=Kept.ONCE,
         ),
     ] = "detection"
     prompt: Annotated[
@@ -78,17 +81,19 @@ class TaskSettings(Group):
             "A prompt of your own instead of a task, or with --task beside it, for a checkpoint "
             "that was trained with it; it goes to the model as it is.",
             Panel.TASK,
+            kept=Kept.ONCE,
         ),
     ] = None
     gives: Annotated[
         tasks.PromptGives | None,
-        Option("What the answer to --prompt holds.", Panel.TASK, default="text"),
+        Option("What the answer to --prompt holds.", Panel.TASK, default="text", kept=Kept.ONCE),
     ] = None
     recipe: Annotated[
         RecipeName | None,
         Option(
             f"Several questions an image: {'; '.join(each.asks for each in RecipeName)}.",
             Panel.TASK,
+            kept=Kept.ONCE,
         ),
     ] = None
     text: Annotated[
@@ -158,12 +163,19 @@ class ImageSettings(Group):
             "Only images whose name or path matches, as in `day/*,*.jpg`.",
             Panel.IMAGES,
             "PATTERN,…",
+            kept=Kept.ONCE,
         ),
     ] = ()
-    exclude: Annotated[Names, Option("Not those that match.", Panel.IMAGES, "PATTERN,…")] = ()
+    exclude: Annotated[
+        Names, Option("Not those that match.", Panel.IMAGES, "PATTERN,…", kept=Kept.ONCE)
+    ] = ()
     labelled_only: Annotated[
         bool,
-        Option("Leave images out of the dataset in which nothing was found.", Panel.IMAGES),
+        Option(
+            "Leave images out of the dataset in which nothing was found.",
+            Panel.IMAGES,
+            kept=Kept.ONCE,
+        ),
     ] = False
     limit: Annotated[
         int | None,
@@ -229,3 +241,17 @@ def refuse_empty(value: str | None) -> None:
     """For a validator. Raises ValueError."""
     if value is not None and not value.strip():
         raise ValueError("it is empty")
+
+
+_BYTES = re.compile("[\ud800-\udfff]")
+
+
+def holds_bytes(value: Any) -> bool:
+    """Whether a text, or one within a value, holds bytes that are no UTF-8, as Python has them."""
+    if isinstance(value, str):
+        return bool(_BYTES.search(value))
+    if isinstance(value, ClassSpec):
+        return holds_bytes((value.name, value.synonyms, value.prompt))
+    if isinstance(value, Mapping):
+        return any(map(holds_bytes, value.items()))
+    return isinstance(value, Collection) and any(map(holds_bytes, value))

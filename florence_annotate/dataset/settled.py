@@ -1,17 +1,18 @@
 """What was settled of a dataset stays settled: the settings of `policy.yaml`, and of the journal
 where a folder has none."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from florence_annotate.config import job_spec, policy_file
-from florence_annotate.config.job_spec import JobSpec
+from florence_annotate.config.job_spec import OPTIONS, JobSpec
 from florence_annotate.config.policy_file import NAME, SETTLED
+from florence_annotate.declaration import Kept
 from florence_annotate.journal import Journal
 
-_KEPT = (*SETTLED, "split_file")
-"""What a dataset goes by; what `policy.yaml` does not hold of it is in the journal."""
+_KEPT = tuple(n for n, option in OPTIONS.items() if option.kept in (Kept.POLICY, Kept.JOURNAL))
+"""What a dataset goes by."""
 
 
 def read(journal: Journal, folder: Path) -> dict[str, Any]:
@@ -54,17 +55,20 @@ def apply(spec: JobSpec, settled: Mapping[str, Any]) -> JobSpec:
     return spec.model_copy(update=values)
 
 
-def write(journal: Journal, folder: Path, spec: JobSpec) -> None:
+def write(
+    journal: Journal, folder: Path, spec: JobSpec, class_names: Iterable[str] | None = None
+) -> None:
     """Write what flags say into `policy.yaml`; where there is none, all that is settled.
 
-    Raises OutputError.
+    `class_names` are shown there by id: those of the export before, where none are given. Raises
+    OutputError, and UsageError for a file that can't be read.
     """
     path = folder / NAME
     names = spec.by_flag.intersection(SETTLED) if path.exists() else SETTLED
     values = {name: getattr(spec, name) for name in SETTLED if name in names}
-    policy_file.write(
-        path, values, target=journal.exports.name, class_names=journal.exports.class_names()
-    )
+    if class_names is None:
+        class_names = journal.exports.class_names()
+    policy_file.write(path, values, target=journal.exports.name, class_names=class_names)
 
 
 def changes(journal: Journal, spec: JobSpec) -> list[str]:

@@ -1,6 +1,6 @@
 """Journal → every file of the output folder, in one pass over the images."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from florence_annotate.config.job_spec import JobSpec
@@ -32,14 +32,16 @@ def export(
     overwrite: bool,
     renumber: bool = False,
     home: Replacing | None = None,
+    settle: Callable[[Sequence[str]], None],
 ) -> Outcome:
     """Write all formats of a specification, and remove what an earlier export wrote beyond them.
 
     `home` is the job's own folder, where the export goes to another one: it may have what is left
-    of an image. Nothing is built where that would change nothing. A file that was corrected by hand
-    stays as it is, unless it may be overwritten. Raises UsageError for settings that would renumber
-    classes, unless they may, and for those that leave no image, ExportError where no original is
-    left, OutputError for a full disk.
+    of an image. `settle` is called with the names of the classes by id once nothing can be refused
+    any more, and before the first file changes. Nothing is built where that would change nothing. A
+    file that was corrected by hand stays as it is, unless it may be overwritten. Raises UsageError
+    for settings that would renumber classes, unless they may, and for those that leave no image,
+    ExportError where no original is left, OutputError for a full disk.
     """
     questions = questions_of(journal)
     formats = registry.settle(spec, questions)
@@ -51,6 +53,7 @@ def export(
     )
     if (outcome := unchanged.outcome()) is not None:
         staging_folder.remove(out)  # of an export that was killed before it moved anything
+        settle(outcome.class_names)
         return outcome
     replacing = Replacing(out, journal)
     statistics = Statistics()
@@ -74,6 +77,7 @@ def export(
         job.notes.held = changes.held
         job.notes.renumbered = gets_other_ids(journal, spec)
         made = Made(unchanged.shaping | {WRITTEN: list(formats)}, dataset.class_names)
+        settle(dataset.class_names)
         replacing.commit(staging, changes, made, unchanged.to_keep(outcome))
         journal.selection.note_same_content(originals.seen_again)
     return outcome

@@ -23,10 +23,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from florence_annotate.config.job_spec import JobSpec
-from florence_annotate.config.model_settings import ModelSettings
-from florence_annotate.config.settings import CHOOSING, ContractSettings, ImageSettings
+from florence_annotate.config.job_spec import OPTIONS, JobSpec
 from florence_annotate.dataset.splits import SplitRule
+from florence_annotate.declaration import Kept
 from florence_annotate.formats import last_copies
 from florence_annotate.formats.outcome import Outcome
 from florence_annotate.formats.replacing import is_as_known
@@ -34,11 +33,8 @@ from florence_annotate.images.sources import is_wanted
 from florence_annotate.journal import SPLIT_RULE, Exported, Journal, Placed
 from florence_annotate.types import Question
 
-_BEFORE_THE_JOURNAL = frozenset(
-    {"sources", *ModelSettings.model_fields, *ImageSettings.model_fields}
-    | {*ContractSettings.model_fields}
-) - {*CHOOSING}
-"""Settings that shape no file but by the attempts that the journal holds. Any other one may."""
+SHAPING = tuple(name for name, option in OPTIONS.items() if option.kept is not Kept.RUN)
+"""Settings that shape files otherwise than by the attempts that the journal holds."""
 
 _PACKAGES = (
     *("numpy", "opencv-python", "opencv-python-headless", "pillow", "pyarrow", "pycocotools"),
@@ -92,8 +88,7 @@ class Unchanged:
     def shaping(self) -> dict[str, Any]:
         """The settings that shape files, and the rule of splits that they come to, as JSON
         values."""
-        settings = self._spec.model_dump(mode="json")
-        shaping = {k: v for k, v in settings.items() if k not in _BEFORE_THE_JOURNAL}
+        shaping = self._spec.model_dump(mode="json", include={*SHAPING})
         return shaping | {SPLIT_RULE: self._split_rule.to_json()}
 
     @cached_property

@@ -11,12 +11,15 @@ from florence_annotate.config.job_spec import JobSpec
 from florence_annotate.dataset import opening, settled
 from florence_annotate.errors import UsageError
 from florence_annotate.formats import export as formats
-from florence_annotate.formats import hub, registry
+from florence_annotate.formats import hub, registry, staging
 from florence_annotate.formats.replacing import Replacing
 from florence_annotate.formats.upheavals import no_longer_written, refuse_upheaval
 from florence_annotate.jobs import fingerprint
 from florence_annotate.journal import Journal, lock
 from florence_annotate.reports import summary as summaries
+
+_LEFT_WHEN_KILLED = (lock.FILE_NAME, staging.FOLDER, policy_file.PART_NAME)
+"""What a command may leave in a folder that was killed before it wrote a dataset there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,19 +69,20 @@ def run(request: Request, note: Callable[[str], None]) -> Result:
             home = Replacing(out, journal)
             journal.export_to(name)
             before = before if name is None else settled.read(journal, folder)
-        spec = _specify(request, journal, before)
+        is_new = is_elsewhere and name is None
+        spec = _specify(request, journal, before, is_new=is_new)
         names = _refuse(request, journal, folder, spec)
         for line in settled.changes(journal, spec):
             note(line)
         if gone := no_longer_written(journal, names):
             note(gone)
-        if request.policy is None:
-            settled.write(journal, folder, spec)
         exported = formats.export(
-            journal, folder, spec, overwrite=request.overwrite, renumber=request.renumber, home=home
+            *(journal, folder, spec),
+            overwrite=request.overwrite,
+            renumber=request.renumber,
+            home=home,
+            settle=_settle(request, journal, folder, spec, None if is_new else before),
         )
-        if request.policy is None:
-            settled.write(journal, folder, spec)
         bound = fingerprint.describe(journal)
         summary = summaries.summarise(journal, folder, spec, bound, exported)
         summaries.write_summary(folder, summary)
@@ -95,8 +99,7 @@ def _refuse_foreign(folder: Path, out: Path) -> str | None:
     file = policy_file.read(folder / policy_file.NAME)
     if file is not None and file.target is not None:
         return file.target
-    # a command that was killed may have left its lock
-    is_empty = folder.is_dir() and all(path.name == lock.FILE_NAME for path in folder.iterdir())
+    is_empty = folder.is_dir() and all(path.name in _LEFT_WHEN_KILLED for path in folder.iterdir())
     if folder.exists() and not is_empty:
         raise UsageError(
             f"{folder} holds other files, and no dataset of this job: choose a new or an empty "
@@ -105,18 +108,21 @@ def _refuse_foreign(folder: Path, out: Path) -> str | None:
     return None
 
 
-def _specify(request: Request, journal: Journal, before: Mapping[str, Any]) -> JobSpec:
-    """The settings of the export."""
+def _specify(
+    request: Request, journal: Journal, before: Mapping[str, Any], *, is_new: bool
+) -> JobSpec:
+    """The settings of the export; `before` are those that are settled, `is_new` says that they are
+    those of another folder."""
     spec = job_spec.change(opening.last_spec(journal), request.settings)
     if request.policy is not None:
         file = policy_file.read(request.policy)
         if file is None:
             raise UsageError(f"--policy: there is no file {request.policy}")
         classes = file.settings.get("classes", before.get("classes"))
-        if request.target is None and classes != before.get("classes"):
+        if not is_new and classes != before.get("classes"):
             raise UsageError(
-                f"--policy: {request.policy} has another class list than {request.out}: export it "
-                "to a folder of its own with -o"
+                f"--policy: {request.policy} has another class list than "
+                f"{request.target or request.out}: export it to a new folder with -o"
             )
         before = {**before, **file.settings}
     spec = settled.apply(spec, before)
@@ -124,6 +130,26 @@ def _specify(request: Request, journal: Journal, before: Mapping[str, Any]) -> J
         return spec
     held = registry.settle(spec, opening.questions_of(journal))
     return spec.with_formats(registry.added(held, request.add_formats))
+
+
+def _settle(
+    request: Request,
+    journal: Journal,
+    folder: Path,
+    spec: JobSpec,
+    before: Mapping[str, Any] | None,
+) -> Callable[[Sequence[str]], None]:
+    """What writes the `policy.yaml` of a folder; `before` is what is settled there, None for a new
+    one.
+
+    What is gone by for once is not written, but where nothing is settled; and a folder without the
+    file gets what is settled, which else would be taken from its last export.
+    """
+    is_for_once = request.policy is not None and before is not None
+    if is_for_once and (folder / policy_file.NAME).exists():
+        return lambda class_names: None
+    written = settled.apply(opening.last_spec(journal), before or {}) if is_for_once else spec
+    return lambda class_names: settled.write(journal, folder, written, class_names)
 
 
 def _refuse(request: Request, journal: Journal, folder: Path, spec: JobSpec) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ before anything is written.
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -200,8 +201,8 @@ class Job:
                         *(journal, self.out, self.spec),
                         overwrite=self._switches.overwrite,
                         renumber=self._switches.renumber,
+                        settle=partial(settled.write, journal, self.out, self.spec),
                     )
-                    settled.write(journal, self.out, self.spec)
                     journal.selection.forget_left()
                 bound = fingerprint.describe(journal)
                 summary = summaries.summarise(journal, self.out, self.spec, bound, exported)

@@ -13,7 +13,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict
 
-from florence_annotate.declaration import Names, Option, Panel
+from florence_annotate.declaration import Kept, Names, Option, Panel
 from florence_annotate.errors import UsageError
 from florence_annotate.tasks import OCR, field_of, of
 from florence_annotate.types import Caption, KeptInstance, Question
@@ -31,16 +31,21 @@ class CaptionSettings(BaseModel):
 
     caption_prefix: Annotated[
         str | None,
-        Option('Put this before every caption, a trigger word say: "ohwx, ".', Panel.DATASET),
+        Option(
+            'Put this before every caption, a trigger word say: "ohwx, ".',
+            Panel.DATASET,
+            kept=Kept.POLICY,
+        ),
     ] = None
     caption_suffix: Annotated[
-        str | None, Option("Put this behind every caption.", Panel.DATASET)
+        str | None, Option("Put this behind every caption.", Panel.DATASET, kept=Kept.POLICY)
     ] = None
     strip_openings: Annotated[
         bool,
         Option(
             'Leave out how captions begin that say what every image is, as "The image shows" does.',
             Panel.DATASET,
+            kept=Kept.POLICY,
         ),
     ] = False
     join: Annotated[
@@ -51,6 +56,7 @@ class CaptionSettings(BaseModel):
             Panel.DATASET,
             "A,B,…",
             "each for itself; a format that holds one takes the longest",
+            kept=Kept.POLICY,
         ),
     ] = None
 

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from florence_annotate.declaration import Option, Panel
+from florence_annotate.declaration import Kept, Option, Panel
 
 
 class Thresholds(BaseModel):
@@ -14,7 +14,9 @@ class Thresholds(BaseModel):
 
     min_score: Annotated[
         float,
-        Option("Leave out instances below this score, 0 to 1.", Panel.DATASET, "P"),
+        Option(
+            "Leave out instances below this score, 0 to 1.", Panel.DATASET, "P", kept=Kept.POLICY
+        ),
     ] = Field(default=0.0, ge=0, le=1)
     nms: Annotated[
         float | None,
@@ -22,11 +24,14 @@ class Thresholds(BaseModel):
             "Of two boxes of one class that overlap by more than this, keep the better.",
             Panel.DATASET,
             "IOU",
+            kept=Kept.POLICY,
         ),
     ] = Field(default=None, ge=0, le=1)
     min_area: Annotated[
         float,
-        Option("Leave out boxes of fewer square pixels.", Panel.DATASET, "PIXELS"),
+        Option(
+            "Leave out boxes of fewer square pixels.", Panel.DATASET, "PIXELS", kept=Kept.POLICY
+        ),
     ] = Field(default=0.0, ge=0, allow_inf_nan=False)
     max_area: Annotated[
         float | None,
@@ -34,6 +39,7 @@ class Thresholds(BaseModel):
             "Leave out boxes that cover more than this part of the image, 0 to 1.",
             Panel.DATASET,
             "SHARE",
+            kept=Kept.POLICY,
         ),
     ] = Field(default=None, gt=0, le=1)
     drop_containers: Annotated[
@@ -42,6 +48,7 @@ class Thresholds(BaseModel):
             "Leave out a box that is the hull of several others of its class.",
             Panel.DATASET,
             default="for open-vocabulary and grounding",
+            kept=Kept.POLICY,
         ),
     ] = None
     nms_across_classes: Annotated[
@@ -50,6 +57,7 @@ class Thresholds(BaseModel):
             "Of two boxes of different classes that overlap by more than this, keep the better.",
             Panel.DATASET,
             "IOU",
+            kept=Kept.POLICY,
         ),
     ] = Field(default=None, ge=0, le=1)
     synonyms: Annotated[
@@ -59,6 +67,7 @@ class Thresholds(BaseModel):
             "person, sofa for couch.",
             Panel.DATASET,
             default="synonyms",
+            kept=Kept.POLICY,
         ),
     ] = True
     label_rules: Annotated[
@@ -69,6 +78,7 @@ class Thresholds(BaseModel):
             "before.",
             Panel.DATASET,
             "1|2",
+            kept=Kept.POLICY,
         ),
     ] = Field(default=2, ge=1, le=2)
     presence: Annotated[
@@ -77,5 +87,6 @@ class Thresholds(BaseModel):
             "Keep a class that was asked by name only where a second kind of question agrees.",
             Panel.DATASET,
             default="with --recipe verify, which it implies in run",
+            kept=Kept.POLICY,
         ),
     ] = None

@@ -1,15 +1,20 @@
 """`policy.yaml`: what it says, what is written into it, and what is wrong with one."""
 
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
-from florence_annotate.classes import ClassSpec
+from florence_annotate.classes import ClassList, ClassSpec
 from florence_annotate.config import policy_file
 from florence_annotate.config.job_spec import JobSpec
 from florence_annotate.config.policy_file import SETTLED
 from florence_annotate.errors import UsageError
+from florence_annotate.user_files import SMALL
 
 CLASSES = (
     ClassSpec("person"),
@@ -65,6 +70,48 @@ def test_comments_order_and_what_is_not_given_stay(path: Path) -> None:
     assert path.stat() == before
 
 
+@given(st.lists(st.text(min_size=1), min_size=1, max_size=6), st.text(), st.lists(st.text()))
+def test_any_text_is_read_as_it_was_written(names: list[str], text: str, labels: list[str]) -> None:
+    try:
+        first, *others = ClassList(map(ClassSpec, names)).classes
+        classes = (ClassSpec(first.name, ("a synonym?", ":b"), text or None), *others)
+        classes = ClassList(classes).classes
+    except UsageError:  # an empty name, or one that stands for two
+        classes = CLASSES
+    settings = {"classes": classes, "caption_prefix": text, "join": tuple(labels)}
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / policy_file.NAME
+        for each in (settings, settings | {"classes": classes[::-1]}):
+            policy_file.write(path, each, target="abc", class_names=labels)
+            found = policy_file.read(path)
+            assert found is not None and found.settings == each
+            assert yaml.safe_load(path.read_text("utf-8"))["class_ids"] == dict(enumerate(labels))
+
+
+def test_an_order_of_classes_is_a_value(path: Path) -> None:
+    settings = {"classes": CLASSES[::-1]}
+    policy_file.write(path, settings, target="abc", class_names=[])
+    found = policy_file.read(path)
+    assert found is not None and found.settings["classes"] == CLASSES[::-1]
+    assert len(policy_file.differences({"classes": CLASSES}, settings)) == 1
+
+
+def test_the_same_classes_in_another_form_stay_as_somebody_wrote_them(path: Path) -> None:
+    path.write_text("classes: [b, a] # mine\nmin_area: 3\ntarget: abc\nclass_ids: {}\n")
+    before = path.read_bytes()
+    settings = {"classes": (ClassSpec("b"), ClassSpec("a")), "min_area": 3.0}
+    policy_file.write(path, settings, target="abc")
+    assert path.read_bytes() == before
+
+
+def test_a_list_as_long_as_a_class_file_may_be_can_be_read(path: Path) -> None:
+    names = [f"?{number:x}" for number in range(4_000)]  # in quotes
+    path.unlink()
+    policy_file.write(path, {"classes": tuple(map(ClassSpec, names))}, target="abc")
+    growth = path.stat().st_size / len("\n".join(names))
+    assert growth * SMALL < policy_file._MOST_BYTES
+
+
 @pytest.mark.parametrize(
     ("line", "said"),
     [
@@ -81,7 +128,7 @@ def test_comments_order_and_what_is_not_given_stay(path: Path) -> None:
         ("- a\n- b", "is not valid YAML|must hold"),
         ("nms: 1\nnms: 2", "is not valid YAML"),
         ("nms: &a [1, *a]", "an alias is not read here"),
-        ("classes: " + "[" * 200, "not valid YAML|nested"),
+        ("classes: " + "[" * 200, "lists or mappings within each other"),
     ],
 )
 def test_a_mistake_is_named_with_file_line_key_and_what_is_expected(
@@ -99,6 +146,13 @@ def test_there_may_be_none_and_one_may_be_empty(tmp_path: Path) -> None:
     (tmp_path / policy_file.NAME).touch()
     found = policy_file.read(tmp_path / policy_file.NAME)
     assert found is not None and found.settings == {}
+
+
+def test_a_long_value_is_told_by_its_beginning() -> None:
+    classes = tuple(ClassSpec(f"class {number}") for number in range(1_000))
+    (line,) = policy_file.differences({"classes": None}, {"classes": classes})
+    assert line.startswith("classes none → [class 0, class 1,") and line.endswith(" …")
+    assert len(line) < 130
 
 
 def test_differences_are_told_as_they_are_written() -> None:

@@ -1,6 +1,9 @@
 """What was settled stays settled, whoever runs what next."""
 
+import json
 import shutil
+import sqlite3
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,6 +12,7 @@ from conftest import annotate, command, tree
 from written_answers import answer, written_job
 
 import florence_annotate
+from florence_annotate.formats.replacing import Replacing
 from florence_annotate.journal import Journal
 
 BOX, SMALL = (100, 100, 300, 300), (0, 0, 50, 50)
@@ -233,3 +237,152 @@ def test_an_edit_during_a_run_counts(scenes: Path, tmp_path: Path) -> None:
     edit(out, "min_area: 0.0", "min_area: 100000")
     result = annotate(scenes, out, "--limit", 2, "--json")
     assert result.json["instances"] == 0
+
+
+SHAPES = {"a.png": [answer("star", *BOX, "cross", *SMALL, "ellipse", *SMALL)]}
+
+
+def test_a_class_list_in_another_order_is_settled_too(tmp_path: Path) -> None:
+    out = written_job(tmp_path, SHAPES)
+    assert command("export", out, "--classes", "cross,ellipse,star").code == 0
+    result = command("export", out, "--classes", "star,ellipse,cross", "--renumber")
+    said = "classes [cross, ellipse, star] → [star, ellipse, cross]"
+    assert (result.code, said in result.err.splitlines()) == (0, True), result.err
+    assert policy(out)["class_ids"] == {0: "star", 1: "ellipse", 2: "cross"}
+    assert [*policy(out)["classes"]] == ["star", "ellipse", "cross"]  # type: ignore[misc]
+    result = command("export", out)
+    assert (result.code, "→" in result.err) == (0, False), result.err
+
+
+@pytest.mark.parametrize("name", ["star?", ":star", "no", "- star", "?", "1:30", "2001-01-01"])
+def test_a_class_may_have_any_name(name: str, tmp_path: Path) -> None:
+    out = written_job(tmp_path, {"a.png": [answer(name, *BOX)]})
+    for options in ((), ("--classes", f"{name},cross"), ("--min-area", 1)):
+        result = command("export", out, *options)
+        assert result.code == 0, result.err
+    assert policy(out)["classes"] == {name: None, "cross": None}
+    assert policy(out)["class_ids"] == {0: name, 1: "cross"}
+
+
+def test_comments_go_with_their_classes_and_keys(job: Path) -> None:
+    assert command("export", job, "--classes", "tree,car").code == 0
+    edit(job, "  car:\n", "  # below\n  car: # a comment of mine\n")
+    lines = (job / "policy.yaml").read_text().splitlines()
+    assert command("export", job, "--classes", "car,bus,tree", "--renumber").code == 0
+    now = (job / "policy.yaml").read_text()
+    assert "classes:\n  # below\n  car: # a comment of mine\n  bus:\n  tree:\n" in now
+    assert [line for line in lines if line not in now] == ["class_ids: {0: tree, 1: car}"]
+
+
+def test_many_labels_are_shown_up_to_a_number_that_is_quick_to_read(tmp_path: Path) -> None:
+    labels = [f"label {number:05}" for number in range(2_000)]
+    said = [part for label in labels for part in (label, *BOX)]
+    out = written_job(tmp_path, {"a.png": [answer(*said)]})
+    assert command("export", out, "--format", "yolo").code == 0
+    assert policy(out)["class_ids"] == dict(enumerate(labels[:1000]))
+    assert "# The first 1000 classes by id" in (out / "policy.yaml").read_text()
+    assert len(yaml.safe_load((out / "data.yaml").read_text())["names"]) == 2_000
+
+
+def test_what_is_for_one_export_is_so_where_there_is_no_file(job: Path, tmp_path: Path) -> None:
+    once = tmp_path / "once.yaml"
+    once.write_text("min_area: 300\n")
+    before = policy(job)
+    (job / "policy.yaml").unlink()
+    assert command("export", job, "--policy", once, "--json").json["instances"] == 1
+    assert policy(job) == before
+    assert command("export", job, "--json").json["instances"] == 3
+
+
+def test_a_new_folder_goes_by_the_policy_that_it_was_made_with(job: Path, tmp_path: Path) -> None:
+    once, other = tmp_path / "once.yaml", tmp_path / "other"
+    once.write_text("classes: [tree]\n")
+    assert command("export", job, "--classes", "car,tree").code == 0
+    assert command("export", job, "--policy", once, "-o", other).code == 0
+    assert policy(other)["classes"] == {"tree": None}
+    assert command("export", job, "-o", other).code == 0
+    once.write_text("classes: [car]\n")  # once more there is something settled
+    refused = command("export", job, "--policy", once, "-o", other, "--renumber")
+    assert (refused.code, str(other) in refused.err) == (2, True)
+
+
+def test_flags_of_an_export_that_is_refused_are_not_settled(job: Path, tmp_path: Path) -> None:
+    before, files = (job / "policy.yaml").read_bytes(), tree(job)
+    refused = command("export", job, "--min-area", 300, "--include", "nothing*")
+    assert refused.code == 2
+    assert ((job / "policy.yaml").read_bytes(), tree(job)) == (before, files)
+    other = tmp_path / "other"
+    refused = command("export", job, "-o", other, "--min-area", 300, "--include", "nothing*")
+    assert (refused.code, other.exists()) == (2, False)
+
+
+def test_an_export_that_is_killed_as_files_move_goes_on_with_its_flags(
+    job: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(Replacing, "_move", lambda *arguments: sys.exit(137))
+        assert command("export", job, "--min-area", 300).code == 137
+    result = command("export", job, "--json")
+    assert (result.json["instances"], policy(job)["min_area"]) == (1, 300)
+
+
+def test_a_new_folder_whose_export_was_killed_is_no_folder_of_something_else(
+    job: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "other"
+    (other / ".export" / "images").mkdir(parents=True)
+    for name in ("job.lock", ".policy.yaml.part"):
+        (other / name).write_text("")
+    assert command("export", job, "-o", other).code == 0
+    assert not [path.name for path in other.iterdir() if path.name.startswith(".")]
+
+
+BYTES = "caf\udce9"
+"""As Python has what a terminal in Latin-1 gives."""
+
+
+@pytest.mark.parametrize(
+    "flag", ["--split-by", "--caption-prefix", "--include", "--classes", "--format"]
+)
+def test_text_that_is_no_utf_8_is_refused_before_anything_is_written(job: Path, flag: str) -> None:
+    before, files = (job / "policy.yaml").read_bytes(), tree(job)
+    refused = command("export", job, flag, BYTES)
+    assert (refused.code, len(refused.err.splitlines())) == (2, 1), refused.err
+    assert ((job / "policy.yaml").read_bytes(), tree(job)) == (before, files)
+    assert command("export", job).code == 0
+
+
+@pytest.mark.parametrize(("task", "flag"), [("grounding", "--text"), ("detection", "--prompt")])
+def test_a_question_that_is_no_utf_8_is_refused(
+    scenes: Path, tmp_path: Path, task: str, flag: str
+) -> None:
+    refused = annotate(scenes, tmp_path / "out", "--task", task, flag, BYTES)
+    assert (refused.code, len(refused.err.splitlines())) == (2, 1), refused.err
+    assert flag in refused.err and not (tmp_path / "out").exists()
+
+
+def test_a_policy_with_such_text_is_refused(job: Path) -> None:
+    edit(job, "split_by:\n", 'split_by: "caf\\udce9"\n')
+    refused = command("export", job)
+    assert (refused.code, "policy.yaml" in refused.err) == (2, True)
+
+
+def test_a_journal_that_has_such_text_goes_on_without_it(tmp_path: Path) -> None:
+    out = written_job(tmp_path, SAID)
+    with sqlite3.connect(out / "job.db") as journal:
+        (text,) = journal.execute("SELECT settings FROM runs").fetchone()
+        settings = json.dumps(json.loads(text) | {"split_by": BYTES})
+        journal.execute("UPDATE runs SET settings = ?", (settings,))
+    assert command("export", out).code == 0
+    assert policy(out)["split_by"] is None
+
+
+def test_what_a_killed_write_left_is_gone_after_the_next(job: Path) -> None:
+    (job / ".policy.yaml.part").write_text("min_sc")
+    assert command("export", job).code == 0
+    assert not (job / ".policy.yaml.part").exists()
+
+
+def test_the_file_says_where_formats_are_listed(job: Path) -> None:
+    text = (job / "policy.yaml").read_text()
+    assert "# Formats to write: those that 'florence-annotate export --help' lists." in text

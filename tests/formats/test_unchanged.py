@@ -13,6 +13,8 @@ from PIL import Image
 from written_answers import answer, attempt, picture, written_job
 
 from florence_annotate.config import job_spec
+from florence_annotate.config.dataset_settings import DatasetSettings
+from florence_annotate.config.settings import CHOOSING
 from florence_annotate.dataset.opening import last_spec
 from florence_annotate.errors import OutputError
 from florence_annotate.formats import replacing, unchanged
@@ -20,6 +22,8 @@ from florence_annotate.formats.export import export
 from florence_annotate.formats.outcome import Outcome
 from florence_annotate.formats.staging import FOLDER, Staging
 from florence_annotate.journal import Journal
+from florence_annotate.policy.captions import CaptionSettings
+from florence_annotate.policy.thresholds import Thresholds
 
 FORMATS = "yolo,coco,jsonl"
 SAID = {
@@ -41,7 +45,9 @@ class Job:
     def export(self, *, overwrite: bool = False, **settings: Any) -> Outcome:
         with Journal.open_to_write(self.out) as journal:
             spec = job_spec.change(last_spec(journal), settings)
-            return export(journal, self.out, spec, overwrite=overwrite)
+            return export(
+                *(journal, self.out, spec), overwrite=overwrite, settle=lambda names: None
+            )
 
     def is_built(self, **settings: Any) -> bool:
         """Whether an export builds the dataset; it comes to what a whole one would in any case."""
@@ -202,9 +208,10 @@ def test_how_a_job_runs_shapes_no_file(job: Job, settings: dict[str, Any]) -> No
 
 
 def test_every_setting_of_a_dataset_or_a_policy_is_taken_for_one_that_shapes_files() -> None:
-    apart = unchanged._BEFORE_THE_JOURNAL
-    assert not apart & {"formats", "classes", "split", "min_score", "recipe", "presence", "images"}
-    assert apart < job_spec.JobSpec.model_fields.keys()
+    groups = (DatasetSettings, Thresholds, CaptionSettings)
+    wanted = {name for group in groups for name in group.model_fields} - {"classes_file"}
+    assert wanted | {"recipe", *CHOOSING} <= {*unchanged.SHAPING}
+    assert "batch_size" not in unchanged.SHAPING
 
 
 def test_the_epoch_of_the_build_is_seen(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,7 +25,9 @@ SAID = {
 def summary_of(out: Path, *, is_exported: bool = True) -> dict[str, Any]:
     with Journal.open_to_write(out) as journal:
         spec = last_spec(journal)
-        exported = export(journal, out, spec, overwrite=False) if is_exported else None
+        exported = None
+        if is_exported:
+            exported = export(journal, out, spec, overwrite=False, settle=lambda names: None)
         return summarise(journal, out, spec, {"model": "shapes"}, exported)
 
 

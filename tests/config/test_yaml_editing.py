@@ -1,0 +1,130 @@
+"""A YAML file that people edit: only values change, and every reader reads what is written."""
+
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from florence_annotate.config.yaml_editing import EditedYaml, spelled
+from florence_annotate.user_yaml import parse_yaml
+
+# no surrogates, which no text in UTF-8 has; and the words and signs that YAML takes for its own
+TEXT = st.one_of(
+    st.text(),
+    st.text("?:#-&*!|>%@`'\"{}[], \n\ta0.~=<", min_size=1),
+    st.sampled_from(["y", "no", "On", "NULL", "1:30", "0x1f", "1e3", ".inf", "2001-01-01", "<<"]),
+    st.sampled_from(["star?", ":a", "a: b", "a #b", "- a", "...", "---", "~", "=", "x" * 1100]),
+    st.sampled_from(["\x85", "\u2028", "\ufeff", "\ue000", "😀"]),
+)
+SPECS = st.none() | st.fixed_dictionaries(
+    {},
+    optional={
+        "synonyms": st.lists(TEXT, min_size=1, max_size=3),
+        "prompt": TEXT,
+        "min_score": st.floats(0, 1),
+        "min_area": st.floats(0, 1e300),
+    },
+).map(lambda spec: spec or None)
+CLASSES = st.dictionaries(TEXT, SPECS, min_size=1, max_size=6)
+READERS = [parse_yaml, yaml.safe_load, lambda text: yaml.load(text, yaml.CSafeLoader)]
+
+
+@given(CLASSES, TEXT, st.lists(TEXT))
+def test_what_is_written_every_reader_reads(classes: dict[str, Any], text: str, names: Any) -> None:
+    file = EditedYaml("")
+    wanted = {"classes": classes, "text": text, "ids": dict(enumerate(names)), "list": names}
+    for key, value in wanted.items():
+        file.set(key, value, "\n# about it")
+    for read in READERS:
+        assert read(file.text()) == wanted
+    for value in wanted.values():
+        assert yaml.safe_load(spelled(value)) == value
+
+
+@given(CLASSES, CLASSES, st.randoms(use_true_random=False))
+def test_what_changes_is_read_and_the_comments_of_what_stays_are_there(
+    before: dict[str, Any], after: dict[str, Any], random: Any
+) -> None:
+    kept = random.sample(sorted(before), random.randint(0, len(before)))
+    after = {**after, **{name: before[name] for name in kept}}
+    after = {name: after[name] for name in random.sample(sorted(after), len(after))}
+    file = EditedYaml("")
+    file.set("classes", before)
+    if any(len(name) > 500 for name in before):  # in two lines
+        text = file.text()
+    else:
+        head, *lines = file.text().splitlines()
+        lines = [f"  # above {i}\n{line} # beside {i}" for i, line in enumerate(lines)]
+        text = "\n".join([f"{head} # mine", *lines, "# of the next", "seed: 0 # zero", ""])
+    file = EditedYaml(text)
+    file.set("classes", after)
+    changed = file.text()
+    assert list(parse_yaml(changed)["classes"].items()) == list(after.items())
+    if "seed" in file.content:
+        assert changed.endswith("# of the next\nseed: 0 # zero\n")
+        assert changed.startswith("classes: # mine\n")
+        for index, name in enumerate(before):
+            is_there = name in after
+            assert (f"# above {index}\n" in changed) is is_there
+            assert (f" # beside {index}\n" in changed) is is_there
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "value", "wanted"),
+    [
+        ("a: 1 # one\nb: 2\n", "a", 3, "a: 3 # one\nb: 2\n"),
+        ("a: # none\nb: 2\n", "a", "x", "a: x # none\nb: 2\n"),
+        ("a: 1 # one\n", "a", None, "a: # one\n"),
+        ("a:\n  1 # one\nb: 2\n", "a", 3, "a:\n  3 # one\nb: 2\n"),
+        ("a: |\n  x\n  y\n\n# b\nb: 2\n", "a", "z", "a: z\n\n# b\nb: 2\n"),
+        ("a:\n- x\n- y\n# b\nb: 2\n", "a", ["z"], "a: [z]\n# b\nb: 2\n"),
+        ("a: [x, # ex\n  y] # why\nb: 2\n", "a", ["z"], "a: [z] # why\nb: 2\n"),
+        ("a: 'it''s # no comment' # one\n", "a", "it's", 'a: "it\'s" # one\n'),
+        ("a: !!str 1 # one\n", "a", 3, "a: 3 # one\n"),
+        ("a: 1", "b", 2, "a: 1\nb: 2\n"),
+        ("", "b", 2, "b: 2\n"),
+        ("# mine\n", "b", 2, "# mine\nb: 2\n"),
+        ("---\na: 1\n...\n", "b", 2, "---\na: 1\nb: 2\n...\n"),
+        ("null\n", "b", 2, "b: 2\n"),
+        ("{a: 1, c: [x, 'y?']}\n", "b", 2, 'a: 1\nc: [x, "y?"]\nb: 2\n'),
+        ("? a\n: 1\n", "a", 2, "a: 2\n"),
+        ("a: 1\r\nb: 2\r\n", "c", 3, "a: 1\r\nb: 2\r\nc: 3\r\n"),
+        ("a: 1\r\nb: # two\r\n", "b", {"x": None}, "a: 1\r\nb: # two\r\n  x:\r\n"),
+        ("a: é # 😀\nb: 😀 # é\n", "b", "x", "a: é # 😀\nb: x # é\n"),
+        ("a: [x, y] # mine\n", "a", {"x": None, "z": None}, "a: # mine\n  x:\n  z:\n"),
+        (
+            "a: # mine\n  - x # ex\n  # why\n  - u\n# b\nb: 1\n",
+            "a",
+            {"u": None, "z": None, "x": None},
+            "a: # mine\n  # why\n  - u\n  - z\n  - x # ex\n# b\nb: 1\n",
+        ),
+        (
+            "a: # mine\n    x: # ex\n        k: 1 # one\n    y: {k: 1} # why\nb: 1\n",
+            "a",
+            {"y": {"k": 2}, "x": None},
+            "a: # mine\n    y: {k: 2} # why\n    x: # ex\nb: 1\n",
+        ),
+        ("a:\n  x:\n\n  # of b\nb: 1\n", "a", {"z": None}, "a:\n  z:\n\n  # of b\nb: 1\n"),
+    ],
+)
+def test_all_but_the_value_stays(text: str, key: str, value: Any, wanted: str) -> None:
+    file = EditedYaml(text)
+    file.set(key, value)
+    assert file.text() == wanted
+    assert parse_yaml(file.text())[key] in (value, isinstance(value, dict) and list(value))
+
+
+def test_several_values_change_at_once() -> None:
+    file = EditedYaml("a: 1 # one\nb: 2 # two\nc: 3 # three\n")
+    for key, value in (("c", 30), ("d", 4), ("a", None), ("e", "five")):
+        file.set(key, value, f"# {key}")
+    wanted = "a: # one\nb: 2 # two\nc: 30 # three\n# d\nd: 4\n# e\ne: five\n"
+    assert file.text() == wanted
+
+
+def test_a_text_that_is_not_changed_is_the_same() -> None:
+    text = "\n# x\r\nb:   {y:  1}   # z"
+    file = EditedYaml(text)
+    assert (file.text(), file.is_changed, file.line_of("b")) == (text, False, 3)
