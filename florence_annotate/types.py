@@ -95,6 +95,14 @@ class TokenKind(IntEnum):
     CONTROL = 2
 
 
+SPREAD_RANGES = (
+    *((-126, -63), (-62, -31), (-30, -15), (-14, -7), (-6, -3), (-2, -1)),
+    (0, 0),
+    *((1, 2), (3, 6), (7, 14), (15, 30), (31, 62), (63, 126)),
+)
+"""Ranges of location bins around a chosen one, first and last as differences to it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """All that the model wrote in answer to a question. Parsing it needs no tokenizer.
@@ -112,8 +120,8 @@ class Answer:
     truncated: bool
     """Whether the token limit cut the answer short."""
     spreads: bytes = b""
-    """For each location token 13 bytes, how sure it is (see `geometry.locations.RANGES`); empty
-    where that was not kept."""
+    """For each location token, in 255ths, the part of its distribution that lies in each of
+    SPREAD_RANGES; empty where that was not kept."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,8 +18,7 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from operator import mul
 
-from florence_annotate.geometry.locations import RANGES
-from florence_annotate.types import Evidence
+from florence_annotate.types import SPREAD_RANGES, Evidence
 
 DEFINITION = "probability-1"
 """Of the score that jobs are begun with; each keeps its own."""
@@ -58,7 +57,7 @@ def edge_masses(
     bins off it may be for a side of so many. The evidence has spreads.
     """
     x1, y1, x2, y2 = evidence.edges
-    count = len(RANGES)
+    count = len(SPREAD_RANGES)
     return [
         mass_within(evidence.spreads[index * count : (index + 1) * count], tolerance(side))
         for index, side in enumerate((x2 - x1, y2 - y1) * 2)
@@ -76,7 +75,7 @@ def mass_within(spread: bytes, bins: float) -> float:
 def _weights(bins: float) -> tuple[float, ...]:
     """How much of each range lies within so many bins of the chosen one."""
     weights = []
-    for low, high in RANGES:
+    for low, high in SPREAD_RANGES:
         nearest, width = min(abs(low), abs(high)), high - low + 1
         weights.append(min(1.0, max(0.0, (bins - nearest + 1) / width)) if nearest else 1.0)
     return tuple(weights)

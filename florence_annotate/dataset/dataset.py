@@ -1,10 +1,12 @@
 """Journal + policy → annotated images, in key order, one at a time."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import cached_property
 
 from florence_annotate.answers import reading
 from florence_annotate.answers.attempts import with_counting_answers
+from florence_annotate.answers.refinement import refined_box
 from florence_annotate.dataset.annotated_image import AnnotatedImage
 from florence_annotate.dataset.splits import SplitRule
 from florence_annotate.journal import Journal
@@ -26,6 +28,8 @@ def annotate_record(
     said = reading.read(record, regions_given=regions_given)
     verified = verified_classes(said, policy.to_verify) if policy.to_verify else None
     kept, dropped = policy.apply(said.instances, record.width, record.height, verified)
+    if policy.thresholds.refine_boxes:
+        kept = [replace(one, box=refined_box(one, record.width, record.height)) for one in kept]
     captions = write_captions(said.captions, kept, class_names, policy.captions)
     return AnnotatedImage(
         record.ref,
