@@ -26,12 +26,12 @@ from typing import Any
 from florence_annotate.config.job_spec import JobSpec
 from florence_annotate.config.model_settings import ModelSettings
 from florence_annotate.config.settings import CHOOSING, ContractSettings, ImageSettings
-from florence_annotate.dataset.splits import SplitRule
+from florence_annotate.dataset.splits import RULE, SplitRule
 from florence_annotate.formats import last_copies
 from florence_annotate.formats.outcome import Outcome
 from florence_annotate.formats.replacing import is_as_known
 from florence_annotate.images.sources import is_wanted
-from florence_annotate.journal import SPLIT_RULE, Exported, Journal, Placed
+from florence_annotate.journal import Exported, Journal, Placed
 from florence_annotate.types import Question
 
 _BEFORE_THE_JOURNAL = frozenset(
@@ -94,7 +94,7 @@ class Unchanged:
         values."""
         settings = self._spec.model_dump(mode="json")
         shaping = {k: v for k, v in settings.items() if k not in _BEFORE_THE_JOURNAL}
-        return shaping | {SPLIT_RULE: self._split_rule.to_json()}
+        return shaping | {RULE: self._split_rule.to_json()}
 
     @cached_property
     def _made_from(self) -> str:

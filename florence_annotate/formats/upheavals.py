@@ -11,7 +11,6 @@ from pathlib import Path
 from florence_annotate.config.job_spec import JobSpec
 from florence_annotate.dataset.splits import SplitRule
 from florence_annotate.errors import UsageError
-from florence_annotate.formats.assigning import is_split_anew
 from florence_annotate.formats.holding import LABELS
 from florence_annotate.formats.registry import FORMATS
 from florence_annotate.formats.replacing import is_as_known
@@ -48,7 +47,7 @@ def refuse_upheaval(
                 "--renumber"
             )
         changes.append("other ids of classes")
-    if is_split_anew(policy, SplitRule.of(spec, journal)):
+    if SplitRule.of(spec, journal).is_other_than(policy):
         changes.append("another split")
     kinds = [[n for n in names if FORMATS[n].is_yolo] for names in (policy[WRITTEN], formats)]
     if all(kinds) and kinds[0] != kinds[1]:

@@ -12,6 +12,7 @@ from typing import Any
 from florence_annotate.config import job_spec, policy_file
 from florence_annotate.config.job_spec import JobSpec
 from florence_annotate.dataset import settled
+from florence_annotate.dataset.splits import BEGUN_WITH
 from florence_annotate.errors import CheckpointError, SourceError, UsageError
 from florence_annotate.formats import export, registry
 from florence_annotate.formats.upheavals import no_longer_written, refuse_upheaval
@@ -21,7 +22,7 @@ from florence_annotate.jobs.naming import sources_of
 from florence_annotate.jobs.outlook import Outlook, has_content
 from florence_annotate.jobs.runner import Reporter, RunReport
 from florence_annotate.jobs.setup import Setup
-from florence_annotate.journal import SPLIT_RULE, Journal, exists, lock
+from florence_annotate.journal import Journal, exists, lock
 from florence_annotate.labels.by_name import ByName
 from florence_annotate.labels.splits import SplitLists, find_tops
 from florence_annotate.questions import texts
@@ -246,7 +247,7 @@ class Job:
         journal.set_value("asked", self._asked())
         journal.set_value("decoding", self._decoding())
         tops = find_tops((ref.key for ref in self.sources), self.sources.prefixes)
-        journal.set_value(SPLIT_RULE, {"by": "content", "tops": tops})
+        journal.set_value(BEGUN_WITH, {"by": "content", "tops": tops})
         journal.set_value("fingerprint", self.setup.fingerprint().dump())
 
     def _settle_policy(self, journal: Journal, reporter: Reporter) -> None:

@@ -160,3 +160,20 @@ def test_identical_images_are_in_one_split(tmp_path: Path) -> None:
     splits = {key: split for key, (_, split, _) in numbered(tmp_path / "out").items()}
     assert len({splits[f"{number}.png"] for number in (0, 2, 4, 6)}) == 1
     assert len({splits[f"{number}.png"] for number in (1, 3, 5, 7)}) == 1
+
+
+def test_the_rule_of_splits_of_an_older_version_is_no_other_split(job: Path) -> None:
+    label = job / "labels" / "train" / "a.txt"
+    label.write_text("2 0.5 0.5 0.1 0.1\n")
+    for missing in (["split_rule", "tops"], ["split_rule"]):
+        with Journal.open_to_write(job) as journal:
+            policy = held = journal.exports.policy()
+            for name in missing[:-1]:
+                held = held[name]
+            del held[missing[-1]]
+            with journal.transaction():
+                journal.connection.execute("UPDATE policies SET content = ?", (json.dumps(policy),))
+        result = command("export", job, "--min-area", 5)
+        assert result.code == 0, result.err
+    refused = command("export", job, "--seed", 5)
+    assert (refused.code, "another split" in refused.err) == (2, True)
