@@ -51,6 +51,11 @@ class Made:
     """By class id."""
 
 
+def has_other_ids(given: Sequence[str], names: Sequence[str]) -> bool:
+    """Whether a class list gives an id to another class than the one that it was given to."""
+    return any(old != new for old, new in zip(given, names, strict=False))
+
+
 class Exports:
     """The exports of a job to one folder.
 
@@ -108,12 +113,29 @@ class Exports:
         """What the images keep from export to export."""
         return Assignments(self._database, self._target)
 
-    def class_names(self) -> tuple[str, ...]:
-        """By class id; empty before the first export."""
+    def given_names(self) -> tuple[str, ...]:
+        """By class id, every class that has one; empty before the first export.
+
+        A class that leaves the dataset keeps its id, so that no other one gets it unasked.
+        """
         rows = self._database.tuples(
             "SELECT name FROM exported_classes WHERE target = ? ORDER BY id", (self._target,)
         )
         return tuple(name for (name,) in rows)
+
+    def class_names(self) -> tuple[str, ...]:
+        """By class id, the classes of the latest export: the first ones of those that have one."""
+        listed = (self.policy() or {}).get("classes")
+        return self.given_names()[: None if listed is None else len(listed)]
+
+    def is_order_chosen(self) -> bool:
+        """Whether a class list has ever given the ids, and not labels that became classes."""
+        row = self._database.one(
+            "SELECT 1 FROM policies WHERE id IN (SELECT policy FROM exports WHERE target = ?) "
+            "AND json_extract(content, '$.classes') IS NOT NULL",
+            (self._target,),
+        )
+        return row is not None
 
     def policy(self) -> Any:
         """The policy of the latest export, as JSON values; None where there was none."""
@@ -204,10 +226,11 @@ class Exports:
     def _begin(self, made: Made) -> None:
         """An export that is not finished; what it assigns is kept from now on."""
         connection = self._database.connection
+        names = [*made.class_names, *self._left_with_id(made)]
         connection.execute("DELETE FROM exported_classes WHERE target = ?", (self._target,))
         connection.executemany(
             "INSERT INTO exported_classes VALUES (?, ?, ?)",
-            ((self._target, *pair) for pair in enumerate(made.class_names)),
+            ((self._target, *pair) for pair in enumerate(names)),
         )
         policy = json.dumps(made.policy, ensure_ascii=False, sort_keys=True)
         connection.execute("INSERT OR IGNORE INTO policies (content) VALUES (?)", (policy,))
@@ -217,6 +240,15 @@ class Exports:
             "WHERE content = ?",
             (self._target, self.assignments.take_over(), policy),
         )
+
+    def _left_with_id(self, made: Made) -> tuple[str, ...]:
+        """The classes that an export has no more, and that keep their ids behind the others; none
+        where the ids begin anew: renumbered, or by the first class list."""
+        given = self.given_names()
+        is_first_list = made.policy.get("classes") is not None and not self.is_order_chosen()
+        if is_first_list or has_other_ids(given, made.class_names):
+            return ()
+        return given[len(made.class_names) :]
 
     def _insert(self, files: Iterable[tuple[str, Exported]]) -> None:
         self._database.connection.executemany(
