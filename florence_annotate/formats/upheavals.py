@@ -30,6 +30,7 @@ def refuse_upheaval(
     journal: Journal,
     out: Path,
     spec: JobSpec,
+    rule: SplitRule,
     formats: Sequence[str],
     *,
     renumber: bool,
@@ -37,7 +38,7 @@ def refuse_upheaval(
 ) -> None:
     """Raise UsageError for settings that would renumber classes, unless they may, and for those
     that would change what label files mean where a person changed one, unless it may be lost."""
-    policy = journal.exports.policy()
+    policy = journal.exports.policy_of_files()
     if policy is None:
         return
     changes = []
@@ -51,20 +52,20 @@ def refuse_upheaval(
                 "--renumber"
             )
         changes.append("other ids of classes")
-    if SplitRule.of(spec, journal).is_other_than(policy):
+    if rule.is_other_than(policy):
         changes.append("another split")
     kinds = [[n for n in names if FORMATS[n].is_yolo] for names in (policy[WRITTEN], formats)]
     if all(kinds) and kinds[0] != kinds[1]:
         changes.append("another kind of YOLO")
     if overwrite:
         return
-    if changes and (held := next(_changed_labels(journal, out), None)):
+    if changes and (held := next(changed_labels(journal, out), None)):
         raise UsageError(
             f"{' and '.join(changes)}: {held} was changed since it was written, and would mean "
             "something else: move it away first, or give --overwrite to lose what was changed"
         )
     if gone := _left_out(journal, spec):
-        for held in _changed_labels(journal, out):
+        for held in changed_labels(journal, out):
             if _names_one_of(gone, out / held):
                 raise UsageError(
                     f"this class list leaves out {_listed(gone)}: {held} was changed since it was "
@@ -110,7 +111,7 @@ def _listed(names: Mapping[int, str]) -> str:
     return shown + (" …" if len(names) > _SHOWN else "")
 
 
-def _changed_labels(journal: Journal, out: Path) -> Iterator[str]:
+def changed_labels(journal: Journal, out: Path) -> Iterator[str]:
     """The label files that a person changed."""
     for path, files in journal.exports.files().items():
         if path.startswith(LABELS):

@@ -131,8 +131,10 @@ def _refuse(request: Request, journal: Journal, folder: Path, spec: JobSpec) -> 
     names = registry.settle(spec, opening.questions_of(journal))
     if request.push_to_hub:
         hub.refuse_unpublishable(request.push_to_hub, names)
-    opening.open_dataset(journal, spec)
+    rule = opening.open_dataset(journal, spec).split_rule
     refuse_upheaval(
-        *(journal, folder, spec, names), renumber=request.renumber, overwrite=request.overwrite
+        *(journal, folder, spec, rule, names),
+        renumber=request.renumber,
+        overwrite=request.overwrite,
     )
     return names

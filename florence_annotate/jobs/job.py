@@ -6,16 +6,17 @@ before anything is written.
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from florence_annotate.config import job_spec, policy_file
 from florence_annotate.config.job_spec import JobSpec
 from florence_annotate.dataset import settled
-from florence_annotate.dataset.splits import BEGUN_WITH
+from florence_annotate.dataset.splits import BEGUN_WITH, SplitRule
 from florence_annotate.errors import CheckpointError, SourceError, UsageError
 from florence_annotate.formats import export, registry
-from florence_annotate.formats.upheavals import no_longer_written, refuse_upheaval
+from florence_annotate.formats.upheavals import changed_labels, no_longer_written, refuse_upheaval
 from florence_annotate.jobs import fingerprint, leaving, outlook, output, runner, setup
 from florence_annotate.jobs.fingerprint import Begun
 from florence_annotate.jobs.naming import sources_of
@@ -93,11 +94,11 @@ class Job:
         # what contradicts itself is found before a checkpoint is fetched
         questions = setup.check(self.spec, request)
         self.formats = registry.settle(self.spec, questions)
-        if self._begun is not None:
+        if exists(out):
             with Journal.open_existing(out) as journal:
                 refuse_upheaval(
-                    *(journal, out, self.spec, self.formats),
-                    renumber=switches.renumber,
+                    *(journal, out, self.spec, self._split_rule(journal), self.formats),
+                    renumber=switches.renumber or switches.restart,
                     overwrite=switches.overwrite,
                 )
         self._unused = self._fit(request)
@@ -168,8 +169,7 @@ class Job:
             started = self.setup.start(reporter.note) if is_new else None
             with Journal.create(self.out) as journal:
                 if self._switches.restart:
-                    journal.restart()
-                    (self.out / policy_file.NAME).unlink(missing_ok=True)
+                    self._restart(journal)
                 left = leaving.select(
                     *(journal, self.sources, self.spec.limit, reporter.note),
                     allow_missing=self._switches.allow_missing,
@@ -211,6 +211,12 @@ class Job:
         unwritten = exported is not None and bool(exported.unwritten)
         return Finished(summary, report.interrupted, allowed, unwritten)
 
+    def _restart(self, journal: Journal) -> None:
+        """Forget the job; labels that a person corrected keep the ids of classes."""
+        held = next(changed_labels(journal, self.out), None)
+        journal.restart(keeps_classes=held is not None and not self._switches.overwrite)
+        (self.out / policy_file.NAME).unlink(missing_ok=True)
+
     def foresee(self, *, retry_failed: bool) -> Outlook:
         """What a run would do. Raises FingerprintError and SourceError where it is refused."""
         if self._begun is None:
@@ -246,9 +252,18 @@ class Job:
             return
         journal.set_value("asked", self._asked())
         journal.set_value("decoding", self._decoding())
-        tops = find_tops((ref.key for ref in self.sources), self.sources.prefixes)
-        journal.set_value(BEGUN_WITH, {"by": "content", "tops": tops})
+        journal.set_value(BEGUN_WITH, self._splits_of_new)
         journal.set_value("fingerprint", self.setup.fingerprint().dump())
+
+    @cached_property
+    def _splits_of_new(self) -> dict[str, Any]:
+        """By what a job that begins now splits its images; see `BEGUN_WITH`."""
+        tops = find_tops((ref.key for ref in self.sources), self.sources.prefixes)
+        return {"by": "content", "tops": tops}
+
+    def _split_rule(self, journal: Journal) -> SplitRule:
+        begun = self._splits_of_new if self._begun is None else journal.value(BEGUN_WITH)
+        return SplitRule.begun_with(begun, self.spec)
 
     def _settle_policy(self, journal: Journal, reporter: Reporter) -> None:
         """Write what flags say into the job's policy, and say what has changed."""

@@ -2,6 +2,7 @@
 
 import json
 import secrets
+import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -54,6 +55,23 @@ class Made:
 def has_other_ids(given: Sequence[str], names: Sequence[str]) -> bool:
     """Whether a class list gives an id to another class than the one that it was given to."""
     return any(old != new for old, new in zip(given, names, strict=False))
+
+
+def forget_all(connection: sqlite3.Connection, *, keeps_classes: bool) -> None:
+    """Forget the exports of a job that begins again, in the transaction that is open, but for what
+    lies in the folders: the files, and by which policy the latest were written.
+
+    The job's own folder begins its ids of classes anew, unless they are kept; of other folders
+    nobody knows here whether labels were corrected.
+    """
+    connection.execute("DELETE FROM exported_images")
+    if not keeps_classes:
+        connection.execute("DELETE FROM exported_classes WHERE target = ?", (OWN,))
+    connection.execute(
+        "DELETE FROM exports WHERE number NOT IN (SELECT max(number) FROM exports GROUP BY target)"
+    )
+    connection.execute("UPDATE exports SET last_attempt = 0, images = x'', outcome = NULL")
+    connection.execute("DELETE FROM policies WHERE id NOT IN (SELECT policy FROM exports)")
 
 
 class Exports:
@@ -125,7 +143,7 @@ class Exports:
 
     def class_names(self) -> tuple[str, ...]:
         """By class id, the classes of the latest export: the first ones of those that have one."""
-        listed = (self.policy() or {}).get("classes")
+        listed = (self.policy_of_files() or {}).get("classes")
         return self.given_names()[: None if listed is None else len(listed)]
 
     def is_order_chosen(self) -> bool:
@@ -139,9 +157,17 @@ class Exports:
 
     def policy(self) -> Any:
         """The policy of the latest export, as JSON values; None where there was none."""
+        return self._latest_policy("images != x''")
+
+    def policy_of_files(self) -> Any:
+        """The same, also of an export before a restart: what lies in the folder goes by it until
+        there is another one."""
+        return self._latest_policy("TRUE")
+
+    def _latest_policy(self, condition: str) -> Any:
         row = self._database.one(
-            "SELECT content FROM exports JOIN policies ON policies.id = policy WHERE target = ? "
-            "ORDER BY number DESC",
+            "SELECT content FROM exports JOIN policies ON policies.id = policy "
+            f"WHERE target = ? AND {condition} ORDER BY number DESC",
             (self._target,),
         )
         return None if row is None else json.loads(row["content"])
@@ -231,6 +257,9 @@ class Exports:
         connection.executemany(
             "INSERT INTO exported_classes VALUES (?, ?, ?)",
             ((self._target, *pair) for pair in enumerate(names)),
+        )
+        connection.execute(
+            "DELETE FROM exports WHERE target = ? AND images = x''", (self._target,)
         )
         policy = json.dumps(made.policy, ensure_ascii=False, sort_keys=True)
         connection.execute("INSERT OR IGNORE INTO policies (content) VALUES (?)", (policy,))

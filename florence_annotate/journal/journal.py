@@ -10,7 +10,7 @@ from operator import itemgetter
 from typing import Any
 
 from florence_annotate.journal.database import Database
-from florence_annotate.journal.exports import Exports
+from florence_annotate.journal.exports import Exports, forget_all
 from florence_annotate.journal.packing import COLUMNS, pack_answer, unpack_answer
 from florence_annotate.journal.roots import Roots
 from florence_annotate.journal.selection import LATEST_ATTEMPT, Selected, Selection
@@ -27,8 +27,7 @@ SELECT {_REF}, sha, width, height, seq, image,
 {_LATEST} AND sha IS NOT NULL AND key > :after ORDER BY key LIMIT :page
 """
 _OF_A_JOB = (
-    *("answers", "attempts", "asked_with", "runs", "exported_images", "exported_classes"),
-    *("exports", "policies", "images", "roots", "job"),
+    *("answers", "attempts", "asked_with", "runs", "images", "roots", "job"),
 )
 """Tables that a restart empties, those that refer to others first."""
 _PAGE = 64
@@ -94,9 +93,11 @@ class Journal(Database):
                 (name, json.dumps(value, ensure_ascii=False, sort_keys=True)),
             )
 
-    def restart(self) -> None:
-        """Forget everything but what was exported, and what people made of it."""
+    def restart(self, *, keeps_classes: bool = False) -> None:
+        """Forget everything but what lies in the folders, and what people made of it; see
+        `forget_all`."""
         with self.transaction():
+            forget_all(self.connection, keeps_classes=keeps_classes)
             for table in _OF_A_JOB:
                 self.connection.execute(f"DELETE FROM {table}")
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import annotate, command
+from conftest import annotate, command, tree
 from PIL import Image
 from read_back import image_names
 from written_answers import answer, attempt, picture, say, written_job
@@ -267,3 +267,75 @@ def test_a_class_that_a_correction_names_is_not_left_out(
 def policy_of(out: Path) -> dict[str, object]:
     found: dict[str, object] = yaml.safe_load((out / "policy.yaml").read_text())
     return found
+
+
+class TestRestart:
+    @pytest.fixture
+    def corrected(self, scenes: Path, tmp_path: Path) -> tuple[Path, Path]:
+        """A dataset with the classes star and cross, and a label of it that names the second."""
+        out = tmp_path / "out"
+        options = ("--limit", 4, "--classes", "star,cross", "--split", "train=1")
+        assert annotate(scenes, out, *options).code == 0
+        label = min((out / "labels" / "train").iterdir())
+        label.write_text("1 0.5 0.5 0.1 0.1\n")
+        return out, label
+
+    @pytest.mark.parametrize(
+        ("options", "said"),
+        [
+            (["--classes", "cross,star", "--split", "train=1"], "other ids of classes"),
+            (["--classes", "star", "--split", "train=1"], "leaves out 1 cross"),
+            (["--classes", "star,cross"], "another split"),
+        ],
+        ids=["order", "less", "split"],
+    )
+    def test_a_correction_gets_no_other_meaning(
+        self, scenes: Path, corrected: tuple[Path, Path], options: list[str], said: str
+    ) -> None:
+        out, label = corrected
+        before = tree(out)
+        refused = annotate(scenes, out, "--limit", 4, *options, "--restart")
+        assert (refused.code, len(refused.err.splitlines())) == (2, 1)
+        assert said in refused.err and label.relative_to(out).as_posix() in refused.err
+        assert tree(out) == before
+        assert annotate(scenes, out, "--limit", 4, *options, "--restart", "--overwrite").code == 0
+        assert names(out) == options[1].split(",")
+        assert label.is_file() and label.read_text() != "1 0.5 0.5 0.1 0.1\n"
+
+    def test_with_the_same_settings_it_stays(
+        self, scenes: Path, corrected: tuple[Path, Path]
+    ) -> None:
+        out, label = corrected
+        options = ("--limit", 4, "--classes", "star,cross", "--split", "train=1", "--restart")
+        result = annotate(scenes, out, *options, "--json")
+        assert result.code == 0, result.err
+        assert list(result.json["held"]) == [label.relative_to(out).as_posix()]
+
+    def test_a_restart_that_comes_to_no_export_changes_nothing_of_that(
+        self, scenes: Path, corrected: tuple[Path, Path]
+    ) -> None:
+        out, _ = corrected
+        with Journal.open_to_write(out) as journal:
+            journal.restart(keeps_classes=True)
+            assert journal.exports.policy() is None
+        refused = annotate(scenes, out, "--limit", 4, "--classes", "cross,star", "--renumber")
+        assert (refused.code, "other ids of classes" in refused.err) == (2, True)
+
+    def test_without_a_list_the_ids_stay_where_a_correction_has_one(
+        self, scenes: Path, corrected: tuple[Path, Path]
+    ) -> None:
+        out, _ = corrected
+        options = ("--limit", 4, "--split", "train=1", "--restart")
+        assert annotate(scenes, out, *options).code == 0
+        assert names(out)[:2] == ["star", "cross"]
+        assert annotate(scenes, out, *options, "--overwrite").code == 0
+        assert names(out) == sorted(names(out))
+
+    def test_without_a_correction_everything_begins_anew(
+        self, scenes: Path, tmp_path: Path
+    ) -> None:
+        out = tmp_path / "out"
+        assert annotate(scenes, out, "--limit", 2, "--classes", "star,cross").code == 0
+        again = ("--limit", 2, "--classes", "cross,star", "--split", "train=1", "--restart")
+        assert annotate(scenes, out, *again).code == 0
+        assert names(out) == ["cross", "star"]
