@@ -7,6 +7,7 @@ order of a file that was edited by hand stay.
 
 import io
 import os
+import re
 import secrets
 import textwrap
 from collections.abc import Iterable, Mapping
@@ -75,6 +76,19 @@ def read(path: Path) -> PolicyFile | None:
         settings[key] = _value(key, _bare(value), where)
     target = content.get(_TARGET)
     return PolicyFile(settings, None if target is None else str(target))
+
+
+_TARGET_LINE = re.compile(rf"^{_TARGET}: *['\"]?([0-9a-f]{{16}})['\"]?\s*(#.*)?$", re.MULTILINE)
+
+
+def target_of(path: Path) -> str | None:
+    """The target that a file names, which makes its folder a dataset, whatever else it says; None
+    where there is no such file."""
+    try:
+        found = _TARGET_LINE.search(read_text(path, SMALL))
+    except UnreadableFileError:
+        return None
+    return found and found[1]
 
 
 def write(

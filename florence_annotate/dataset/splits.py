@@ -11,12 +11,11 @@ from typing import Any, Self
 from florence_annotate.config.dataset_settings import DEFAULT_SHARES, FOLDER
 from florence_annotate.config.job_spec import JobSpec
 from florence_annotate.journal import Journal
-from florence_annotate.labels.splits import SplitLists, split_of_folder
+from florence_annotate.labels.splits import SplitLists, find_tops, split_of_folder
 from florence_annotate.types import SPLITS, ImageRef
 
 BEGUN_WITH = "split_rule"
-"""The value of a job that says by what its images are split and where folders of splits stand, both
-as of its first run; None in older ones."""
+"""The value of a job that keeps what `begin` gave its first run; None in older ones."""
 RULE = "split_rule"
 """In the policy of an export: the whole rule that it came to, see `SplitRule.to_json`."""
 
@@ -115,6 +114,11 @@ class SplitRule:
     @cached_property
     def _share_of(self) -> Callable[[str], str]:
         return splitter(self.shares, self.seed)
+
+
+def begin(keys: Iterable[str], prefixes: Iterable[str]) -> dict[str, Any]:
+    """By what a new job splits its images, and where folders of splits stand: JSON values."""
+    return {"by": "content", "tops": find_tops(keys, prefixes)}
 
 
 def _shares(spec: JobSpec) -> Mapping[str, float]:

@@ -44,8 +44,8 @@ def refuse_upheaval(
     changes = []
     if gets_other_ids(journal, spec):
         # labels that became classes by themselves have no order that anybody chose
-        if journal.exports.is_order_chosen() and not renumber:
-            before, now = journal.exports.given_names(), _names(spec)
+        if journal.exports.class_ids.are_chosen() and not renumber:
+            before, now = journal.exports.class_ids.given(), _names(spec)
             raise UsageError(
                 f"this class list would give classes other ids: they were {_order(before)}, and "
                 f"would be {_order(now)}. Keep the order and put new classes behind, or give "
@@ -59,13 +59,13 @@ def refuse_upheaval(
         changes.append("another kind of YOLO")
     if overwrite:
         return
-    if changes and (held := next(changed_labels(journal, out), None)):
+    if changes and (held := next(_changed_labels(journal, out), None)):
         raise UsageError(
             f"{' and '.join(changes)}: {held} was changed since it was written, and would mean "
             "something else: move it away first, or give --overwrite to lose what was changed"
         )
     if gone := _left_out(journal, spec):
-        for held in changed_labels(journal, out):
+        for held in _changed_labels(journal, out):
             if _names_one_of(gone, out / held):
                 raise UsageError(
                     f"this class list leaves out {_listed(gone)}: {held} was changed since it was "
@@ -78,7 +78,12 @@ def gets_other_ids(journal: Journal, spec: JobSpec) -> bool:
     """Whether a class would have another id than in the export before."""
     if spec.classes is None:
         return False  # labels that are new come behind
-    return has_other_ids(journal.exports.given_names(), _names(spec))
+    return has_other_ids(journal.exports.class_ids.given(), _names(spec))
+
+
+def is_corrected(journal: Journal, out: Path) -> bool:
+    """Whether a person changed a label file."""
+    return next(_changed_labels(journal, out), None) is not None
 
 
 def no_longer_written(journal: Journal, formats: Sequence[str]) -> str | None:
@@ -111,7 +116,7 @@ def _listed(names: Mapping[int, str]) -> str:
     return shown + (" …" if len(names) > _SHOWN else "")
 
 
-def changed_labels(journal: Journal, out: Path) -> Iterator[str]:
+def _changed_labels(journal: Journal, out: Path) -> Iterator[str]:
     """The label files that a person changed."""
     for path, files in journal.exports.files().items():
         if path.startswith(LABELS):

@@ -6,17 +6,16 @@ before anything is written.
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from florence_annotate.config import job_spec, policy_file
 from florence_annotate.config.job_spec import JobSpec
-from florence_annotate.dataset import settled
-from florence_annotate.dataset.splits import BEGUN_WITH, SplitRule
+from florence_annotate.dataset import settled, splits
+from florence_annotate.dataset.splits import SplitRule
 from florence_annotate.errors import CheckpointError, SourceError, UsageError
 from florence_annotate.formats import export, registry
-from florence_annotate.formats.upheavals import changed_labels, no_longer_written, refuse_upheaval
+from florence_annotate.formats.upheavals import is_corrected, no_longer_written, refuse_upheaval
 from florence_annotate.jobs import fingerprint, leaving, outlook, output, runner, setup
 from florence_annotate.jobs.fingerprint import Begun
 from florence_annotate.jobs.naming import sources_of
@@ -25,7 +24,7 @@ from florence_annotate.jobs.runner import Reporter, RunReport
 from florence_annotate.jobs.setup import Setup
 from florence_annotate.journal import Journal, exists, lock
 from florence_annotate.labels.by_name import ByName
-from florence_annotate.labels.splits import SplitLists, find_tops
+from florence_annotate.labels.splits import SplitLists
 from florence_annotate.questions import texts
 from florence_annotate.questions.request import Request
 from florence_annotate.reports import summary as summaries
@@ -96,8 +95,9 @@ class Job:
         self.formats = registry.settle(self.spec, questions)
         if exists(out):
             with Journal.open_existing(out) as journal:
+                rule = SplitRule.begun_with(self._splits(journal), self.spec)
                 refuse_upheaval(
-                    *(journal, out, self.spec, self._split_rule(journal), self.formats),
+                    *(journal, out, self.spec, rule, self.formats),
                     renumber=switches.renumber or switches.restart,
                     overwrite=switches.overwrite,
                 )
@@ -163,23 +163,24 @@ class Job:
             reporter.note(
                 f"{len(self._unused)} names of --texts or --regions fit no image: {some}{more}"
             )
+        switches = self._switches
         with lock.held(self.out):
             # whatever is wrong with the checkpoint is found before anything is written
-            is_new = self._begun is None
-            started = self.setup.start(reporter.note) if is_new else None
+            started = None if self._begun else self.setup.start(reporter.note)
             with Journal.create(self.out) as journal:
-                if self._switches.restart:
-                    self._restart(journal)
+                if switches.restart:
+                    kept = not switches.overwrite and is_corrected(journal, self.out)
+                    journal.restart(keeps_classes=kept)
+                    (self.out / policy_file.NAME).unlink(missing_ok=True)
                 left = leaving.select(
                     *(journal, self.sources, self.spec.limit, reporter.note),
-                    allow_missing=self._switches.allow_missing,
+                    allow_missing=switches.allow_missing,
                 )
                 self._bind(journal, reporter)
                 self._settle_policy(journal, reporter)
                 self._take_over_touched(journal)
                 self._tell_decoded_otherwise(journal, reporter)
-                run_id = journal.begin_run(job_spec.dump(self.spec))
-                report = RunReport()
+                run_id, report = journal.begin_run(job_spec.dump(self.spec)), RunReport()
                 if total := journal.selection.count_pending(retry_failed=retry_failed):
                     counts = journal.counts()
                     if counts.annotated or counts.failed:
@@ -198,8 +199,8 @@ class Job:
                     self.spec = settled.apply(self.spec, settled.read(journal, self.out))
                     exported = export.export(
                         *(journal, self.out, self.spec),
-                        overwrite=self._switches.overwrite,
-                        renumber=self._switches.renumber,
+                        overwrite=switches.overwrite,
+                        renumber=switches.renumber,
                     )
                     settled.write(journal, self.out, self.spec)
                     journal.selection.forget_left()
@@ -210,12 +211,6 @@ class Job:
         allowed = self.spec.max_failures.allows(counts.failed, counts.images)
         unwritten = exported is not None and bool(exported.unwritten)
         return Finished(summary, report.interrupted, allowed, unwritten)
-
-    def _restart(self, journal: Journal) -> None:
-        """Forget the job; labels that a person corrected keep the ids of classes."""
-        held = next(changed_labels(journal, self.out), None)
-        journal.restart(keeps_classes=held is not None and not self._switches.overwrite)
-        (self.out / policy_file.NAME).unlink(missing_ok=True)
 
     def foresee(self, *, retry_failed: bool) -> Outlook:
         """What a run would do. Raises FingerprintError and SourceError where it is refused."""
@@ -252,18 +247,14 @@ class Job:
             return
         journal.set_value("asked", self._asked())
         journal.set_value("decoding", self._decoding())
-        journal.set_value(BEGUN_WITH, self._splits_of_new)
+        journal.set_value(splits.BEGUN_WITH, self._splits(journal))
         journal.set_value("fingerprint", self.setup.fingerprint().dump())
 
-    @cached_property
-    def _splits_of_new(self) -> dict[str, Any]:
-        """By what a job that begins now splits its images; see `BEGUN_WITH`."""
-        tops = find_tops((ref.key for ref in self.sources), self.sources.prefixes)
-        return {"by": "content", "tops": tops}
-
-    def _split_rule(self, journal: Journal) -> SplitRule:
-        begun = self._splits_of_new if self._begun is None else journal.value(BEGUN_WITH)
-        return SplitRule.begun_with(begun, self.spec)
+    def _splits(self, journal: Journal) -> Any:
+        """By what the job splits its images; see `splits.BEGUN_WITH`."""
+        if self._begun is not None:
+            return journal.value(splits.BEGUN_WITH)
+        return splits.begin((ref.key for ref in self.sources), self.sources.prefixes)
 
     def _settle_policy(self, journal: Journal, reporter: Reporter) -> None:
         """Write what flags say into the job's policy, and say what has changed."""

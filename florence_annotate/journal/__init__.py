@@ -6,8 +6,9 @@ What attempts found is never changed; what an image is, the latest of its attemp
 """
 
 from florence_annotate.journal.assignments import Assigned
+from florence_annotate.journal.class_ids import has_other_ids
 from florence_annotate.journal.database import FILE_NAME, exists, holds_journal
-from florence_annotate.journal.exports import Exported, Made, Placed, has_other_ids
+from florence_annotate.journal.exports import Exported, Made, Placed
 from florence_annotate.journal.journal import Counts, Journal
 
 __all__ = [

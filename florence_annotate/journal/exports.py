@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from florence_annotate.errors import JobError
 from florence_annotate.journal.assignments import Assignments
+from florence_annotate.journal.class_ids import ClassIds
 from florence_annotate.journal.database import Database
 from florence_annotate.journal.schema import OWN
 
@@ -52,9 +53,8 @@ class Made:
     """By class id."""
 
 
-def has_other_ids(given: Sequence[str], names: Sequence[str]) -> bool:
-    """Whether a class list gives an id to another class than the one that it was given to."""
-    return any(old != new for old, new in zip(given, names, strict=False))
+_BEGUN_WITH = {"exported_images": "image, number, split, name", "exported_classes": "id, name"}
+"""What a new folder begins with: table → columns."""
 
 
 def forget_all(connection: sqlite3.Connection, *, keeps_classes: bool) -> None:
@@ -82,15 +82,21 @@ class Exports:
     """
 
     def __init__(
-        self, database: Database, target: int = OWN, origin: "Exports | None" = None
+        self, database: Database, target: int | None = OWN, origin: "Exports | None" = None
     ) -> None:
-        """`origin` is the folder with whose numbers, splits, names and classes this one began."""
+        """`target` is None for a new folder, see `establish`; `origin` is the folder with whose
+        numbers, splits, names and classes another one begins."""
         self._database = database
         self._target = target
         self._origin = origin
         self._is_under_way = False
 
-    @cached_property
+    @property
+    def is_new(self) -> bool:
+        """Whether the journal does not know the folder yet."""
+        return self._target is None
+
+    @property
     def name(self) -> str:
         """By which the folder is known."""
         row = self._database.one("SELECT name FROM targets WHERE id = ?", (self._target,))
@@ -109,51 +115,48 @@ class Exports:
     def to_new_target(self) -> "Exports":
         """The exports to a new folder, which begins with the numbers, splits, names and classes
         that this one has."""
+        return Exports(self._database, None, self)
+
+    def establish(self) -> None:
+        """Give a new folder a name, and a place in the journal."""
+        assert self._origin is not None and self.is_new
         with self._database.transaction():
             connection = self._database.connection
-            target = connection.execute(
+            self._target = connection.execute(
                 "INSERT INTO targets (name) VALUES (?)", (secrets.token_hex(8),)
             ).lastrowid
-            connection.execute(
-                "INSERT INTO exported_images SELECT ?, image, number, split, name "
-                "FROM exported_images WHERE target = ?",
-                (target, self._target),
-            )
-            connection.execute(
-                "INSERT INTO exported_classes SELECT ?, id, name FROM exported_classes "
-                "WHERE target = ?",
-                (target, self._target),
-            )
-        return Exports(self._database, target or OWN, self)
+            both = self._target, self._origin._target
+            for table, columns in _BEGUN_WITH.items():
+                connection.execute(
+                    f"INSERT INTO {table} SELECT ?, {columns} FROM {table} WHERE target = ?", both
+                )
+
+    def abandon(self) -> None:
+        """Forget a folder to which nothing was exported."""
+        with self._database.transaction():
+            for table, column in (*((table, "target") for table in _BEGUN_WITH), ("targets", "id")):
+                self._database.connection.execute(
+                    f"DELETE FROM {table} WHERE {column} = ?", (self._target,)
+                )
 
     @cached_property
     def assignments(self) -> Assignments:
         """What the images keep from export to export."""
+        assert self._target is not None
         return Assignments(self._database, self._target)
 
-    def given_names(self) -> tuple[str, ...]:
-        """By class id, every class that has one; empty before the first export.
-
-        A class that leaves the dataset keeps its id, so that no other one gets it unasked.
-        """
-        rows = self._database.tuples(
-            "SELECT name FROM exported_classes WHERE target = ? ORDER BY id", (self._target,)
-        )
-        return tuple(name for (name,) in rows)
+    @property
+    def class_ids(self) -> ClassIds:
+        """Those of the folder; of a new one, those that it begins with."""
+        if self._target is None:
+            assert self._origin is not None
+            return self._origin.class_ids
+        return ClassIds(self._database, self._target)
 
     def class_names(self) -> tuple[str, ...]:
         """By class id, the classes of the latest export: the first ones of those that have one."""
         listed = (self.policy_of_files() or {}).get("classes")
-        return self.given_names()[: None if listed is None else len(listed)]
-
-    def is_order_chosen(self) -> bool:
-        """Whether a class list has ever given the ids, and not labels that became classes."""
-        row = self._database.one(
-            "SELECT 1 FROM policies WHERE id IN (SELECT policy FROM exports WHERE target = ?) "
-            "AND json_extract(content, '$.classes') IS NOT NULL",
-            (self._target,),
-        )
-        return row is not None
+        return self.class_ids.given()[: None if listed is None else len(listed)]
 
     def policy(self) -> Any:
         """The policy of the latest export, as JSON values; None where there was none."""
@@ -252,15 +255,9 @@ class Exports:
     def _begin(self, made: Made) -> None:
         """An export that is not finished; what it assigns is kept from now on."""
         connection = self._database.connection
-        names = [*made.class_names, *self._left_with_id(made)]
-        connection.execute("DELETE FROM exported_classes WHERE target = ?", (self._target,))
-        connection.executemany(
-            "INSERT INTO exported_classes VALUES (?, ?, ?)",
-            ((self._target, *pair) for pair in enumerate(names)),
-        )
-        connection.execute(
-            "DELETE FROM exports WHERE target = ? AND images = x''", (self._target,)
-        )
+        are_listed = made.policy.get("classes") is not None
+        self.class_ids.keep(made.class_names, are_listed=are_listed)
+        connection.execute("DELETE FROM exports WHERE target = ? AND images = x''", (self._target,))
         policy = json.dumps(made.policy, ensure_ascii=False, sort_keys=True)
         connection.execute("INSERT OR IGNORE INTO policies (content) VALUES (?)", (policy,))
         connection.execute(
@@ -269,15 +266,6 @@ class Exports:
             "WHERE content = ?",
             (self._target, self.assignments.take_over(), policy),
         )
-
-    def _left_with_id(self, made: Made) -> tuple[str, ...]:
-        """The classes that an export has no more, and that keep their ids behind the others; none
-        where the ids begin anew: renumbered, or by the first class list."""
-        given = self.given_names()
-        is_first_list = made.policy.get("classes") is not None and not self.is_order_chosen()
-        if is_first_list or has_other_ids(given, made.class_names):
-            return ()
-        return given[len(made.class_names) :]
 
     def _insert(self, files: Iterable[tuple[str, Exported]]) -> None:
         self._database.connection.executemany(
