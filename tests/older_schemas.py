@@ -36,6 +36,7 @@ def forget_spreads(journal: Path) -> None:
     """Make a job what one was that was begun before it was kept how sure locations are."""
     connection = sqlite3.connect(journal)
     connection.execute("UPDATE answers SET spreads = NULL")
+    connection.execute("UPDATE exports SET outcome = NULL")  # it is not as it was written
     connection.execute("DELETE FROM job WHERE name = 'score'")
     connection.commit()
     connection.close()

@@ -1,13 +1,10 @@
 """The number, the split and the name of each image of an export: those that it has, or new ones."""
 
-from collections.abc import Mapping
-from typing import Any
-
 from florence_annotate.dataset.annotated_image import AnnotatedImage
 from florence_annotate.dataset.splits import SplitRule
 from florence_annotate.formats.entries import Notes
 from florence_annotate.formats.names import Names
-from florence_annotate.journal import SPLIT_RULE, Assigned, Journal
+from florence_annotate.journal import Assigned, Journal
 
 
 class Assigning:
@@ -19,7 +16,7 @@ class Assigning:
         notes.by_folders = bool(rule.tops)
         notes.unlisted = list(rule.fit(journal.selection.refs))
         self._assignments = journal.exports.assignments
-        self._is_split_anew = is_split_anew(journal.exports.policy_of_splits(), rule)
+        self._is_split_anew = rule.is_other_than(journal.exports.policy_of_splits())
         self._assignments.begin(is_split_anew=self._is_split_anew)
         self._kept = self._assignments.each()
         self._ahead = next(self._kept, None)
@@ -47,11 +44,3 @@ class Assigning:
         while self._ahead is not None and self._ahead[0] < key:
             self._ahead = next(self._kept, None)
         return self._ahead[1] if self._ahead is not None and self._ahead[0] == key else None
-
-
-def is_split_anew(policy: Mapping[str, Any] | None, rule: SplitRule) -> bool:
-    """Whether images are to be split by another rule than in the export before, if there was one.
-
-    Its policy is that of `Unchanged.shaping`.
-    """
-    return policy is not None and policy[SPLIT_RULE] != rule.to_json()

@@ -147,7 +147,7 @@ def settle(spec: JobSpec, questions: Sequence[Question]) -> tuple[str, ...]:
     if len(yolos := [name for name in dict.fromkeys(names) if FORMATS[name].is_yolo]) > 1:
         raise UsageError(
             f"{' and '.join(yolos)} write the same files: choose one of them, and export the other "
-            "to a copy of the job's folder"
+            "to another folder: 'florence-annotate export … -o FOLDER'"
         )
     return tuple(dict.fromkeys(names))
 

@@ -24,13 +24,13 @@ from pathlib import Path
 from typing import Any
 
 from florence_annotate.config.job_spec import OPTIONS, JobSpec
-from florence_annotate.dataset.splits import SplitRule
+from florence_annotate.dataset.splits import RULE, SplitRule
 from florence_annotate.declaration import Kept
 from florence_annotate.formats import last_copies
 from florence_annotate.formats.outcome import Outcome
 from florence_annotate.formats.replacing import is_as_known
 from florence_annotate.images.sources import is_wanted
-from florence_annotate.journal import SPLIT_RULE, Exported, Journal, Placed
+from florence_annotate.journal import Exported, Journal, Placed
 from florence_annotate.types import Question
 
 SHAPING = tuple(name for name, option in OPTIONS.items() if option.kept is not Kept.RUN)
@@ -89,7 +89,7 @@ class Unchanged:
         """The settings that shape files, and the rule of splits that they come to, as JSON
         values."""
         shaping = self._spec.model_dump(mode="json", include={*SHAPING})
-        return shaping | {SPLIT_RULE: self._split_rule.to_json()}
+        return shaping | {RULE: self._split_rule.to_json()}
 
     @cached_property
     def _made_from(self) -> str:

@@ -13,19 +13,20 @@ from typing import Any
 from florence_annotate.answers import scores
 from florence_annotate.config import job_spec, policy_file
 from florence_annotate.config.job_spec import JobSpec
-from florence_annotate.dataset import settled
+from florence_annotate.dataset import settled, splits
+from florence_annotate.dataset.splits import SplitRule
 from florence_annotate.errors import CheckpointError, SourceError, UsageError
 from florence_annotate.formats import export, registry
-from florence_annotate.formats.upheavals import no_longer_written, refuse_upheaval
+from florence_annotate.formats.upheavals import is_corrected, no_longer_written, refuse_upheaval
 from florence_annotate.jobs import fingerprint, leaving, outlook, output, runner, setup
 from florence_annotate.jobs.fingerprint import Begun
 from florence_annotate.jobs.naming import sources_of
 from florence_annotate.jobs.outlook import Outlook, has_content
 from florence_annotate.jobs.runner import Reporter, RunReport
 from florence_annotate.jobs.setup import Setup
-from florence_annotate.journal import SPLIT_RULE, Journal, exists, lock
+from florence_annotate.journal import Journal, exists, lock
 from florence_annotate.labels.by_name import ByName
-from florence_annotate.labels.splits import SplitLists, find_tops
+from florence_annotate.labels.splits import SplitLists
 from florence_annotate.questions import texts
 from florence_annotate.questions.request import Request
 from florence_annotate.reports import summary as summaries
@@ -94,11 +95,12 @@ class Job:
         # what contradicts itself is found before a checkpoint is fetched
         questions = setup.check(self.spec, request)
         self.formats = registry.settle(self.spec, questions)
-        if self._begun is not None:
+        if exists(out):
             with Journal.open_existing(out) as journal:
+                rule = SplitRule.begun_with(self._splits(journal), self.spec)
                 refuse_upheaval(
-                    *(journal, out, self.spec, self.formats),
-                    renumber=switches.renumber,
+                    *(journal, out, self.spec, rule, self.formats),
+                    renumber=switches.renumber or switches.restart,
                     overwrite=switches.overwrite,
                 )
         self._unused = self._fit(request)
@@ -163,24 +165,24 @@ class Job:
             reporter.note(
                 f"{len(self._unused)} names of --texts or --regions fit no image: {some}{more}"
             )
+        switches = self._switches
         with lock.held(self.out):
             # whatever is wrong with the checkpoint is found before anything is written
-            is_new = self._begun is None
-            started = self.setup.start(reporter.note) if is_new else None
+            started = None if self._begun else self.setup.start(reporter.note)
             with Journal.create(self.out) as journal:
-                if self._switches.restart:
-                    journal.restart()
+                if switches.restart:
+                    kept = not switches.overwrite and is_corrected(journal, self.out)
+                    journal.restart(keeps_classes=kept)
                     (self.out / policy_file.NAME).unlink(missing_ok=True)
                 left = leaving.select(
                     *(journal, self.sources, self.spec.limit, reporter.note),
-                    allow_missing=self._switches.allow_missing,
+                    allow_missing=switches.allow_missing,
                 )
                 self._bind(journal, reporter)
                 self._settle_policy(journal, reporter)
                 self._take_over_touched(journal)
                 self._tell_decoded_otherwise(journal, reporter)
-                run_id = journal.begin_run(job_spec.dump(self.spec))
-                report = RunReport()
+                run_id, report = journal.begin_run(job_spec.dump(self.spec)), RunReport()
                 if total := journal.selection.count_pending(retry_failed=retry_failed):
                     counts = journal.counts()
                     if counts.annotated or counts.failed:
@@ -199,8 +201,8 @@ class Job:
                     self.spec = settled.apply(self.spec, settled.read(journal, self.out))
                     exported = export.export(
                         *(journal, self.out, self.spec),
-                        overwrite=self._switches.overwrite,
-                        renumber=self._switches.renumber,
+                        overwrite=switches.overwrite,
+                        renumber=switches.renumber,
                         settle=partial(settled.write, journal, self.out, self.spec),
                     )
                     journal.selection.forget_left()
@@ -248,9 +250,14 @@ class Job:
         journal.set_value("asked", self._asked())
         journal.set_value("decoding", self._decoding())
         journal.set_value("score", scores.DEFINITION)
-        tops = find_tops((ref.key for ref in self.sources), self.sources.prefixes)
-        journal.set_value(SPLIT_RULE, {"by": "content", "tops": tops})
+        journal.set_value(splits.BEGUN_WITH, self._splits(journal))
         journal.set_value("fingerprint", self.setup.fingerprint().dump())
+
+    def _splits(self, journal: Journal) -> Any:
+        """By what the job splits its images; see `splits.BEGUN_WITH`."""
+        if self._begun is not None:
+            return journal.value(splits.BEGUN_WITH)
+        return splits.begin((ref.key for ref in self.sources), self.sources.prefixes)
 
     def _settle_policy(self, journal: Journal, reporter: Reporter) -> None:
         """Write what flags say into the job's policy, and say what has changed."""

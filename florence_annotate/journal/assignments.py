@@ -11,11 +11,6 @@ from typing import NamedTuple
 from florence_annotate.journal.database import Database
 from florence_annotate.types import SPLITS
 
-SPLIT_RULE = "split_rule"
-"""The name of the rule of splits: among the values of a job, what it was begun with (None in older
-ones); in the policy of an export, what it came to there."""
-
-
 _BATCH = 4096
 
 

@@ -36,11 +36,7 @@ class Database:
     def create(cls, folder: Path) -> Self:
         """The journal of a folder, made where there is none. Raises OutputError, JobError."""
         path = folder / FILE_NAME
-        if path.is_symlink():
-            raise JobError(
-                f"{path} is a link, and what it leads to would be written to: put the file itself "
-                "there, or choose another output with -o"
-            )
+        _refuse_link(path)
         with _explained(path):
             folder.mkdir(parents=True, exist_ok=True)
             connection = sqlite3.connect(path, isolation_level=None)
@@ -58,9 +54,11 @@ class Database:
     def open_to_write(cls, folder: Path) -> Self:
         """A journal of an older version becomes one of this.
 
-        Raises JobError where the folder holds no journal that this version reads, OutputError.
+        Raises JobError where the folder holds no journal that this version reads, or a link in its
+        place, OutputError.
         """
         path = _refuse_missing(folder)
+        _refuse_link(path)
         with _explained(path):
             connection = sqlite3.connect(_address(path), uri=True, isolation_level=None)
             with _closed_on_error(connection):
@@ -205,6 +203,14 @@ def _refuse_missing(folder: Path) -> Path:
             "Begin one with 'florence-annotate run'"
         )
     return path
+
+
+def _refuse_link(path: Path) -> None:
+    if path.is_symlink():
+        raise JobError(
+            f"{path} is a link, and what it leads to would be written to: put the file itself "
+            "there, or choose another output with -o"
+        )
 
 
 def _address(path: Path) -> str:

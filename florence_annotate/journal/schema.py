@@ -87,7 +87,8 @@ _TABLES = {
         target INTEGER NOT NULL REFERENCES targets (id),
         policy INTEGER NOT NULL REFERENCES policies (id),
         last_attempt INTEGER NOT NULL,
-        images BLOB NOT NULL,             -- see `journal.assignments.pack_splits`
+        images BLOB NOT NULL,             -- see `journal.assignments.pack_splits`; empty: a restart
+                                          -- has forgotten the job of which it was
         outcome TEXT,                     -- JSON
         is_finished INTEGER NOT NULL      -- 0: its files are being moved, or it was killed then
     )""",

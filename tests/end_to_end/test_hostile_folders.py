@@ -101,3 +101,18 @@ def test_a_label_that_cannot_be_read_holds_up_its_image_alone(
     shutil.rmtree(label)
     assert command("export", job, "--min-area", 100_000).code == 0
     assert label.read_text() == ""
+
+
+def test_a_journal_that_is_a_link_is_read_but_not_written_through(job: Path) -> None:
+    victim = job.parent / "victim.db"
+    (job / "job.db").rename(victim)
+    (job / "job.db").symlink_to(victim)
+    before = victim.read_bytes()
+    other = job.parent / "other"
+    run = ("run", job.parent / "in", "-o", job, "--model", "shapes")
+    for arguments in (("export", job, "--min-score", 0.9), ("export", job, "-o", other), run):
+        result = command(*arguments)
+        assert (result.code, "job.db is a link" in result.err.splitlines()[-1]) == (1, True)
+        assert victim.read_bytes() == before
+    assert not other.exists()
+    assert command("status", job).code == 0

@@ -273,7 +273,7 @@ def test_a_dataset_inside_a_source_is_passed_over(
     assert not [key for key in keys(out) if "dataset" in key]
     if pattern != "/*":  # there only files of the folder itself are named
         (skipped,) = result.json["run"]["skipped"]
-        assert skipped == {"name": str(inner), "reason": "it is the dataset of another job"}
+        assert skipped == {"name": str(inner), "reason": "it is the dataset of a job"}
     single = next((inner / "images").rglob("*.jpg"))
     named = annotate(single, tmp_path / "single", *JSONL, "--json")
     assert named.json["images"]["annotated"] == 1
@@ -358,7 +358,7 @@ def test_a_source_that_is_gone_is_refused_also_where_the_output_is_the_default(
 def test_a_dataset_is_no_source(source: Path, out: Path, tmp_path: Path) -> None:
     result = annotate(out, tmp_path / "again")
     assert result.code == 1
-    assert "it is the dataset of another job" in result.err
+    assert "it is the dataset of a job" in result.err
 
 
 def test_a_job_that_noted_no_roots_has_those_of_its_last_run(scenes: Path, tmp_path: Path) -> None:
