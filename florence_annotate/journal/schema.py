@@ -200,9 +200,10 @@ def _make_own_target(connection: sqlite3.Connection) -> None:
 _PATHS = {
     "files": "path",
     # an image may have lost its split; see `Assignments.begin`
-    "exported_images": "iif(split = '', name, split || '/' || name)",
+    "exported_images": "'images/' || iif(split = '', '', split || '/') || name",
 }
-"""Table → what in it is a path in the output folder."""
+"""Table → what in it is a path in the output folder. Of an image that begins with a folder in any
+case: only as the beginning of a path a `:` is no part of a name."""
 
 
 def refuse_outside(connection: sqlite3.Connection, journal: Path) -> None:
@@ -213,7 +214,8 @@ def refuse_outside(connection: sqlite3.Connection, journal: Path) -> None:
     for table, path in _PATHS.items():
         for (found,) in connection.execute(
             f"SELECT {path} AS path FROM {table} WHERE path GLOB '*..*' OR path GLOB '/*' OR "
-            "path GLOB '*//*' OR instr(path, char(92)) OR instr(path, ':') OR path = ''"
+            "path GLOB '*//*' OR path GLOB '*/' OR instr(path, char(92)) OR instr(path, ':') "
+            "OR path = ''"
         ):
             parts = found.replace("\\", "/").split("/")
             if {"", ".", ".."} & set(parts) or ":" in parts[0]:
