@@ -62,6 +62,8 @@ def export(
     )
     result = exporting.run(request, (lambda text: None) if quiet else screen.note)
     folder = result.folder if output else out
-    screen.show_finished(result.summary, folder, push_to_hub, as_json=as_json, quiet=quiet)
+    screen.show_finished(
+        result.summary, folder, push_to_hub, of_run=False, as_json=as_json, quiet=quiet
+    )
     if result.unwritten:
         raise typer.Exit(3)

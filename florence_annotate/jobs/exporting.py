@@ -77,6 +77,8 @@ def run(request: Request, note: Callable[[str], None]) -> Result:
         exported = formats.export(
             journal, folder, spec, overwrite=request.overwrite, renumber=request.renumber, home=home
         )
+        if not is_elsewhere:
+            journal.selection.forget_left()
         if request.policy is None:
             settled.write(journal, folder, spec)
         bound = fingerprint.describe(journal)
