@@ -94,9 +94,7 @@ def run(
             print_json(finished.summary)
         _show_interrupted(finished.summary, job.out)
         raise typer.Exit(130)
-    show_finished(
-        finished.summary, job.out, push_to_hub, of_run=True, as_json=as_json, quiet=quiet
-    )
+    show_finished(finished.summary, job.out, push_to_hub, of_run=True, as_json=as_json, quiet=quiet)
     if not finished.within_failures:
         if quiet or as_json:
             failed = finished.summary["images"]["failed"]

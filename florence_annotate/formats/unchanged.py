@@ -9,8 +9,8 @@ that it was made from. The next one need not be built where
 - every original is as it was annotated, by its size and time, and a link still leads to it.
 
 Anything else is left to a whole export: a file that is missing, one that somebody changed, an
-original that is gone. So is an export that left images out, since what was in the way may be gone
-by now without a trace.
+original that is gone. So is an export that left images out or held files, since what was in the way
+may be gone by now without a trace.
 """
 
 import hashlib

@@ -174,6 +174,11 @@ class Exports:
             self._insert(written)
             if not self._is_under_way:
                 self._begin(made)
+                self._forget_repeated()
+            connection.execute(
+                "UPDATE exports SET outcome = NULL WHERE target = ? AND outcome IS NOT NULL",
+                (self._target,),
+            )
             text = None if outcome is None else json.dumps(outcome, ensure_ascii=False)
             connection.execute(
                 "UPDATE exports SET is_finished = 1, outcome = ? WHERE number = "
@@ -216,6 +221,18 @@ class Exports:
             "SELECT ?, id, (SELECT coalesce(max(seq), 0) FROM attempts), ?, 0 FROM policies "
             "WHERE content = ?",
             (self._target, self.assignments.take_over(), policy),
+        )
+
+    def _forget_repeated(self) -> None:
+        """Where an export moves no file and differs in nothing else from the one before, it takes
+        its place: one that holds a file is made again each time."""
+        latest = "SELECT number, policy, last_attempt FROM exports WHERE target = ? "
+        self._database.connection.execute(
+            "DELETE FROM exports WHERE is_finished = 1 AND (number, policy, last_attempt) = "
+            "(SELECT before.number, latest.policy, latest.last_attempt FROM "
+            f"({latest} ORDER BY number DESC LIMIT 1) AS latest, "
+            f"({latest} ORDER BY number DESC LIMIT 1 OFFSET 1) AS before)",
+            (self._target, self._target),
         )
 
     def _insert(self, files: Iterable[tuple[str, Exported]]) -> None:
