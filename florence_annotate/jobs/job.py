@@ -245,7 +245,9 @@ class Job:
             return
         journal.set_value("asked", self._asked())
         journal.set_value("decoding", self._decoding())
-        tops = find_tops((ref.key for ref in self.sources), self.sources.prefixes)
+        # all that the sources name, since those after --limit are selected too
+        keys = (ref.key for ref in journal.selection.refs())
+        tops = find_tops(keys, self.sources.prefixes)
         journal.set_value(SPLIT_RULE, {"by": "content", "tops": tops})
         journal.set_value("fingerprint", self.setup.fingerprint().dump())
 
