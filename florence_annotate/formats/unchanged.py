@@ -133,7 +133,7 @@ class Unchanged:
 
     def _are_originals_in_place(self, outcome: Outcome) -> bool:
         placed = {path: file.placed for path, file in self._exported}
-        assignments = self._journal.exports.assignments
+        find = self._journal.exports.assignments.by_rising_key()
         for ref, _ in self._journal.attempts():
             if not is_wanted(ref.key, self._spec.include, self._spec.exclude):
                 continue
@@ -141,7 +141,7 @@ class Unchanged:
                 original = os.stat(ref.path)
                 if not ref.is_seen_in(original):
                     return False
-                assigned = assignments.of(ref.key)
+                assigned = find(ref.key)
                 path = assigned and f"images/{assigned.split}/{assigned.name}"
                 if path in placed and not self._is_as_placed(path, placed[path], original, outcome):
                     return False

@@ -5,7 +5,7 @@ first, and taken over when its files are moved into place.
 """
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from florence_annotate.journal.database import Database
@@ -70,6 +70,19 @@ class Assignments:
             target=self._target,
         ):
             yield key, Assigned(*assigned)
+
+    def by_rising_key(self) -> Callable[[str], Assigned | None]:
+        """What `of` says, much faster, for keys of which each comes after the one before."""
+        kept = self.each()
+        ahead = next(kept, None)
+
+        def find(key: str) -> Assigned | None:
+            nonlocal ahead
+            while ahead is not None and ahead[0] < key:
+                ahead = next(kept, None)
+            return ahead[1] if ahead is not None and ahead[0] == key else None
+
+        return find
 
     def last_number(self) -> int:
         row = self._database.one(

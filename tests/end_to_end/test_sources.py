@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from conftest import Result, annotate, command, rows
+from written_answers import select
 
 from florence_annotate.cli.progress import ScreenReporter
 from florence_annotate.config import job_spec
@@ -365,7 +366,7 @@ def test_a_dataset_goes_on_where_its_only_source_was_moved(source: Path, out: Pa
 def test_what_left_before_a_kill_is_said_by_the_run_that_exports(source: Path, out: Path) -> None:
     (source / "1.jpg").unlink()
     with Journal.open_to_write(out) as journal:  # a run, until it is killed
-        journal.selection.replace(Sources([str(source)], SUFFIXES))
+        select(journal, Sources([str(source)], SUFFIXES))
     result = command("resume", out, "--json")
     assert result.code == 0, result.err
     assert left(result) == {"gone": 1}

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from conftest import annotate, command, tree
 from older_schemas import rewrite
-from written_answers import answer, written_job
+from written_answers import answer, select, written_job
 
 import florence_annotate
 from florence_annotate.errors import JobError, OutputError
@@ -147,7 +147,7 @@ def test_a_slow_reader_is_in_no_writers_way(tmp_path: Path) -> None:
 
 def test_a_copy_that_is_taken_during_the_selection_is_whole(journal: Journal) -> None:
     refs = [ImageRef(f"{n}.png", b"/x", 1, 1) for n in range(3000)]
-    journal.selection.replace(refs[:1000])
+    select(journal, refs[:1000])
     copy = journal.path.parent / "copy"
     counted = []
 
@@ -160,7 +160,7 @@ def test_a_copy_that_is_taken_during_the_selection_is_whole(journal: Journal) ->
                     counted.append(taken.counts().images)
             yield ref
 
-    journal.selection.replace(copied_on_the_way())
+    select(journal, copied_on_the_way())
     assert counted == [1000] * 3
     assert journal.counts().images == 3000
 

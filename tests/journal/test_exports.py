@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
+from written_answers import select
 
 from florence_annotate.journal import Counts, Exported, Journal, Made
 from florence_annotate.journal.exports import Exports
@@ -18,7 +19,7 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
 
 
 def test_a_restart_forgets_the_job_but_not_what_was_exported(journal: Journal) -> None:
-    journal.selection.replace([ImageRef("a", b"/in/a", 1, 1)])
+    select(journal, [ImageRef("a", b"/in/a", 1, 1)])
     journal.set_value("fingerprint", {"x": 1})
     export(journal, [("labels/a.txt", Exported("hash", 1, 1))])
     journal.restart()
