@@ -45,11 +45,13 @@ class Assignments:
         """
         self._noted.clear()
         self._is_split_anew = is_split_anew
-        self._database.connection.execute("DROP TABLE IF EXISTS temp.assigned")
-        self._database.connection.execute(
-            "CREATE TEMP TABLE assigned "
-            "(image INTEGER PRIMARY KEY, number INTEGER, split TEXT, name TEXT)"
-        )
+        with self._database.transaction("DEFERRED"):
+            connection = self._database.connection
+            connection.execute("DROP TABLE IF EXISTS temp.assigned")
+            connection.execute(
+                "CREATE TEMP TABLE assigned "
+                "(image INTEGER PRIMARY KEY, number INTEGER, split TEXT, name TEXT)"
+            )
 
     def of(self, key: str) -> Assigned | None:
         """What an image has kept; None before its first export."""

@@ -176,7 +176,10 @@ class Journal(Database):
     # attempts
 
     def append(self, run: int, outcomes: Sequence[Record | Failure]) -> None:
-        """Commit a batch of records and failures in one transaction."""
+        """Commit a batch of records and failures in one transaction.
+
+        Raises LookupError for an image that was never selected, and OutputError.
+        """
         with self.transaction():
             for outcome in outcomes:
                 if isinstance(outcome, Record):
@@ -202,7 +205,7 @@ class Journal(Database):
 
     def _append_attempt(self, run: int, ref: ImageRef, **values: object) -> int | None:
         columns = ("sha", "width", "height", "stage", "kind", "message")
-        return self.connection.execute(
+        cursor = self.connection.execute(
             "INSERT INTO attempts (image, run, path, size_bytes, mtime_ns, inode, "
             f"{', '.join(columns)}) "
             "SELECT id, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? FROM images WHERE key = ?",
@@ -211,7 +214,10 @@ class Journal(Database):
                 *map(values.get, columns),
                 ref.key,
             ),
-        ).lastrowid
+        )
+        if not cursor.rowcount:
+            raise LookupError(f"the job has no image {ref.key!r}")
+        return cursor.lastrowid
 
     def records(self) -> Iterator[Record]:
         """The latest record of each selected image that has one, in key order.

@@ -131,7 +131,7 @@ class Selection:
                 f"UPDATE images SET selected = {Selected.LEFT} "
                 "WHERE selected > 0 AND key NOT IN (SELECT key FROM listed)"
             )
-        connection.execute("DROP TABLE listed")
+            connection.execute("DROP TABLE listed")
 
     def forget_left(self) -> None:
         """An export is finished that left out what has left."""

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import annotate, command, tree
@@ -133,6 +134,62 @@ def test_who_reads_can_change_nothing(journal: Journal) -> None:
         with pytest.raises(OutputError, match="readonly"):
             reader.set_value("x", 1)
         assert reader.value("x") is None
+
+
+class Failing:
+    """A connection that fails at a statement, as where its disk is full."""
+
+    def __init__(self, connection: sqlite3.Connection, statement: str) -> None:
+        self._connection = connection
+        self._statement = statement
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)
+
+    def execute(self, sql: str, *parameters: Any) -> Any:
+        if self._statement in sql:
+            raise sqlite3.OperationalError("database or disk is full")
+        return self._connection.execute(sql, *parameters)
+
+
+def fail_at(journal: Journal, statement: str) -> None:
+    connection: Any = Failing(journal.connection, statement)
+    journal.connection = connection
+
+
+def test_what_an_export_assigns_meets_a_full_disk(journal: Journal) -> None:
+    fail_at(journal, "CREATE TEMP TABLE assigned")
+    with pytest.raises(OutputError, match=r"can't write .*job\.db: database or disk is full"):
+        journal.exports.assignments.begin()
+
+
+def test_a_selection_that_meets_a_full_disk_is_none(journal: Journal) -> None:
+    journal.selection.note([ImageRef("a", b"/in/a", 1, 1)])
+    fail_at(journal, "DROP TABLE listed")
+    with pytest.raises(OutputError, match=r"can't write .*job\.db: database or disk is full"):
+        journal.selection.take_over()
+    assert journal.counts().images == 0
+
+
+def test_what_cannot_be_read_is_not_said_to_be_written(journal: Journal) -> None:
+    fail_at(journal, "SELECT value")
+    with pytest.raises(JobError, match=r"can't read .*job\.db: database or disk is full"):
+        journal.value("x")
+
+
+def test_an_error_of_the_sources_is_none_of_the_journal(journal: Journal) -> None:
+    def walk() -> Iterator[ImageRef]:
+        yield ImageRef("a", b"/in/a", 1, 1)
+        raise PermissionError(13, "no", "/in/b")
+
+    with pytest.raises(PermissionError):
+        journal.selection.note(walk())
+
+
+def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match="can't write .*Not a directory"):
+        Journal.create(tmp_path / "file" / "out")
 
 
 def test_a_slow_reader_is_in_no_writers_way(tmp_path: Path) -> None:

@@ -95,6 +95,14 @@ def test_a_torn_transaction_leaves_nothing(journal: Journal) -> None:
     assert journal.counts() == Counts(2, 0, 0)
 
 
+def test_an_outcome_of_an_image_that_the_job_lacks_is_refused(journal: Journal) -> None:
+    select(journal, [ref("a")])
+    with pytest.raises(LookupError, match="no image 'b'"):
+        journal.append(1, [record(ref("a")), record(ref("b"))])
+    assert journal.counts() == Counts(1, 0, 0)
+    assert journal.one("SELECT * FROM answers") is None
+
+
 def test_a_copy_of_the_file_alone_is_the_whole_job(journal: Journal, tmp_path: Path) -> None:
     select(journal, [ref("a")])
     journal.append(1, [record(ref("a"))])
