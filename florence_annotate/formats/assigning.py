@@ -24,7 +24,7 @@ class Assigning:
         self._find = self._assignments.by_rising_key()
         self._next = self._assignments.last_number() + 1
         names = (assigned.name for _, assigned in self._assignments.each())
-        self._names = Names((key for key, _ in journal.annotated_keys()), names)
+        self._names = Names(journal.annotated_keys(), names)
 
     def assign(self, image: AnnotatedImage) -> Assigned:
         """What an image keeps from now on, if the export comes to its end."""

@@ -4,12 +4,10 @@ They are per folder that the job is exported to. What an export assigns is noted
 first, and taken over when its files are moved into place.
 """
 
-import zlib
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from florence_annotate.journal.database import Database
-from florence_annotate.types import SPLITS
 
 SPLIT_RULE = "split_rule"
 """The name of the rule of splits: among the values of a job, what it was begun with (None in older
@@ -105,9 +103,8 @@ class Assignments:
         )
         self._noted.clear()
 
-    def take_over(self) -> bytes:
-        """Keep what was noted, in the transaction that is open; returns which images are in which
-        split, see `pack_splits`."""
+    def take_over(self) -> None:
+        """Keep what was noted, in the transaction that is open."""
         self._flush()
         connection = self._database.connection
         if self._is_split_anew:
@@ -119,18 +116,3 @@ class Assignments:
             "SELECT ?, image, number, split, name FROM assigned",
             (self._target,),
         )
-        return pack_splits(
-            dict(connection.execute("SELECT image, split FROM assigned ORDER BY image").fetchall())
-        )
-
-
-_BY_BYTE = ("", *SPLITS)
-"""By the byte that stands for them; the first: the image is in none."""
-
-
-def pack_splits(split_of: dict[int, str]) -> bytes:
-    """A byte for each id of an image from 0 on, compressed by zlib."""
-    splits = bytearray(max(split_of, default=-1) + 1)
-    for image, split in split_of.items():
-        splits[image] = _BY_BYTE.index(split)
-    return zlib.compress(bytes(splits))

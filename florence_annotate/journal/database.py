@@ -69,12 +69,12 @@ class Database:
             with _closed_on_error(connection):
                 _refuse_other_version(path, connection)
                 database = cls(path, connection, is_writer=True)
-                if _version_of(connection) != schema.VERSION:
+                if not schema.is_current(connection):
                     with database.transaction():
                         # it may have been another's turn in between
-                        version = _refuse_other_version(path, connection)
-                        if version != schema.VERSION:
-                            schema.upgrade(connection, version)
+                        _refuse_other_version(path, connection)
+                        if not schema.is_current(connection):
+                            schema.upgrade(connection)
                 schema.refuse_outside(connection, path)
         return database
 
@@ -216,12 +216,8 @@ def _address(path: Path) -> str:
     return f"{path.absolute().as_uri()}?mode={mode}"
 
 
-def _version_of(connection: sqlite3.Connection) -> int:
-    return int(connection.execute("PRAGMA user_version").fetchone()[0])
-
-
 def _refuse_other_version(path: Path, connection: sqlite3.Connection) -> int:
-    version = _version_of(connection)
+    version = schema.version_of(connection)
     if _OLDEST <= version <= schema.VERSION:
         return version
     raise JobError(

@@ -216,11 +216,12 @@ class Exports:
         )
         policy = json.dumps(made.policy, ensure_ascii=False, sort_keys=True)
         connection.execute("INSERT OR IGNORE INTO policies (content) VALUES (?)", (policy,))
+        self.assignments.take_over()
         connection.execute(
-            "INSERT INTO exports (target, policy, last_attempt, images, is_finished) "
-            "SELECT ?, id, (SELECT coalesce(max(seq), 0) FROM attempts), ?, 0 FROM policies "
+            "INSERT INTO exports (target, policy, last_attempt, is_finished) "
+            "SELECT ?, id, (SELECT coalesce(max(seq), 0) FROM attempts), 0 FROM policies "
             "WHERE content = ?",
-            (self._target, self.assignments.take_over(), policy),
+            (self._target, policy),
         )
 
     def _forget_repeated(self) -> None:

@@ -270,12 +270,12 @@ class Journal(Database):
         ):
             yield Failure(ImageRef(*ref), stage, kind, message)
 
-    def annotated_keys(self) -> Iterator[tuple[str, str]]:
-        """(key, case-folded stem) of each selected image with a record, in key order."""
-        yield from self.paged(
-            f"SELECT key, stem {_LATEST} AND sha IS NOT NULL "
-            "AND key > :after ORDER BY key LIMIT :page"
-        )
+    def annotated_keys(self) -> Iterator[str]:
+        """The key of each selected image with a record, in their order."""
+        for (key,) in self.paged(
+            f"SELECT key {_LATEST} AND sha IS NOT NULL AND key > :after ORDER BY key LIMIT :page"
+        ):
+            yield key
 
     def originals_of(self, sha: str) -> list[bytes]:
         """Where images with these bytes were read."""

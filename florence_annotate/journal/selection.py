@@ -77,11 +77,11 @@ class Selection:
             connection.execute("DROP TABLE IF EXISTS temp.listed")
             connection.execute(
                 "CREATE TEMP TABLE listed (place INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, "
-                "stem TEXT, path BLOB, size_bytes INTEGER, mtime_ns INTEGER, inode INTEGER, "
+                "path BLOB, size_bytes INTEGER, mtime_ns INTEGER, inode INTEGER, "
                 "selected INTEGER)"
             )
             connection.executemany(
-                "INSERT INTO listed VALUES (?, ?, ?, ?, ?, ?, ?, ?)", _rows(refs, limit)
+                "INSERT INTO listed VALUES (?, ?, ?, ?, ?, ?, ?)", _rows(refs, limit)
             )
 
     def noted(self, *, retry_failed: bool) -> Iterator[Noted]:
@@ -123,8 +123,8 @@ class Selection:
                 "images.size_bytes, images.mtime_ns, images.inode, images.selected)"
             )
             connection.execute(
-                "INSERT INTO images (key, stem, path, size_bytes, mtime_ns, inode, selected) "
-                "SELECT key, stem, path, size_bytes, mtime_ns, inode, selected FROM listed "
+                "INSERT INTO images (key, path, size_bytes, mtime_ns, inode, selected) "
+                "SELECT key, path, size_bytes, mtime_ns, inode, selected FROM listed "
                 "WHERE key NOT IN (SELECT key FROM images) ORDER BY place"
             )
             connection.execute(
@@ -201,11 +201,4 @@ def _rows(refs: Iterable[ImageRef], limit: int | None) -> Iterator[tuple[object,
     for place, ref in enumerate(refs):
         is_beyond = limit is not None and place >= limit
         selected = Selected.BEYOND_LIMIT if is_beyond else Selected.YES
-        stem = _stem(ref.key)
-        yield place, ref.key, stem, ref.path, ref.size_bytes, ref.mtime_ns, ref.inode, selected
-
-
-def _stem(key: str) -> str:
-    folder, slash, name = key.rpartition("/")
-    stem = name.rpartition(".")[0] or name
-    return (folder + slash + stem).casefold()
+        yield place, ref.key, ref.path, ref.size_bytes, ref.mtime_ns, ref.inode, selected

@@ -90,6 +90,48 @@ def test_an_older_journal_is_read_as_it_is_and_migrated_by_who_writes(
     assert sum(1 for _ in florence_annotate.open_dataset(out)) == 4
 
 
+def test_columns_that_nobody_reads_any_more_go_with_who_writes(
+    scenes: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    assert annotate(scenes, out, "--limit", 2).code == 0
+    before, columns = said_of(out), columns_of(out)
+    with sqlite3.connect(out / "job.db") as connection:  # as schema 3 was, before it was published
+        connection.execute("ALTER TABLE images ADD COLUMN stem TEXT NOT NULL DEFAULT 'x'")
+        connection.execute("CREATE INDEX images_by_stem ON images (stem)")
+        connection.execute("ALTER TABLE exports ADD COLUMN images BLOB NOT NULL DEFAULT x'00'")
+    connection.close()
+    bytes_of_it = (out / "job.db").read_bytes()
+    assert said_of(out) == before
+    assert (out / "job.db").read_bytes() == bytes_of_it
+    assert annotate(scenes, out, "--limit", 3).code == 0
+    assert command("export", out, "--split", "train=1").code == 0
+    assert columns_of(out) == columns
+    with Journal.open_existing(out) as journal:
+        assert journal.one("SELECT 1 FROM sqlite_master WHERE name = 'images_by_stem'") is None
+        numbers = journal.tuples("SELECT number FROM exports ORDER BY number")
+    assert [number for (number,) in numbers] == [1, 2, 3]
+
+
+def columns_of(out: Path) -> dict[str, list[str]]:
+    """Table → its columns, by name."""
+    with Journal.open_existing(out) as journal:
+        tables = journal.tuples("SELECT name FROM sqlite_master WHERE type = 'table'")
+        return {
+            table: sorted(row["name"] for row in journal.all(f"PRAGMA table_info({table})"))
+            for (table,) in tables
+        }
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_migrated_journal_has_the_tables_of_a_new_one(tmp_path: Path, version: int) -> None:
+    out = written_job(tmp_path, {"a.png": [answer("car", 1, 2, 3, 4)]})
+    columns = columns_of(out)
+    rewrite(out / "job.db", version)
+    Journal.open_to_write(out).close()
+    assert columns_of(out) == columns
+
+
 def test_a_migration_that_dies_leaves_the_older_journal(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -188,7 +230,7 @@ def test_an_error_of_the_sources_is_none_of_the_journal(journal: Journal) -> Non
 
 def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(OutputError, match="can't write .*Not a directory"):
+    with pytest.raises(OutputError, match=r"can't write .*Not a directory"):
         Journal.create(tmp_path / "file" / "out")
 
 
