@@ -10,12 +10,10 @@ VERSION = 3
 OWN = 1
 """The target that is the folder of the journal itself."""
 
-# Nothing writes these yet, and only `last_attempt` is written and not read yet; they are room for
-# what comes next, so that it needs no other schema:
+# Nothing writes these yet: they are room for what comes next, so that it needs no other schema.
 # - `asked_with`: attempts with settings of generation of their own, beside the job's;
 # - `answers.spreads`: how sure each location was, as a summary of its token's distribution;
-# - `corrections`: what people made of an image's annotations, read back from their tools;
-# - `exports.last_attempt`: what changed in a dataset from one export to the next.
+# - `corrections`: what people made of an image's annotations, read back from their tools.
 _TABLES = {
     "job": "(name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
     "roots": """(
@@ -91,7 +89,7 @@ _TABLES = {
         number INTEGER PRIMARY KEY AUTOINCREMENT,
         target INTEGER NOT NULL REFERENCES targets (id),
         policy INTEGER NOT NULL REFERENCES policies (id),
-        last_attempt INTEGER NOT NULL,
+        last_attempt INTEGER NOT NULL,    -- of all there were: tells a repeated export from a new
         outcome TEXT,                     -- JSON; kept of the latest export to a target alone
         is_finished INTEGER NOT NULL      -- 0: its files are being moved, or it was killed then
     )""",
