@@ -55,10 +55,10 @@ def export(
         settings,
         output,
         policy,
-        as_list(add_format or ""),
         push_to_hub,
         overwrite=overwrite,
         renumber=renumber,
+        add_formats=as_list(add_format or ""),
     )
     result = exporting.run(request, (lambda text: None) if quiet else screen.note)
     folder = result.folder if output else out

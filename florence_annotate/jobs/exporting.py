@@ -1,6 +1,6 @@
 """An export of a job without a run: to its own folder, or a whole dataset to another one."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,12 +15,13 @@ from florence_annotate.formats import hub, registry
 from florence_annotate.formats.replacing import Replacing
 from florence_annotate.formats.upheavals import no_longer_written, refuse_upheaval
 from florence_annotate.jobs import fingerprint
+from florence_annotate.jobs.writing import Writing, Written
 from florence_annotate.journal import Journal, lock
 from florence_annotate.reports import summary as summaries
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class Request(Writing):
     """What is asked of an export."""
 
     out: Path
@@ -31,18 +32,12 @@ class Request:
     """Where the dataset goes, if not there."""
     policy: Path | None = None
     """The file that it goes by for once."""
-    add_formats: Sequence[str] = ()
     push_to_hub: str | None = None
-    overwrite: bool = False
-    renumber: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class Result(Written):
     folder: Path
-    summary: dict[str, Any]
-    unwritten: bool
-    """Files could not be written; the summary names them."""
 
 
 def run(request: Request, note: Callable[[str], None]) -> Result:
@@ -84,7 +79,7 @@ def run(request: Request, note: Callable[[str], None]) -> Result:
         bound = fingerprint.describe(journal)
         summary = summaries.summarise(journal, folder, spec, bound, exported)
         summaries.write_summary(folder, summary)
-    return Result(folder, summary, bool(exported.unwritten))
+    return Result(folder, summary=summary, unwritten=bool(exported.unwritten))
 
 
 def _refuse_foreign(folder: Path, out: Path) -> str | None:
@@ -122,10 +117,7 @@ def _specify(request: Request, journal: Journal, before: Mapping[str, Any]) -> J
             )
         before = {**before, **file.settings}
     spec = settled.apply(spec, before)
-    if not request.add_formats:
-        return spec
-    held = registry.settle(spec, opening.questions_of(journal))
-    return spec.with_formats(registry.added(held, request.add_formats))
+    return registry.with_added(spec, request.add_formats, opening.questions_of(journal))
 
 
 def _refuse(request: Request, journal: Journal, folder: Path, spec: JobSpec) -> tuple[str, ...]:

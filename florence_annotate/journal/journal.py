@@ -107,7 +107,7 @@ class Journal(Database):
             cursor = self.connection.execute("INSERT INTO runs (settings) VALUES (?)", (settings,))
         return int(cursor.lastrowid or 0)
 
-    def note_first_image(self, run: int) -> None:
+    def note_asking(self, run: int) -> None:
         """Keep when a run, its model loaded, begins to ask."""
         self.set_value("asks_since", [run, time.time()])
 
