@@ -34,15 +34,26 @@ class ImageRef:
 
     def seen_as(self, status: os.stat_result) -> Self:
         """The same image in a file with this status."""
-        # an inode of 0: the file system has none
-        inode = status.st_ino or None
-        return replace(self, size_bytes=status.st_size, mtime_ns=status.st_mtime_ns, inode=inode)
+        return replace(
+            self,
+            size_bytes=status.st_size,
+            mtime_ns=status.st_mtime_ns,
+            inode=_inode_of(status),
+        )
 
     def is_seen_in(self, status: os.stat_result) -> bool:
-        """Whether a file with this status looks like the one that was named."""
-        is_same_file = self.inode in (None, status.st_ino)
+        """Whether a file with this status looks like the one that was named.
+
+        An inode that is not known tells nothing. `journal.selection` asks it of its rows.
+        """
+        inode = _inode_of(status)
+        is_same_file = self.inode is None or inode is None or self.inode == inode
         stamp = self.size_bytes, self.mtime_ns
         return is_same_file and stamp == (status.st_size, status.st_mtime_ns)
+
+
+def _inode_of(status: os.stat_result) -> int | None:
+    return status.st_ino or None  # 0: the file system has none
 
 
 @dataclass(frozen=True, slots=True)

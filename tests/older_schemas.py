@@ -54,8 +54,9 @@ def rewrite(journal: Path, version: int) -> None:
             continue
         columns = [row[1] for row in connection.execute(f"PRAGMA main.table_info({table})")]
         listed = ", ".join(columns)
+        values = listed.replace("stem", "key AS stem")  # nobody reads it
         where = "newer.files" if table == "exports" else f"newer.{table}"
-        connection.execute(f"INSERT INTO main.{table} ({listed}) SELECT {listed} FROM {where}")
+        connection.execute(f"INSERT INTO main.{table} ({listed}) SELECT {values} FROM {where}")
     connection.execute("DELETE FROM images WHERE selected = 2")  # --limit left them out
     for column in _SINCE_2 if version == 1 else ():
         connection.execute(f"ALTER TABLE answers DROP COLUMN {column}")

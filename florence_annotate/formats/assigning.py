@@ -18,11 +18,10 @@ class Assigning:
         self._assignments = journal.exports.assignments
         self._is_split_anew = rule.is_other_than(journal.exports.policy_of_splits())
         self._assignments.begin(is_split_anew=self._is_split_anew)
-        self._kept = self._assignments.each()
-        self._ahead = next(self._kept, None)
+        self._find = self._assignments.by_rising_key()
         self._next = self._assignments.last_number() + 1
         names = (assigned.name for _, assigned in self._assignments.each())
-        self._names = Names((key for key, _ in journal.annotated_keys()), names)
+        self._names = Names(journal.annotated_keys(), names)
 
     def assign(self, image: AnnotatedImage) -> Assigned:
         """What an image keeps from now on, if the export comes to its end."""
@@ -38,9 +37,3 @@ class Assigning:
             assigned = assigned._replace(split=split)
         self._assignments.note(key, assigned)
         return assigned
-
-    def _find(self, key: str) -> Assigned | None:
-        """What an image has; both come in the order of keys."""
-        while self._ahead is not None and self._ahead[0] < key:
-            self._ahead = next(self._kept, None)
-        return self._ahead[1] if self._ahead is not None and self._ahead[0] == key else None

@@ -9,8 +9,8 @@ that it was made from. The next one need not be built where
 - every original is as it was annotated, by its size and time, and a link still leads to it.
 
 Anything else is left to a whole export: a file that is missing, one that somebody changed, an
-original that is gone. So is an export that left images out, since what was in the way may be gone
-by now without a trace.
+original that is gone. So is an export that left images out or held files, since what was in the way
+may be gone by now without a trace.
 """
 
 import hashlib
@@ -128,7 +128,7 @@ class Unchanged:
 
     def _are_originals_in_place(self, outcome: Outcome) -> bool:
         placed = {path: file.placed for path, file in self._exported}
-        assignments = self._journal.exports.assignments
+        find = self._journal.exports.assignments.by_rising_key()
         for ref, _ in self._journal.attempts():
             if not is_wanted(ref.key, self._spec.include, self._spec.exclude):
                 continue
@@ -136,7 +136,7 @@ class Unchanged:
                 original = os.stat(ref.path)
                 if not ref.is_seen_in(original):
                     return False
-                assigned = assignments.of(ref.key)
+                assigned = find(ref.key)
                 path = assigned and f"images/{assigned.split}/{assigned.name}"
                 if path in placed and not self._is_as_placed(path, placed[path], original, outcome):
                     return False

@@ -17,6 +17,7 @@ from florence_annotate.formats.replacing import Replacing
 from florence_annotate.formats.upheavals import no_longer_written, refuse_upheaval
 from florence_annotate.jobs import fingerprint, output
 from florence_annotate.jobs.naming import roots_of
+from florence_annotate.jobs.writing import Writing, Written
 from florence_annotate.journal import Journal, lock
 from florence_annotate.reports import summary as summaries
 
@@ -25,7 +26,7 @@ _LEFT_WHEN_KILLED = (lock.FILE_NAME, staging.FOLDER, policy_file.PART_NAME)
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class Request(Writing):
     """What is asked of an export."""
 
     out: Path
@@ -36,18 +37,12 @@ class Request:
     """Where the dataset goes, if not there."""
     policy: Path | None = None
     """The file that it goes by for once."""
-    add_formats: Sequence[str] = ()
     push_to_hub: str | None = None
-    overwrite: bool = False
-    renumber: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class Result(Written):
     folder: Path
-    summary: dict[str, Any]
-    unwritten: bool
-    """Files could not be written; the summary names them."""
 
 
 def run(request: Request, note: Callable[[str], None]) -> Result:
@@ -93,10 +88,12 @@ def run(request: Request, note: Callable[[str], None]) -> Result:
             )
         if is_elsewhere:
             journal.note_place(folder)
+        else:
+            journal.selection.forget_left()
         bound = fingerprint.describe(journal)
         summary = summaries.summarise(journal, folder, spec, bound, exported)
         summaries.write_summary(folder, summary)
-    return Result(folder, summary, bool(exported.unwritten))
+    return Result(folder, summary=summary, unwritten=bool(exported.unwritten))
 
 
 def _refuse_unusable(folder: Path, out: Path, journal: Journal) -> str | None:
@@ -191,10 +188,7 @@ def _specify(request: Request, journal: Journal, before: Mapping[str, Any]) -> J
             )
         before = {**before, **file.settings}
     spec = settled.apply(spec, before)
-    if not request.add_formats:
-        return spec
-    held = registry.settle(spec, opening.questions_of(journal))
-    return spec.with_formats(registry.added(held, request.add_formats))
+    return registry.with_added(spec, request.add_formats, opening.questions_of(journal))
 
 
 def _refuse(request: Request, journal: Journal, folder: Path, spec: JobSpec) -> tuple[str, ...]:

@@ -4,7 +4,6 @@ Everything that can be wrong with a request is found before the checkpoint's wei
 before anything is written.
 """
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -24,6 +23,7 @@ from florence_annotate.jobs.naming import sources_of
 from florence_annotate.jobs.outlook import Outlook, has_content
 from florence_annotate.jobs.runner import Reporter, RunReport
 from florence_annotate.jobs.setup import Setup
+from florence_annotate.jobs.writing import Writing, Written
 from florence_annotate.journal import Journal, exists, lock
 from florence_annotate.labels.by_name import ByName
 from florence_annotate.labels.splits import SplitLists
@@ -35,30 +35,22 @@ _DECODED_OTHERWISE = "decoded_otherwise"
 """The value of a journal that names the last run whose answers may differ from today's."""
 
 
-@dataclass(frozen=True, slots=True)
-class Finished:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished(Written):
     """How a run of a job ended."""
 
-    summary: dict[str, Any]
     interrupted: bool
     within_failures: bool
-    unwritten: bool
-    """Files of the dataset could not be written; the summary names them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Switches:
-    """What a command decides for itself alone, beside the settings of the job."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Switches(Writing):
+    """What a run is asked beside the settings of the job."""
 
     restart: bool = False
     """Forget the job in the output folder, and begin again."""
-    overwrite: bool = False
-    """Corrections may be lost."""
-    renumber: bool = False
-    """Classes may get other ids."""
     allow_missing: bool = False
     """Images of a folder that failed may leave the dataset."""
-    add_formats: Sequence[str] = ()
 
 
 class Job:
@@ -90,10 +82,10 @@ class Job:
             ]
         if next(iter(self.sources), None) is None:
             self._refuse_no_image()
-        self.spec = self._with_formats(switches.add_formats)
         request = self.spec.request()
         # what contradicts itself is found before a checkpoint is fetched
         questions = setup.check(self.spec, request)
+        self.spec = registry.with_added(self.spec, switches.add_formats, questions)
         self.formats = registry.settle(self.spec, questions)
         if exists(out):
             with Journal.open_existing(out) as journal:
@@ -117,13 +109,6 @@ class Job:
                 f"{error}. The job in {out} was begun with it: give the command run with --model "
                 "(or --adapter) and where it is by now"
             ) from error
-
-    def _with_formats(self, names: Sequence[str]) -> JobSpec:
-        """The settings with further formats."""
-        if not names:
-            return self.spec
-        held = registry.settle(self.spec, setup.check(self.spec, self.spec.request()))
-        return self.spec.with_formats(registry.added(held, names))
 
     def _refuse_no_image(self) -> None:
         """Raise SourceError, which says what is wrong with a folder that held images."""
@@ -190,7 +175,7 @@ class Job:
                         reporter.note(f"going on: {done}, {total} to do")
                     started = started or self.setup.start(reporter.note)
                     pending = journal.selection.pending(retry_failed=retry_failed)
-                    journal.note_first_image(run_id)
+                    journal.note_asking(run_id)
                     with reporter.progress(total, started.memory_in_use) as progress:
                         report = runner.run(started.engine, pending, journal, run_id, progress)
                 journal.end_run(run_id, self._report(report, left))
@@ -211,8 +196,12 @@ class Job:
                 summaries.write_summary(self.out, summary)
                 counts = journal.counts()
         allowed = self.spec.max_failures.allows(counts.failed, counts.images)
-        unwritten = exported is not None and bool(exported.unwritten)
-        return Finished(summary, report.interrupted, allowed, unwritten)
+        return Finished(
+            summary=summary,
+            unwritten=exported is not None and bool(exported.unwritten),
+            interrupted=report.interrupted,
+            within_failures=allowed,
+        )
 
     def foresee(self, *, retry_failed: bool) -> Outlook:
         """What a run would do. Raises FingerprintError and SourceError where it is refused."""
@@ -250,7 +239,9 @@ class Job:
         journal.set_value("asked", self._asked())
         journal.set_value("decoding", self._decoding())
         journal.set_value("score", scores.DEFINITION)
-        journal.set_value(splits.BEGUN_WITH, self._splits(journal))
+        # all that the sources name, since those after --limit are selected too
+        keys = (ref.key for ref in journal.selection.refs())
+        journal.set_value(splits.BEGUN_WITH, splits.begin(keys, self.sources.prefixes))
         journal.set_value("fingerprint", self.setup.fingerprint().dump())
 
     def _splits(self, journal: Journal) -> Any:

@@ -70,7 +70,7 @@ def forget_all(connection: sqlite3.Connection, *, keeps_classes: bool) -> None:
     connection.execute(
         "DELETE FROM exports WHERE number NOT IN (SELECT max(number) FROM exports GROUP BY target)"
     )
-    connection.execute("UPDATE exports SET last_attempt = 0, images = x'', outcome = NULL")
+    connection.execute("UPDATE exports SET last_attempt = -1, outcome = NULL")
     connection.execute("DELETE FROM policies WHERE id NOT IN (SELECT policy FROM exports)")
 
 
@@ -160,7 +160,7 @@ class Exports:
 
     def policy(self) -> Any:
         """The policy of the latest export, as JSON values; None where there was none."""
-        return self._latest_policy("images != x''")
+        return self._latest_policy("last_attempt >= 0")
 
     def policy_of_files(self) -> Any:
         """The same, also of an export before a restart: what lies in the folder goes by it until
@@ -225,6 +225,11 @@ class Exports:
             self._insert(written)
             if not self._is_under_way:
                 self._begin(made)
+                self._forget_repeated()
+            connection.execute(
+                "UPDATE exports SET outcome = NULL WHERE target = ? AND outcome IS NOT NULL",
+                (self._target,),
+            )
             text = None if outcome is None else json.dumps(outcome, ensure_ascii=False)
             connection.execute(
                 "UPDATE exports SET is_finished = 1, outcome = ? WHERE number = "
@@ -257,14 +262,29 @@ class Exports:
         connection = self._database.connection
         are_listed = made.policy.get("classes") is not None
         self.class_ids.keep(made.class_names, are_listed=are_listed)
-        connection.execute("DELETE FROM exports WHERE target = ? AND images = x''", (self._target,))
+        connection.execute(
+            "DELETE FROM exports WHERE target = ? AND last_attempt < 0", (self._target,)
+        )
         policy = json.dumps(made.policy, ensure_ascii=False, sort_keys=True)
         connection.execute("INSERT OR IGNORE INTO policies (content) VALUES (?)", (policy,))
+        self.assignments.take_over()
         connection.execute(
-            "INSERT INTO exports (target, policy, last_attempt, images, is_finished) "
-            "SELECT ?, id, (SELECT coalesce(max(seq), 0) FROM attempts), ?, 0 FROM policies "
+            "INSERT INTO exports (target, policy, last_attempt, is_finished) "
+            "SELECT ?, id, (SELECT coalesce(max(seq), 0) FROM attempts), 0 FROM policies "
             "WHERE content = ?",
-            (self._target, self.assignments.take_over(), policy),
+            (self._target, policy),
+        )
+
+    def _forget_repeated(self) -> None:
+        """Where an export moves no file and differs in nothing else from the one before, it takes
+        its place: one that holds a file is made again each time."""
+        latest = "SELECT number, policy, last_attempt FROM exports WHERE target = ? "
+        self._database.connection.execute(
+            "DELETE FROM exports WHERE is_finished = 1 AND (number, policy, last_attempt) = "
+            "(SELECT before.number, latest.policy, latest.last_attempt FROM "
+            f"({latest} ORDER BY number DESC LIMIT 1) AS latest, "
+            f"({latest} ORDER BY number DESC LIMIT 1 OFFSET 1) AS before)",
+            (self._target, self._target),
         )
 
     def _insert(self, files: Iterable[tuple[str, Exported]]) -> None:

@@ -124,7 +124,7 @@ class Journal(Database):
             cursor = self.connection.execute("INSERT INTO runs (settings) VALUES (?)", (settings,))
         return int(cursor.lastrowid or 0)
 
-    def note_first_image(self, run: int) -> None:
+    def note_asking(self, run: int) -> None:
         """Keep when a run, its model loaded, begins to ask."""
         self.set_value("asks_since", [run, time.time()])
 
@@ -193,7 +193,10 @@ class Journal(Database):
     # attempts
 
     def append(self, run: int, outcomes: Sequence[Record | Failure]) -> None:
-        """Commit a batch of records and failures in one transaction."""
+        """Commit a batch of records and failures in one transaction.
+
+        Raises LookupError for an image that was never selected, and OutputError.
+        """
         with self.transaction():
             for outcome in outcomes:
                 if isinstance(outcome, Record):
@@ -219,7 +222,7 @@ class Journal(Database):
 
     def _append_attempt(self, run: int, ref: ImageRef, **values: object) -> int | None:
         columns = ("sha", "width", "height", "stage", "kind", "message")
-        return self.connection.execute(
+        cursor = self.connection.execute(
             "INSERT INTO attempts (image, run, path, size_bytes, mtime_ns, inode, "
             f"{', '.join(columns)}) "
             "SELECT id, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? FROM images WHERE key = ?",
@@ -228,7 +231,10 @@ class Journal(Database):
                 *map(values.get, columns),
                 ref.key,
             ),
-        ).lastrowid
+        )
+        if not cursor.rowcount:
+            raise LookupError(f"the job has no image {ref.key!r}")
+        return cursor.lastrowid
 
     def records(self) -> Iterator[Record]:
         """The latest record of each selected image that has one, in key order.
@@ -281,12 +287,12 @@ class Journal(Database):
         ):
             yield Failure(ImageRef(*ref), stage, kind, message)
 
-    def annotated_keys(self) -> Iterator[tuple[str, str]]:
-        """(key, case-folded stem) of each selected image with a record, in key order."""
-        yield from self.paged(
-            f"SELECT key, stem {_LATEST} AND sha IS NOT NULL "
-            "AND key > :after ORDER BY key LIMIT :page"
-        )
+    def annotated_keys(self) -> Iterator[str]:
+        """The key of each selected image with a record, in their order."""
+        for (key,) in self.paged(
+            f"SELECT key {_LATEST} AND sha IS NOT NULL AND key > :after ORDER BY key LIMIT :page"
+        ):
+            yield key
 
     def originals_of(self, sha: str) -> list[bytes]:
         """Where images with these bytes were read."""

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from conftest import Result, annotate, command, rows
+from written_answers import select
 
 from florence_annotate.cli.progress import ScreenReporter
 from florence_annotate.config import job_spec
@@ -69,6 +70,37 @@ def test_deleted_and_excluded_images_leave_with_a_word(source: Path, out: Path) 
     }
     assert keys(out) == ["2.jpg", "disk/day/4.jpg"]
     assert left(annotate(source, out, *options, "--json")) == {}
+
+
+def test_what_left_is_told_by_its_run_and_by_no_later_export(source: Path, out: Path) -> None:
+    (source / "1.jpg").unlink()
+    words = "1 annotated image leaves the dataset"
+    assert words in annotate(source, out, *JSONL).out
+    later = command("export", out, "--min-area", 5)
+    assert words not in later.out + later.err
+    assert "1.jpg" not in keys(out)
+
+
+def test_what_left_with_a_killed_run_and_an_export_has_left(
+    source: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (source / "1.jpg").unlink()
+
+    def die(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    def select_and_die() -> Result:
+        with monkeypatch.context() as patched:
+            patched.setattr(Job, "_bind", die)  # the images are selected by then
+            return annotate(source, out, *JSONL)
+
+    words = "1 annotated image leaves the dataset"
+    assert words in select_and_die().err
+    assert command("export", out, "-o", out.with_name("lent")).code == 0
+    assert words in select_and_die().err  # its own dataset holds the image still
+    assert command("export", out).code == 0
+    assert "1.jpg" not in keys(out)
+    assert words not in annotate(source, out, *JSONL).err
 
 
 def unmount(source: Path) -> None:
@@ -249,7 +281,8 @@ def test_a_limit_takes_nothing_out_of_a_finished_dataset(source: Path, out: Path
     assert (planned["images"], planned["pending"], planned["beyond_limit"]) == (4, 0, 2)
     assert len(keys(out)) == 4
     assert "--limit left out 2 images" in annotate(source, out, *JSONL, "--limit", 2).out
-    assert "left out   2 by --limit" in command("status", out).out
+    status = command("status", out).out
+    assert "left out   2 by --limit" in status and status.count("--limit") == 1
     assert command("status", out, "--json").json["beyond_limit"] == 2
     later = annotate(source, out, *JSONL, "--json")
     assert later.json["run"]["annotated"] == 2
@@ -333,7 +366,7 @@ def test_a_dataset_goes_on_where_its_only_source_was_moved(source: Path, out: Pa
 def test_what_left_before_a_kill_is_said_by_the_run_that_exports(source: Path, out: Path) -> None:
     (source / "1.jpg").unlink()
     with Journal.open_to_write(out) as journal:  # a run, until it is killed
-        journal.selection.replace(Sources([str(source)], SUFFIXES))
+        select(journal, Sources([str(source)], SUFFIXES))
     result = command("resume", out, "--json")
     assert result.code == 0, result.err
     assert left(result) == {"gone": 1}
