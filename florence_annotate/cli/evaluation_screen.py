@@ -9,6 +9,7 @@ from rich.table import Table
 
 from florence_annotate.evaluation.rates import Rates
 from florence_annotate.evaluation.result import Evaluation, Figures
+from florence_annotate.evaluation.wording import plain
 
 _SHOWN = 20
 """Rows of each table; --json has all."""
@@ -33,13 +34,15 @@ def show(found: Evaluation) -> None:
     if len(found.classes) > _SHOWN:
         _more(console, len(found.classes) - _SHOWN, "classes")
     _say_thresholds(console, found)
-    console.print("\n", _errors(found), sep="")
+    _show_table(console, _errors(found))
     _show_confusion(console, found)
     if found.calibration.error is not None:
-        console.print("\n", _calibration(found), sep="")
+        _show_table(console, _calibration(found))
         console.print(f"expected calibration error {_part(found.calibration.error)}", markup=False)
     _show_strays(console, found)
     _show_worst(console, found)
+    if found.notes:
+        typer.echo()
     for note in found.notes:
         typer.echo(f"note: {note}")
 
@@ -48,7 +51,7 @@ def _classes(found: Evaluation) -> Table:
     table = _table("class", right=("true", "AP", "AP50", "P", "R", "F1", "best at", "P", "R", "F1"))
     most_first = sorted(found.classes, key=lambda one: -one.at_policy.objects)
     for figures in (*most_first[:_SHOWN], found.overall):
-        table.add_row(*_figures(figures), end_section=True)
+        table.add_row(*_figures(figures))
     return table
 
 
@@ -103,7 +106,7 @@ def _show_confusion(console: Console, found: Evaluation) -> None:
     table = _table("there is", "found is", right=("times",))
     for count, true, said in pairs[:_SHOWN_PAIRS]:
         table.add_row(_name(true), _name(said), str(count))
-    console.print("\n", table, sep="")
+    _show_table(console, table)
     if len(pairs) > _SHOWN_PAIRS:
         _more(console, len(pairs) - _SHOWN_PAIRS, "pairs")
 
@@ -125,14 +128,13 @@ def _show_strays(console: Console, found: Evaluation) -> None:
     for stray in found.strays[:_SHOWN]:
         where = ", ".join(f"{name} ×{count}" for name, count in list(stray.on_missed.items())[:3])
         table.add_row(_name(stray.label), f"×{stray.boxes}", escape(where))
-    console.print("\n", table, sep="")
+    _show_table(console, table)
     if len(found.strays) > _SHOWN:
         _more(console, len(found.strays) - _SHOWN, "labels")
 
 
 def _show_worst(console: Console, found: Evaluation) -> None:
     if not found.worst:
-        console.print()
         return
     table = _table("worst images", right=("weight",))
     table.add_column("missed")
@@ -143,7 +145,7 @@ def _show_worst(console: Console, found: Evaluation) -> None:
             f"{image.weight:.2f}",
             *(_counted(counts) for counts in (image.missed, image.wrong)),
         )
-    console.print("\n", table, "", sep="")
+    _show_table(console, table)
 
 
 def _counted(counts: dict[str, int]) -> str:
@@ -159,12 +161,18 @@ def _table(*left: str, right: Sequence[str]) -> Table:
     return table
 
 
+def _show_table(console: Console, table: Table) -> None:
+    console.print()
+    console.print(table)
+
+
 def _more(console: Console, count: int, what: str) -> None:
     console.print(f"and {count} more {what}; --json has all", markup=False)
 
 
 def _name(name: str) -> str:
-    short = name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…"
+    whole = plain(name)
+    short = whole if len(whole) <= _LONGEST_NAME else f"{whole[: _LONGEST_NAME - 1]}…"
     return escape(short)
 
 

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from florence_annotate.classes import ClassList
 from florence_annotate.classes.spelling import normalise
 from florence_annotate.errors import UsageError
-
-_SHOWN = 5
+from florence_annotate.evaluation.wording import listed
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +50,8 @@ def pair_classes(
             other_names[name] = dataset[meant]
     if not id_of:
         raise UsageError(
-            f"no class is in both: the ground truth has {_some(truth)}, the dataset "
-            f"{_some(dataset)}: name classes as the ground truth does ('export --classes'), or "
+            f"no class is in both: the ground truth has {listed(truth)}, the dataset "
+            f"{listed(dataset)}: name classes as the ground truth does ('export --classes'), or "
             "give them synonyms"
         )
     lacking = tuple(name for name in truth if name not in id_of)
@@ -74,8 +73,3 @@ def pair_classes(
     return ClassPairs(
         evaluated, of_dataset, of_truth, lacking, never_said, only_dataset, other_names
     )
-
-
-def _some(names: Sequence[str]) -> str:
-    shown = ", ".join(names[:_SHOWN]) or "none"
-    return f"{shown}, …" if len(names) > _SHOWN else shown

@@ -1,14 +1,13 @@
 """What has to be known to read the figures of an evaluation, in sentences."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from florence_annotate.evaluation.classes_on_both_sides import ClassPairs
 from florence_annotate.evaluation.collecting import Collected
 from florence_annotate.evaluation.pairing import Pairs
-
-_SHOWN = 5
+from florence_annotate.evaluation.wording import listed
 
 
 def notes_of(
@@ -31,44 +30,44 @@ def _about_images(found: Collected, images: Pairs, *, is_half_written: bool) -> 
     if some := images.only_truth:
         yield (
             f"{_count(some, 'image')} of the ground truth not annotated in this job, and in no "
-            f"figure: {_some(some)}"
+            f"figure: {listed(some)}"
         )
     if some := images.only_job:
         yield (
             f"{_count(some, 'image')} of the job not in the ground truth, and in no figure: "
-            f"{_some(some)}"
+            f"{listed(some)}"
         )
     if some := found.other_size:
         yield (
             f"{_count(some, 'image')} of another size in the ground truth, whose boxes may lie "
-            f"elsewhere: {_some(some)}"
+            f"elsewhere: {listed(some)}"
         )
 
 
 def _about_classes(found: Collected, classes: ClassPairs) -> Iterator[str]:
     if classes.other_names:
-        yield "counted as classes of the dataset: " + _some(
+        yield "counted as classes of the dataset: " + listed(
             [f"{theirs} as {ours}" for theirs, ours in classes.other_names.items()]
         )
     if classes.only_truth:
         yield (
-            f"the dataset has no {_some(classes.only_truth)}, which the job was not asked for: "
+            f"the dataset has no {listed(classes.only_truth)}, which the job was not asked for: "
             f"{found.without_class} true objects are in no figure"
         )
     if classes.never_said:
-        yield f"the job never says {_some(classes.never_said)}: every object of it counts as missed"
+        yield f"never said is {listed(classes.never_said)}: every object of it counts as missed"
     if classes.only_dataset:
         unknown = set(classes.only_dataset)
         count = sum(label in unknown for label in found.strays.labels)
         yield (
-            f"the ground truth has no {_some(classes.only_dataset)}: {count} boxes, right or "
+            f"the ground truth has no {listed(classes.only_dataset)}: {count} boxes, right or "
             "wrong, are in no figure"
         )
     there = set(np.asarray(found.true.class_index)[np.asarray(found.true.is_crowd) == 0].tolist())
     if some := [name for index, name in enumerate(classes.names) if index not in there]:
         yield (
-            f"no true object of {_some(some)} on these images: not in AP, and boxes of it count as "
-            "wrong"
+            f"no true object of {listed(some)} on these images: not in AP, and boxes of it count "
+            "as wrong"
         )
 
 
@@ -81,7 +80,7 @@ def _about_boxes(found: Collected) -> Iterator[str]:
     if some := found.outside:
         yield (
             f"{len(some)} true boxes reach beyond their image, and count as they stand: "
-            f"{_some(dict.fromkeys(some))}"
+            f"{listed(dict.fromkeys(some))}"
         )
     if count := int((found.true.xywh[:, 2:].min(axis=1, initial=1.0) <= 0).sum()):
         yield f"{count} true boxes have no area: nothing can be found there"
@@ -91,9 +90,3 @@ def _about_boxes(found: Collected) -> Iterator[str]:
 
 def _count(some: Sequence[str], noun: str) -> str:
     return f"1 {noun} is" if len(some) == 1 else f"{len(some)} {noun}s are"
-
-
-def _some(names: Iterable[str]) -> str:
-    listed = list(names)
-    more = f" and {len(listed) - _SHOWN} more" if len(listed) > _SHOWN else ""
-    return ", ".join(listed[:_SHOWN]) + more

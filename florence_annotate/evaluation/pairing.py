@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from florence_annotate.errors import UsageError
+from florence_annotate.evaluation.wording import listed
 from florence_annotate.labels.given import GivenImage, GivenLabels
-
-_SHOWN = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +109,8 @@ def _bare(name: str, truth: GivenLabels) -> str:
 
 
 def _none_matches(images: Sequence[JobImage], truth: GivenLabels) -> str:
-    theirs = ", ".join(repr(image.name) for image in truth.images[:_SHOWN]) or "none at all"
-    ours = ", ".join(repr(image.key) for image in images[:_SHOWN]) or "none yet"
+    theirs = listed(image.name for image in truth.images)
+    ours = listed(image.key for image in images) or "none yet"
     return (
         f"no image of the job is in {truth.source}: its names are {theirs}, those of the job "
         f"{ours}: give the ground truth of these images"

@@ -281,7 +281,7 @@ class TestBadInput:
             ("[]", "no images, annotations and categories"),
             ('{"images": []}', "KeyError: 'annotations'"),
             (json.dumps(truth_of({})), "names no image"),
-            (json.dumps(truth_of({"x.png": []})), "those of the job 'a/1.png'"),
+            (json.dumps(truth_of({"x.png": []})), "those of the job a/1.png"),
             (json.dumps(truth_of(TRUE) | {"categories": []}), "class 1, which has no name"),
             (json.dumps(truth_of(TRUE, ["cat", "car"])).replace('"car"', '"x"'), "no class is in"),
             (json.dumps(truth_of(TRUE)).replace('"category_id": 1, ', ""), "has no class"),
@@ -339,6 +339,15 @@ class TestBadInput:
         assert "1 true boxes reach beyond their image" in notes
         assert "1 true boxes have no area" in notes
         assert "of another size in the ground truth" in notes
+
+    def test_names_from_elsewhere_are_text(
+        self, job: Path, evaluate: Callable[..., Result]
+    ) -> None:
+        true = {**TRUE, "\x1b[2J\n.jpg": [], "[red]x": [("[bold]", SEDAN)]}
+        result = evaluate(job, truth_of(true, ["car", "[bold]", "\x1b[31mcat"]))
+        assert result.code == 0
+        assert "\x1b" not in result.out and r"'\x1b[2J\n.jpg'" in result.out
+        assert "[red]x" in result.out and "[bold]" in result.out
 
     def test_options_that_make_no_sense(self, job: Path) -> None:
         result = command("eval", job)

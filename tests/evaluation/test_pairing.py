@@ -61,7 +61,7 @@ class TestImages:
         assert stems.truth_of.keys() == {"2.png"}
 
     def test_no_image_in_both_is_refused_with_names_of_both(self) -> None:
-        with pytest.raises(UsageError, match=r"its names are 'x.jpg', those of the job '1.jpg'"):
+        with pytest.raises(UsageError, match=r"its names are x.jpg, those of the job 1.jpg"):
             pair([JobImage("1.jpg")], truth("x.jpg"))
 
 
