@@ -77,6 +77,8 @@ def evaluate(request: Request) -> Evaluation:
             has_thresholds=bool(spec.min_score or limits),
             with_masks=request.iou == "segm",
         )
+        del truth
+        images.truth_of.clear()  # the columns are left, which are smaller
         is_half_written = not journal.exports.is_finished()
     _refuse_without_masks(request, found)
     notes = notes_of(found, images, classes, is_half_written=is_half_written)

@@ -49,7 +49,7 @@ def mask_of(given: GivenObject, size: tuple[int, int], image: str) -> Mask | Non
     """The mask of an object on an image of a width and a height in pixels; None without one.
 
     Of a crowd without a mask it is its box. Raises UsageError for a mask of an image of another
-    size.
+    size, and for one that can't be read.
     """
     width, height = size
     if given.mask is None:
@@ -64,7 +64,13 @@ def mask_of(given: GivenObject, size: tuple[int, int], image: str) -> Mask | Non
                 f"the ground truth has a mask of {said} pixels on {image}, which is "
                 f"{width}x{height}: give the ground truth of these images, or evaluate boxes"
             )
-        return masks.frPyObjects(dict(given.mask), height, width)
+        try:
+            return masks.frPyObjects(dict(given.mask), height, width)
+        except ValueError as error:
+            raise UsageError(
+                f"the ground truth has a mask on {image} that can't be read ({error}): give COCO's "
+                "run lengths or polygons, or evaluate boxes"
+            ) from error
     scale = (width, height) if given.region.is_relative else (1, 1)
     parts = [[value * scale[place % 2] for place, value in enumerate(part)] for part in given.mask]
     return masks.merge(masks.frPyObjects(parts, height, width))

@@ -82,7 +82,9 @@ def _mask(said: Any) -> Outline | Mapping[str, Any] | None:
             if min(runs, default=0) < 0 or sum(runs) != height * width:
                 raise ValueError(f"run lengths of a mask do not fill its {width}x{height} pixels")
             return {"size": [height, width], "counts": runs}
-        return {"size": [height, width], "counts": str(counts)}
+        if not isinstance(counts, str) or not counts.isascii():
+            raise ValueError("run lengths of a mask are neither numbers nor text")
+        return {"size": [height, width], "counts": counts}
     return tuple(_part(part) for part in said) or None if said else None
 
 

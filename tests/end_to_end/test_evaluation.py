@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import signal
+import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -221,13 +222,19 @@ class TestMasks:
         found = evaluate(job, tmp_path / "yolo", "--iou", "segm", "--json").json
         assert found["at_policy"]["right"] == 1
 
-    def test_masks_of_another_size_are_refused(
+    def test_masks_that_do_not_fit_are_refused(
         self, job: Path, evaluate: Callable[..., Result]
     ) -> None:
-        runs = {"size": [100, 80], "counts": [8000]}
-        truth = truth_of({"1.png": [("car", CAR)]}, ["car"], segmentation=runs)
-        result = evaluate(job, truth, "--iou", "segm")
-        assert result.code == 2 and "a mask of 80x100 pixels on 1.png" in result.err
+        for size, counts, said in (
+            ([100, 80], [8000], "a mask of 80x100 pixels on 1.png"),
+            ([80, 100], "!", "a mask on 1.png that can't be read"),
+            ([80, 100], {}, "neither numbers nor text"),
+        ):
+            runs = {"size": size, "counts": counts}
+            truth = truth_of({"1.png": [("car", CAR)]}, ["car"], segmentation=runs)
+            result = evaluate(job, truth, "--iou", "segm")
+            assert result.code == 2 and said in result.err
+            assert len(result.err.splitlines()) == 1
 
     def test_a_side_without_masks_is_refused(
         self, job: Path, tmp_path: Path, evaluate: Callable[..., Result]
@@ -354,6 +361,15 @@ class TestBadInput:
         assert result.code == 2 and "add --ground-truth FILE|FOLDER" in result.err
         result = command("eval", job, "--ground-truth", job, "--iou", "mask")
         assert result.code == 2 and "write bbox, for boxes, or segm" in result.err
+
+
+def test_a_half_written_dataset_is_told(job: Path, evaluate: Callable[..., Result]) -> None:
+    assert command("export", job).code == 0
+    connection = sqlite3.connect(job / "job.db")
+    connection.execute("UPDATE exports SET is_finished = 0")
+    connection.commit()
+    connection.close()
+    assert "half-written" in evaluate(job, truth_of(TRUE)).out
 
 
 def test_a_job_that_was_never_exported_and_one_that_goes_on(
