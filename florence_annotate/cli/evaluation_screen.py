@@ -23,7 +23,8 @@ def show(found: Evaluation) -> None:
     averages, policy = found.overall.averages, found.overall.at_policy
     what = "boxes" if found.iou == "bbox" else "masks"
     console.print(
-        f"{found.images} images, {policy.objects} true {what}, {policy.boxes} found\n"
+        f"{found.images} image{'' if found.images == 1 else 's'}, {policy.objects} true {what}, "
+        f"{policy.boxes} found\n"
         f"AP {_part(averages.ap)}   AP50 {_part(averages.ap50)}   AP75 {_part(averages.ap75)}   "
         f"AR {_part(averages.ar)}\n"
         f"AP of small {_part(averages.ap_small)}, medium {_part(averages.ap_medium)}, "

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from hotcoco.metrics import calibration_curve, calibration_error
 
+from florence_annotate.config.job_spec import JobSpec
 from florence_annotate.dataset import opening, settled
 from florence_annotate.dataset.annotated_image import AnnotatedImage
 from florence_annotate.dataset.dataset import Dataset
@@ -69,12 +70,15 @@ def evaluate(request: Request) -> Evaluation:
         images = pair(list(_images(journal)), truth)
         classes = pair_classes(dataset.class_names, spec.class_list(), truth.classes)
         asked = gates.with_classes(asked, classes.names)
-        limits = {one.name: one.min_score for one in spec.classes or () if one.min_score}
+        limits = {
+            one.name: one.min_score for one in spec.classes or () if one.min_score is not None
+        }
+        has_thresholds = any((spec.min_score, *limits.values()))
         found = collect(
-            _twice(dataset, spec) if spec.min_score or limits else ((i, i) for i in dataset),
+            _twice(dataset, spec) if has_thresholds else ((image, image) for image in dataset),
             images.truth_of,
             classes,
-            has_thresholds=bool(spec.min_score or limits),
+            has_thresholds=has_thresholds,
             with_masks=request.iou == "segm",
         )
         del truth
@@ -94,7 +98,7 @@ def _images(journal: Journal) -> Iterator[JobImage]:
         yield JobImage(key, kept.name, kept.split) if kept else JobImage(key)
 
 
-def _twice(dataset: Dataset, spec: Any) -> Iterable[tuple[AnnotatedImage, AnnotatedImage]]:
+def _twice(dataset: Dataset, spec: JobSpec) -> Iterable[tuple[AnnotatedImage, AnnotatedImage]]:
     """Each image as the dataset has it, and without a least score."""
     classes = spec.classes and tuple(replace(one, min_score=None) for one in spec.classes)
     unlimited = spec.model_copy(update={"min_score": 0.0, "classes": classes})

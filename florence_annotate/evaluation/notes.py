@@ -1,6 +1,6 @@
 """What has to be known to read the figures of an evaluation, in sentences."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -29,17 +29,17 @@ def _about_images(found: Collected, images: Pairs, *, is_half_written: bool) -> 
         )
     if some := images.only_truth:
         yield (
-            f"{_count(some, 'image')} of the ground truth not annotated in this job, and in no "
+            f"{_are(len(some), 'image')} of the ground truth not annotated in this job, and in no "
             f"figure: {listed(some)}"
         )
     if some := images.only_job:
         yield (
-            f"{_count(some, 'image')} of the job not in the ground truth, and in no figure: "
+            f"{_are(len(some), 'image')} of the job not in the ground truth, and in no figure: "
             f"{listed(some)}"
         )
     if some := found.other_size:
         yield (
-            f"{_count(some, 'image')} of another size in the ground truth, whose boxes may lie "
+            f"{_are(len(some), 'image')} of another size in the ground truth, whose boxes may lie "
             f"elsewhere: {listed(some)}"
         )
 
@@ -52,7 +52,7 @@ def _about_classes(found: Collected, classes: ClassPairs) -> Iterator[str]:
     if classes.only_truth:
         yield (
             f"the dataset has no {listed(classes.only_truth)}, which the job was not asked for: "
-            f"{found.without_class} true objects are in no figure"
+            f"{_are(found.without_class, 'true object')} in no figure"
         )
     if classes.never_said:
         yield f"never said is {listed(classes.never_said)}: every object of it counts as missed"
@@ -60,8 +60,8 @@ def _about_classes(found: Collected, classes: ClassPairs) -> Iterator[str]:
         unknown = set(classes.only_dataset)
         count = sum(label in unknown for label in found.strays.labels)
         yield (
-            f"the ground truth has no {listed(classes.only_dataset)}: {count} boxes, right or "
-            "wrong, are in no figure"
+            f"the ground truth has no {listed(classes.only_dataset)}: {_are(count, 'box')} in no "
+            "figure, right or wrong"
         )
     there = set(np.asarray(found.true.class_index)[np.asarray(found.true.is_crowd) == 0].tolist())
     if some := [name for index, name in enumerate(classes.names) if index not in there]:
@@ -74,19 +74,21 @@ def _about_classes(found: Collected, classes: ClassPairs) -> Iterator[str]:
 def _about_boxes(found: Collected) -> Iterator[str]:
     if found.crowds:
         yield (
-            f"{found.crowds} true objects are crowds or marked as difficult: nobody is asked for "
-            "them, and boxes on them are neither right nor wrong"
+            f"{_are(found.crowds, 'true object')} a crowd or marked as difficult: nobody is asked "
+            "for it, and boxes on it are neither right nor wrong"
         )
     if some := found.outside:
         yield (
-            f"{len(some)} true boxes reach beyond their image, and count as they stand: "
+            f"{_are(len(some), 'true box')} partly outside the image, and counted as it stands: "
             f"{listed(dict.fromkeys(some))}"
         )
     if count := int((found.true.xywh[:, 2:].min(axis=1, initial=1.0) <= 0).sum()):
-        yield f"{count} true boxes have no area: nothing can be found there"
-    if found.without_found_mask:
-        yield f"{found.without_found_mask} boxes of the dataset have no mask, and are in no figure"
+        yield f"{_are(count, 'true box')} without area: nothing can be found there"
+    if count := found.without_found_mask:
+        yield f"{_are(count, 'box')} without a mask in the dataset, and in no figure"
 
 
-def _count(some: Sequence[str], noun: str) -> str:
-    return f"1 {noun} is" if len(some) == 1 else f"{len(some)} {noun}s are"
+def _are(count: int, noun: str) -> str:
+    if count == 1:
+        return f"1 {noun} is"
+    return f"{count} {noun}{'es' if noun.endswith('x') else 's'} are"

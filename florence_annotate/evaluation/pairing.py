@@ -45,7 +45,8 @@ def pair(images: Sequence[JobImage], truth: GivenLabels) -> Pairs:
     found: dict[int, int] = {}
     _match(keys, by_key, found)
     _match(exported, by_name, found)
-    for length in range(max((name.count("/") for name in names), default=0) + 1, 0, -1):
+    deepest = min(_depth(names), _depth(image.key for image in images))
+    for length in range(deepest + 1, 0, -1):
         _match(
             [list(_ends(spelled, length)) for spelled in zip(keys, exported, strict=True)],
             [list(_ends([own], length)) for own in by_name],
@@ -59,6 +60,11 @@ def pair(images: Sequence[JobImage], truth: GivenLabels) -> Pairs:
         [image.key for place, image in enumerate(images) if place not in found],
         [image.name for place, image in enumerate(truth.images) if place not in taken],
     )
+
+
+def _depth(names: Iterable[str]) -> int:
+    """The most folders in a path."""
+    return max((name.count("/") for name in names), default=0)
 
 
 def _match(

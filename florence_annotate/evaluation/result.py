@@ -138,5 +138,5 @@ class Evaluation:
             "labels_of_no_class": [asdict(each) for each in self.strays],
             "worst_images": [asdict(each) for each in self.worst],
             "notes": self.notes,
-            "missed": self.missed_gates,
+            "missed_gates": self.missed_gates,
         }

@@ -1,5 +1,6 @@
 """What files of labels say: images by their names, and the objects on each."""
 
+import os
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -101,6 +102,17 @@ def checked_name(name: Any) -> str:
     if not label or any(unicodedata.category(character) == "Cc" for character in label):
         raise ValueError(f"the class name {label!r} is empty or holds a control character")
     return label
+
+
+def files_below(folder: Path, ending: str) -> list[Path]:
+    """The files in a folder and those below it, in order. Raises OSError for what can't be
+    listed."""
+
+    def refuse(error: OSError) -> None:  # else labels would be missing without a word
+        raise error
+
+    walked = os.walk(folder, onerror=refuse)
+    return sorted(Path(above, n) for above, _, names in walked for n in names if n.endswith(ending))
 
 
 def small_text(file: Path) -> str:

@@ -18,13 +18,15 @@ from florence_annotate.labels.given import (
     GivenObject,
     Region,
     checked_name,
+    files_below,
     small_text,
 )
 
 
 def voc_files(folder: Path) -> list[Path]:
-    """The XML files of a folder and those below it, in order."""
-    return sorted(folder.rglob("*.xml"))
+    """The XML files of a folder and those below it, in order. Raises OSError for what can't be
+    listed."""
+    return files_below(folder, ".xml")
 
 
 def read_voc(folder: Path) -> GivenLabels:

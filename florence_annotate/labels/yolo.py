@@ -1,7 +1,6 @@
 """Labels in a YOLO folder: https://docs.ultralytics.com/datasets/detect/#ultralytics-yolo-format
 and, for outlines, https://docs.ultralytics.com/datasets/segment/."""
 
-import os
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -12,6 +11,7 @@ from florence_annotate.labels.given import (
     GivenObject,
     Region,
     class_name,
+    files_below,
     small_text,
 )
 from florence_annotate.user_yaml import parse_yaml
@@ -43,17 +43,8 @@ def read_yolo(folder: Path) -> GivenLabels:
 
 def label_files(folder: Path) -> list[Path]:
     """The files of labels of a YOLO folder, in order. Raises OSError for what can't be listed."""
-
-    def refuse(error: OSError) -> None:  # else boxes would be missing without a word
-        raise error
-
-    return sorted(
-        Path(above, name)
-        for top in label_folders(folder) or [folder / "labels"]
-        for above, _, names in os.walk(top, onerror=refuse)
-        for name in names
-        if name.endswith(".txt")
-    )
+    tops = label_folders(folder) or [folder / "labels"]
+    return [file for top in tops for file in files_below(top, ".txt")]
 
 
 def label_folders(folder: Path) -> list[Path]:

@@ -82,7 +82,7 @@ def test_every_figure_of_a_small_dataset(job: Path, evaluate: Callable[..., Resu
     result = evaluate(job, truth_of(TRUE), "--json")
     assert result.code == 0 and not result.err
     found = result.json
-    assert found["images"] == 2 and not found["missed"]
+    assert found["images"] == 2 and not found["missed_gates"]
     assert found["at_policy"] == {
         "precision": 1 / 3, "recall": 1 / 3, "f1": 1 / 3, "boxes": 3, "right": 1, "objects": 3,
     }  # fmt: skip
@@ -143,7 +143,7 @@ def test_what_only_one_side_has_is_listed(job: Path, evaluate: Callable[..., Res
     assert found["only_in_job"] == ["b/2.png"] and found["only_in_ground_truth"] == ["c/3.png"]
     assert found["images"] == 1 and list(found["classes"]) == ["car"]
     notes = "\n".join(found["notes"])
-    assert "no bird, which the job was not asked for: 1 true objects are in no figure" in notes
+    assert "no bird, which the job was not asked for: 1 true object is in no figure" in notes
     assert "has no dog" in notes
     shown = evaluate(job, truth_of(true, ["car", "bird"])).out
     assert "c/3.png" in shown and "b/2.png" in shown
@@ -261,7 +261,7 @@ class TestGates:
             "dog.ap can't be told, for want of boxes, and 0.1 is asked",
         ]
         as_json = evaluate(job, truth_of(TRUE), "--fail-under", gates, "--json")
-        assert as_json.code == 3 and len(as_json.json["missed"]) == 3
+        assert as_json.code == 3 and len(as_json.json["missed_gates"]) == 3
         assert evaluate(job, truth_of(TRUE), "--fail-under", "ap50=0.3").code == 0
 
     @pytest.mark.parametrize(
@@ -343,8 +343,8 @@ class TestBadInput:
         result = evaluate(job, truth)
         assert result.code == 0
         notes = " ".join(result.out.split())
-        assert "1 true boxes reach beyond their image" in notes
-        assert "1 true boxes have no area" in notes
+        assert "1 true box is partly outside the image" in notes
+        assert "1 true box is without area" in notes
         assert "of another size in the ground truth" in notes
 
     def test_names_from_elsewhere_are_text(
