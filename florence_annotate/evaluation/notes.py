@@ -29,18 +29,18 @@ def _about_images(found: Collected, images: Pairs, *, is_half_written: bool) -> 
         )
     if some := images.only_truth:
         yield (
-            f"{_are(len(some), 'image')} of the ground truth not annotated in this job, and in no "
-            f"figure: {listed(some)}"
+            f"{_are(len(some), 'image')} in the ground truth but not annotated in this job, and in "
+            f"no figure: {listed(some)}"
         )
     if some := images.only_job:
         yield (
-            f"{_are(len(some), 'image')} of the job not in the ground truth, and in no figure: "
+            f"{_are(len(some), 'image')} in the job but not in the ground truth, and in no figure: "
             f"{listed(some)}"
         )
     if some := found.other_size:
         yield (
-            f"{_are(len(some), 'image')} of another size in the ground truth, whose boxes may lie "
-            f"elsewhere: {listed(some)}"
+            f"{_are(len(some), 'image')} of another size in the ground truth, so that its boxes may "
+            f"lie elsewhere: {listed(some)}"
         )
 
 
@@ -74,8 +74,8 @@ def _about_classes(found: Collected, classes: ClassPairs) -> Iterator[str]:
 def _about_boxes(found: Collected) -> Iterator[str]:
     if found.crowds:
         yield (
-            f"{_are(found.crowds, 'true object')} a crowd or marked as difficult: nobody is asked "
-            "for it, and boxes on it are neither right nor wrong"
+            f"{_are(found.crowds, 'true object')} of a crowd or marked as difficult: nobody is "
+            "asked for it, and boxes on it are neither right nor wrong"
         )
     if some := found.outside:
         yield (
