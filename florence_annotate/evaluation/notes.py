@@ -39,8 +39,8 @@ def _about_images(found: Collected, images: Pairs, *, is_half_written: bool) -> 
         )
     if some := found.other_size:
         yield (
-            f"{_are(len(some), 'image')} of another size in the ground truth, so that its boxes may "
-            f"lie elsewhere: {listed(some)}"
+            f"{_are(len(some), 'image')} of another size in the ground truth: boxes may lie "
+            f"elsewhere: {listed(some)}"
         )
 
 
