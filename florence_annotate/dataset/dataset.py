@@ -15,7 +15,7 @@ from florence_annotate.policy.policy import Policy
 from florence_annotate.policy.settings import PolicySettings, policy_of
 from florence_annotate.policy.verification import verified_classes
 from florence_annotate.tasks import of
-from florence_annotate.types import ImageRef, Question, Record
+from florence_annotate.types import ImageRef, Question, Reading, Record
 
 
 def annotate_record(
@@ -26,6 +26,12 @@ def annotate_record(
     `regions_given`: the user gave the regions that were asked about.
     """
     said = reading.read(record, regions_given=regions_given)
+    return _apply(policy, record, said, class_names)
+
+
+def _apply(
+    policy: Policy, record: Record, said: Reading, class_names: tuple[str, ...]
+) -> AnnotatedImage:
     verified = verified_classes(said, policy.to_verify) if policy.to_verify else None
     kept, dropped = policy.apply(said.instances, record.width, record.height, verified)
     if policy.thresholds.refine_boxes:
@@ -112,6 +118,15 @@ class Dataset:
         policy, names = self._policy, self.class_names
         for record in self._records():
             yield annotate_record(record, policy, names, regions_given=self._regions_given)
+
+    def beside(self, other: PolicySettings) -> Iterator[tuple[AnnotatedImage, AnnotatedImage]]:
+        """Each image under the dataset's policy, and under another one with the same classes; in
+        one pass."""
+        others = policy_of(other, self._questions, lambda label: self._ids.get(label))
+        names = self.class_names
+        for record in self._records():
+            said = reading.read(record, regions_given=self._regions_given)
+            yield _apply(self._policy, record, said, names), _apply(others, record, said, names)
 
     def split_of(self, key: str) -> str:
         """The split of an image: the one that it has kept, and where there is none, the one that it

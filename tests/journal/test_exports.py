@@ -87,6 +87,7 @@ def test_of_other_folders_the_latest_outcome_is_kept_too(journal: Journal) -> No
     export(journal, outcome={"x": 1})
     own = journal.exports
     journal.export_to(None)
+    journal.exports.establish()
     export(journal, outcome={"x": 2})
     assert (own.outcome(), journal.exports.outcome()) == ({"x": 1}, {"x": 2})
 
