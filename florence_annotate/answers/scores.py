@@ -4,7 +4,7 @@ right and that the box is, by an IoU of 0.5 or more.
 An edge is right when it lies near enough, and the model says by its distribution over all
 locations how sure it is of that. The score is
 
-    (P(label) · Π over the four edges of the mass near the chosen location) ^ (1/6)
+    (P(label) · Π over the four edges of the mass near the chosen location) ^ (1/7)
 
 where near means within a tenth of the box's side. docs/scores.md says how tolerance and power were
 chosen, and how well the score holds.
@@ -24,7 +24,7 @@ DEFINITION = "probability-1"
 """Of the score that jobs are begun with; each keeps its own."""
 TOLERANCE = 0.1
 """Part of a box's side within which an edge is near enough."""
-POWER = 1 / 6
+POWER = 1 / 7
 """The product takes what the model is unsure of for independent, and so falls too low."""
 
 
