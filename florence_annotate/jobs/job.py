@@ -167,8 +167,9 @@ class Job:
             started = self.setup.start(reporter.note) if is_new else None
             with Journal.create(self.out) as journal:
                 if self._switches.restart:
-                    journal.restart()
+                    # before the job, which a killed restart would leave with its policy
                     (self.out / policy_file.NAME).unlink(missing_ok=True)
+                    journal.restart()
                 left = leaving.select(
                     *(journal, self.sources, self.spec.limit, reporter.note),
                     allow_missing=self._switches.allow_missing,

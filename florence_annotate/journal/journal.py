@@ -95,10 +95,23 @@ class Journal(Database):
             )
 
     def restart(self) -> None:
-        """Forget everything but what was exported, and what people made of it."""
+        """Forget everything but what was exported, and what people made of it.
+
+        Until it is closed, the journal knows where the originals of exported images were read.
+        """
+        for sha, path in self.tuples(
+            "SELECT DISTINCT sha, path FROM attempts "
+            "WHERE sha IN (SELECT coalesce(source, content) FROM files)"
+        ):
+            self._forgotten.setdefault(sha, []).append(path)
         with self.transaction():
             for table in _OF_A_JOB:
                 self.connection.execute(f"DELETE FROM {table}")
+
+    @cached_property
+    def _forgotten(self) -> dict[str, list[bytes]]:
+        """SHA-256 → where images were read that a restart has forgotten."""
+        return {}
 
     # runs
 
@@ -274,4 +287,4 @@ class Journal(Database):
     def originals_of(self, sha: str) -> list[bytes]:
         """Where images with these bytes were read."""
         rows = self.all("SELECT DISTINCT path FROM attempts WHERE sha = ?", (sha,))
-        return [row["path"] for row in rows]
+        return [row["path"] for row in rows] + self._forgotten.get(sha, [])
