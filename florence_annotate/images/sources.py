@@ -74,6 +74,8 @@ class Sources:
     _datasets: dict[bytes, bool] = field(default_factory=dict)
     """Whether a folder that a pattern leads through holds a dataset."""
     _unread: list[_Unread] = field(default_factory=list)
+    _walked: set[str] = field(default_factory=set)
+    """Prefixes of the folders that were walked, and had images, in the last iteration."""
     _prefixes: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
@@ -114,6 +116,7 @@ class Sources:
         """Every image once, folder by folder in the byte order of names; fills `skipped`."""
         self.skipped.clear()
         self._unread.clear()
+        self._walked.clear()
         for folder in sorted(folder for folder, is_one in self._datasets.items() if is_one):
             self._skip(folder, _DATASET)
         by_prefix: dict[str, dict[str, bytes]] = {}
@@ -127,7 +130,9 @@ class Sources:
                 continue
             walked = ((self._key(each, path), path) for path in self._walk(each))
             # what is also named by itself comes there
-            yield from self._look_at_all(each, (pair for pair in walked if pair[0] not in named))
+            for ref in self._look_at_all(each, (pair for pair in walked if pair[0] not in named)):
+                self._walked.add(each.prefix)
+                yield ref
 
     def _look_at_all(self, given: Given, images: Iterable[tuple[str, bytes]]) -> Iterator[ImageRef]:
         for key, path in images:
@@ -238,6 +243,8 @@ class Sources:
         was_elsewhere = path != seen_at and os.path.lexists(seen_at)
         if absent is None or (absent.why is Absence.GONE and was_elsewhere):
             return Absent(Absence.NOT_NAMED)
+        if absent.why is Absence.EMPTY and prefix in self._walked:
+            return Absent(Absence.GONE)  # somebody took the last image of one folder among others
         return absent
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import annotate, command, tree
+from conftest import annotate, command, edit, tree
 from written_answers import answer, written_job
 
 import florence_annotate
@@ -32,12 +32,6 @@ def job(tmp_path: Path) -> Path:
 def policy(out: Path) -> dict[str, object]:
     found: dict[str, object] = yaml.safe_load((out / "policy.yaml").read_text())
     return found
-
-
-def edit(out: Path, before: str, after: str) -> None:
-    text = (out / "policy.yaml").read_text()
-    assert before in text
-    (out / "policy.yaml").write_text(text.replace(before, after))
 
 
 def test_a_second_run_keeps_what_an_export_settled(scenes: Path, tmp_path: Path) -> None:
