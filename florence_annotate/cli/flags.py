@@ -73,8 +73,8 @@ AllowMissing = Annotated[
     bool,
     typer.Option(
         "--allow-missing",
-        help="Go on where a source that held annotated images is empty or gone, or a folder "
-        "can't be read: they leave the dataset.",
+        help="Go on where a folder that held annotated images is empty, gone or can't be read: "
+        "they leave the dataset.",
         rich_help_panel=Panel.BEHAVIOUR,
     ),
 ]

@@ -74,8 +74,6 @@ class Sources:
     _datasets: dict[bytes, bool] = field(default_factory=dict)
     """Whether a folder that a pattern leads through holds a dataset."""
     _unread: list[_Unread] = field(default_factory=list)
-    _walked: set[str] = field(default_factory=set)
-    """Prefixes of the folders that were walked, and had images, in the last iteration."""
     _prefixes: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
@@ -116,7 +114,6 @@ class Sources:
         """Every image once, folder by folder in the byte order of names; fills `skipped`."""
         self.skipped.clear()
         self._unread.clear()
-        self._walked.clear()
         for folder in sorted(folder for folder, is_one in self._datasets.items() if is_one):
             self._skip(folder, _DATASET)
         by_prefix: dict[str, dict[str, bytes]] = {}
@@ -130,9 +127,7 @@ class Sources:
                 continue
             walked = ((self._key(each, path), path) for path in self._walk(each))
             # what is also named by itself comes there
-            for ref in self._look_at_all(each, (pair for pair in walked if pair[0] not in named)):
-                self._walked.add(each.prefix)
-                yield ref
+            yield from self._look_at_all(each, (pair for pair in walked if pair[0] not in named))
 
     def _look_at_all(self, given: Given, images: Iterable[tuple[str, bytes]]) -> Iterator[ImageRef]:
         for key, path in images:
@@ -243,8 +238,6 @@ class Sources:
         was_elsewhere = path != seen_at and os.path.lexists(seen_at)
         if absent is None or (absent.why is Absence.GONE and was_elsewhere):
             return Absent(Absence.NOT_NAMED)
-        if absent.why is Absence.EMPTY and prefix in self._walked:
-            return Absent(Absence.GONE)  # somebody took the last image of one folder among others
         return absent
 
 
