@@ -12,7 +12,7 @@ from conftest import annotate, command, edit, tree
 from written_answers import answer, written_job
 
 import florence_annotate
-from florence_annotate.formats.replacing import Replacing
+from florence_annotate.formats.moving import Moving
 from florence_annotate.journal import Journal
 
 BOX, SMALL = (100, 100, 300, 300), (0, 0, 50, 50)
@@ -314,7 +314,7 @@ def test_an_export_that_is_killed_as_files_move_goes_on_with_its_flags(
     job: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(Replacing, "_move", lambda *arguments: sys.exit(137))
+        patch.setattr(Moving, "_move", lambda *arguments: sys.exit(137))
         assert command("export", job, "--min-area", 300).code == 137
     result = command("export", job, "--json")
     assert (result.json["instances"], policy(job)["min_area"]) == (1, 300)
