@@ -7,6 +7,7 @@ Unlike there, every row has its own length, since questions begin and end at dif
 Shapes: R rows, B beams, V tokens of the vocabulary, L positions of a sequence.
 """
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import torch
@@ -36,8 +37,8 @@ class Search(Protocol):
         `rows` are views of them, with a position to spare; `logits` (R, B, V) are the model's.
         """
 
-    def result(self, row: int) -> tuple[list[int], list[float]]:
-        """The best sequence of a row that is done, by its index, and its log-probabilities."""
+    def results(self, rows: Sequence[int]) -> list[tuple[list[int], list[float]]]:
+        """The best sequence of each of some rows that are done, and its log-probabilities."""
 
     def state(self) -> list[Tensor]:
         """The tensors that a step changes."""
@@ -64,12 +65,9 @@ class Greedy:
         rows.lengths += ~rows.done
         rows.done |= (tokens[:, 0] == self._rules.end) | (rows.lengths >= rows.limits)
 
-    def result(self, row: int) -> tuple[list[int], list[float]]:
-        length = int(self.rows.lengths[row])
-        return (
-            self.rows.tokens[row, 0, :length].tolist(),
-            self.rows.logprobs[row, 0, :length].tolist(),
-        )
+    def results(self, rows: Sequence[int]) -> list[tuple[list[int], list[float]]]:
+        held = self.rows
+        return _fetch(rows, held.tokens[:, 0], held.logprobs[:, 0], held.lengths)
 
     def state(self) -> list[Tensor]:
         return self.rows.state()
@@ -103,17 +101,21 @@ class BeamSearch:
         count, beams, vocabulary = logits.shape
         logs = torch.log_softmax(logits.float(), dim=2)
         ruled = forbid(self._rules, logs.flatten(0, 1), rows)
-        ruled = force(ruled, forced_tokens(self._rules, rows).repeat_interleave(beams))
-        sums = (ruled.view(logs.shape) + self._scores[:count, :, None]).flatten(1)
-        # twice as many as beams: a beam has one way to end, so that enough are left to go on
-        best, indices = sums.topk(2 * beams)
-        parents, tokens = indices // vocabulary, indices % vocabulary
+        # twice as many as beams: a beam has one way to end, so that enough are left to go on.
+        # Those of each beam come first, so that what follows sees a few tokens, not the vocabulary
+        each = min(2 * beams, vocabulary)
+        best, tokens = (found.view(count, beams, each) for found in largest(ruled, each))
+        best, tokens = force(best, tokens, forced_tokens(self._rules, rows))
+        best, chosen = (best + self._scores[:count, :, None]).flatten(1).topk(2 * beams)
+        parents, tokens = chosen // each, tokens.flatten(1).gather(1, chosen)
         position = rows.next_position()
         past = _take(rows.tokens, parents).scatter(
             2, position.expand(-1, 2 * beams, 1), tokens[..., None]
         )
         past_logs = _take(rows.logprobs, parents).scatter(
-            2, position.expand(-1, 2 * beams, 1), logs.flatten(1).gather(1, indices)[..., None]
+            2,
+            position.expand(-1, 2 * beams, 1),
+            logs.flatten(1).gather(1, parents * vocabulary + tokens)[..., None],
         )
         ends = (tokens == self._rules.end) | (rows.lengths[:, None] + 1 >= rows.limits[:, None])
         self._keep_ended(rows, past, past_logs, best, ends)
@@ -158,12 +160,9 @@ class BeamSearch:
         ):
             held.copy_(_take(torch.cat([held, new], dim=1), kept))
 
-    def result(self, row: int) -> tuple[list[int], list[float]]:
-        length = int(self._ended_lengths[row, 0])
-        return (
-            self._ended_tokens[row, 0, :length].tolist(),
-            self._ended_logprobs[row, 0, :length].tolist(),
-        )
+    def results(self, rows: Sequence[int]) -> list[tuple[list[int], list[float]]]:
+        tokens, logprobs = self._ended_tokens[:, 0], self._ended_logprobs[:, 0]
+        return _fetch(rows, tokens, logprobs, self._ended_lengths[:, 0])
 
     def state(self) -> list[Tensor]:
         return [
@@ -175,6 +174,55 @@ class BeamSearch:
             self._ended_scores,
             self._is_ended,
         ]
+
+
+_CHUNK = 128
+"""Values of which `largest` looks at the highest first."""
+_FEW = 16 * _CHUNK
+"""Values of which it looks at all at once."""
+
+
+def largest(values: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """The largest values of each row of (N, V) and their indices, (N, count), largest first.
+
+    On CUDA `topk` reads long rows five times. Here they are read once, for the highest value of
+    each chunk: the largest values lie in the chunks whose highest are the largest.
+    """
+    whole = values.shape[1] // _CHUNK * _CHUNK
+    if not values.is_cuda or whole < max(_FEW, count * _CHUNK):
+        found, at = values.topk(count)
+        return found, at
+    return largest_by_chunks(values, count)
+
+
+def largest_by_chunks(values: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """See `largest`; there must be as many whole chunks as values are to be found."""
+    whole = values.shape[1] // _CHUNK * _CHUNK
+    chunks = values[:, :whole].view(len(values), -1, _CHUNK)
+    chosen = chunks.amax(2).topk(count).indices
+    held = chunks.gather(1, chosen[..., None].expand(-1, -1, _CHUNK))
+    found, at = torch.cat([held.flatten(1), values[:, whole:]], dim=1).topk(count)
+    behind = at - count * _CHUNK  # not negative for what was in no whole chunk
+    chunk = chosen.gather(1, (at // _CHUNK).clamp(max=count - 1))
+    return found, torch.where(behind < 0, chunk * _CHUNK + at % _CHUNK, whole + behind)
+
+
+def _fetch(
+    rows: Sequence[int], tokens: Tensor, logprobs: Tensor, lengths: Tensor
+) -> list[tuple[list[int], list[float]]]:
+    """Tokens and log-probabilities (R, L) of some rows, each to its length.
+
+    All at once, since each transfer waits for the device.
+    """
+    index = torch.tensor(rows, device=tokens.device)
+    ends = lengths[index].tolist()
+    longest = max(ends)
+    return [
+        (ids[:end], logs[:end])
+        for ids, logs, end in zip(
+            tokens[index, :longest].tolist(), logprobs[index, :longest].tolist(), ends, strict=True
+        )
+    ]
 
 
 def _take(values: Tensor, indices: Tensor) -> Tensor:
