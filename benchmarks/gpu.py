@@ -40,7 +40,7 @@ class Plan:
     batches: tuple[int, ...] = (16, 64, 128)
     rounds: int = 4
     files: int = 512
-    passes: int = 8
+    passes: int = 4
     library_batch: int = 32
     guide_files: int = 4
     matrix: int = 8192

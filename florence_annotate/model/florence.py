@@ -106,6 +106,11 @@ class Florence:
             )
         return None
 
+    @property
+    def has_own_kernels(self) -> bool:
+        """Whether the tower runs by kernels of our own, which beat what PyTorch would compile."""
+        return self._tower.has_own_kernels
+
     @torch.inference_mode()
     def compile_tower(self, batch_size: int) -> None:
         """Compile the vision tower for batches of this size; other batches run uncompiled.
@@ -140,10 +145,11 @@ class Florence:
     def _to_device(self, pixels: Sequence[Any]) -> torch.Tensor:
         if self._copies is None:
             return torch.from_numpy(np.stack(pixels)).to(self.device)
-        # by all threads, to memory that the device reads itself and that PyTorch uses again
+        # straight to memory that the device reads itself, and that PyTorch uses again; by numpy,
+        # since PyTorch's threads would wait for each other where readers have the cores
         shape = (len(pixels), *pixels[0].shape)
         stacked = torch.empty(shape, dtype=torch.uint8, pin_memory=True)
-        torch.stack([torch.from_numpy(each) for each in pixels], out=stacked)
+        np.stack(pixels, out=stacked.numpy())
         # uint8 crosses the bus on a stream of its own, beside what the device still computes
         with torch.cuda.stream(self._copies):
             moved = stacked.to(self.device, non_blocking=True)

@@ -66,6 +66,7 @@ class VisionTower:
         weight = tower.convs[0].conv.weight
         self._dtype = weight.dtype
         stage = _stage_class(weight)
+        self.has_own_kernels = stage is not Stage
         self._stages: list[Callable[[Tensor], Tensor]] = [
             stage(embed, blocks, attend)
             for embed, blocks in zip(tower.convs, tower.blocks, strict=True)

@@ -63,9 +63,12 @@ class _SpatialHalf:
         self._before = _convolution(block.conv1, block.norm1)
         self._attention = block.window_attn
         self._attend = attend
-        head_width = block.window_attn.qkv.in_features // block.window_attn.num_heads
-        self._is_fused = attend is attend_by("sdpa") and attention.takes_windows(
-            block.window_attn.window_size, head_width
+        module = block.window_attn
+        head_width = module.qkv.in_features // module.num_heads
+        self._is_fused = (
+            attend is attend_by("sdpa")
+            and module.qkv.bias is not None
+            and attention.takes_windows(module.window_size, head_width, module.qkv.weight.dtype)
         )
 
     def __call__(self, states: Tensor) -> Tensor:

@@ -265,7 +265,7 @@ def test_the_fused_convolution_takes_more_values_than_32_bits_count() -> None:
         assert torch.equal(all_of_them[-1:], one)
 
 
-@pytest.mark.parametrize(("dtype", "most"), EXACT)
+@pytest.mark.parametrize(("dtype", "most"), EXACT[1:])
 @pytest.mark.parametrize("size", [1, 4, 6, 12])
 @pytest.mark.usefixtures("needs_triton")
 def test_attention_in_windows_is_plain_pytorchs(size: int, dtype: torch.dtype, most: float) -> None:
@@ -342,12 +342,3 @@ def test_a_tower_of_bases_width_is_the_librarys(dtype: torch.dtype, most: float)
         float((one.float() - expected).norm() / expected.norm()) for one in (found, librarys)
     )
     assert far < most and far <= 1.5 * farther + 1e-5
-
-
-@pytest.mark.usefixtures("needs_triton")
-def test_the_compiled_tower_is_the_tower() -> None:
-    model = load(CUDA, torch.float32)
-    pixels = torch.randint(0, 256, (2, 3, 96, 96), dtype=torch.uint8, device=CUDA)
-    expected = model.encode_pixels(pixels)
-    model.compile_tower(2)
-    assert torch.allclose(model.encode_pixels(pixels), expected, atol=1e-2)

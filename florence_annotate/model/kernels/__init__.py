@@ -1,4 +1,4 @@
-"""Kernels of our own for CUDA, in Triton, where PyTorch's would read and write memory again and again.
+"""Kernels of our own for CUDA, in Triton, where PyTorch's would go over memory again and again.
 
 Everything that they compute is also written out in plain PyTorch, which runs elsewhere; tests hold
 one to the other. Triton comes with PyTorch's CUDA builds and is loaded at the first use.

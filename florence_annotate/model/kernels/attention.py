@@ -21,9 +21,12 @@ _LOG2_E = math.log2(math.e)
 """In the scale of scores, since the kernels take powers of two."""
 
 
-def takes_windows(size: int, head_width: int) -> bool:
-    """Whether `attend_in_windows` takes windows of `size` × `size` positions."""
-    return size**2 <= _MOST_IN_WINDOW and head_width <= 128
+def takes_windows(size: int, head_width: int, dtype: torch.dtype) -> bool:
+    """Whether `attend_in_windows` takes windows of `size` × `size` positions.
+
+    Not in float32, for which tensor cores have no product and Triton compiles for half a minute.
+    """
+    return dtype.itemsize == 2 and size**2 <= _MOST_IN_WINDOW and head_width <= 128
 
 
 def attend_in_windows(qkv: Tensor, bias: Tensor, heads: int, size: int) -> Tensor:
@@ -48,8 +51,8 @@ def attend_in_windows(qkv: Tensor, bias: Tensor, heads: int, size: int) -> Tenso
         width,
         down,
         across,
+        heads,
         head_width**-0.5 * _LOG2_E,
-        HEADS=heads,
         HEAD=head_width,
         BLOCK=max(_FEWEST, triton.next_power_of_2(head_width)),
         SIZE=size,
@@ -108,8 +111,8 @@ def _part(
     head,
     height,
     width,
+    heads,
     COUNT: tl.constexpr,
-    HEADS: tl.constexpr,
     HEAD: tl.constexpr,
     BLOCK: tl.constexpr,
     SIZE: tl.constexpr,
@@ -128,12 +131,12 @@ def _part(
     row = (image * height + y) * width + x
     at = head * HEAD + column
     used = inside[:, None] & (column < HEAD)[None, :]
-    start = qkv + part * HEADS * HEAD
-    values = tl.load(start + row[:, None] * (3 * HEADS * HEAD) + at, mask=used, other=0.0)
+    start = qkv + part * heads * HEAD
+    values = tl.load(start + row[:, None] * (3 * heads * HEAD) + at, mask=used, other=0.0)
     if PADS:
-        padding = tl.load(bias + part * HEADS * HEAD + at, mask=column < HEAD, other=0.0)
+        padding = tl.load(bias + part * heads * HEAD + at, mask=column < HEAD, other=0.0)
         values = tl.where(inside[:, None], values, padding[None, :])
-    return values, row[:, None] * (HEADS * HEAD) + at, used
+    return values, row[:, None] * (heads * HEAD) + at, used
 
 
 @triton.jit
@@ -145,8 +148,8 @@ def _attend_in_windows(
     width,
     down,
     across,
+    heads,
     scale,
-    HEADS: tl.constexpr,
     HEAD: tl.constexpr,
     BLOCK: tl.constexpr,
     SIZE: tl.constexpr,
@@ -156,23 +159,23 @@ def _attend_in_windows(
     PADS: tl.constexpr,
 ):
     """A program takes a head of a window: its keys in one part of MOST, and in one of REST."""
-    window = tl.program_id(0) // HEADS
-    head = tl.program_id(0) % HEADS
+    window = tl.program_id(0) // heads
+    head = tl.program_id(0) % heads
     image = (window // (down * across)).to(tl.int64)
     top = window // across % down * SIZE
     left = window % across * SIZE
     keys, _, _ = _part(qkv, bias, 1, 0, image, top, left, head, height, width,
-                       MOST, HEADS, HEAD, BLOCK, SIZE, PADS)  # fmt: skip
+                       heads, MOST, HEAD, BLOCK, SIZE, PADS)  # fmt: skip
     values, _, _ = _part(qkv, bias, 2, 0, image, top, left, head, height, width,
-                         MOST, HEADS, HEAD, BLOCK, SIZE, PADS)  # fmt: skip
+                         heads, MOST, HEAD, BLOCK, SIZE, PADS)  # fmt: skip
     if REST:
         more_keys, _, _ = _part(qkv, bias, 1, MOST, image, top, left, head, height, width,
-                                REST, HEADS, HEAD, BLOCK, SIZE, PADS)  # fmt: skip
+                                heads, REST, HEAD, BLOCK, SIZE, PADS)  # fmt: skip
         more_values, _, _ = _part(qkv, bias, 2, MOST, image, top, left, head, height, width,
-                                  REST, HEADS, HEAD, BLOCK, SIZE, PADS)  # fmt: skip
+                                  heads, REST, HEAD, BLOCK, SIZE, PADS)  # fmt: skip
     for first in tl.static_range(0, SIZE * SIZE, QUERIES):
         query, at, used = _part(qkv, bias, 0, first, image, top, left, head, height, width,
-                                QUERIES, HEADS, HEAD, BLOCK, SIZE, PADS)  # fmt: skip
+                                heads, QUERIES, HEAD, BLOCK, SIZE, PADS)  # fmt: skip
         likeness = tl.dot(query, tl.trans(keys), input_precision="ieee") * scale
         if MOST > SIZE * SIZE:
             is_there = tl.arange(0, MOST) < SIZE * SIZE
