@@ -121,12 +121,23 @@ class Ours:
         tokens: int,
         batch_size: int,
     ) -> int:
-        generation = Generation(tokens, beams, 0 if beams == 1 else 3, retry_truncated=False)
-        annotator = Annotator(self.model, AskAll(tuple(questions)), generation, batch_size)
         written = 0
-        for record in self._records(annotator, files, batch_size):
+        for record in self.records(files, questions, beams, tokens, batch_size):
             written += sum(len(answer.ends) + 2 for answer in record.answers)
         return written
+
+    def records(
+        self,
+        files: Sequence[Path],
+        questions: Sequence[Question],
+        beams: int,
+        tokens: int,
+        batch_size: int,
+    ) -> Iterator[Record]:
+        """The records as they get ready."""
+        generation = Generation(tokens, beams, 0 if beams == 1 else 3, retry_truncated=False)
+        annotator = Annotator(self.model, AskAll(tuple(questions)), generation, batch_size)
+        return self._records(annotator, files, batch_size)
 
     def answers(
         self,

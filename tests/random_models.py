@@ -30,6 +30,23 @@ def network_of_windows_of_one() -> Any:
     return Florence2ForConditionalGeneration(config).eval()
 
 
+def network_of_width(width: int) -> Any:
+    """A tower as wide as a public one's, of one block a stage, and hardly any language model."""
+    torch.manual_seed(0)
+    widths = tuple(width * k for k in (1, 2, 4, 8))
+    heads = tuple(each // 32 for each in widths)
+    vision = Florence2VisionConfig(
+        depths=(1, 1, 1, 1), patch_stride=(4, 2, 2, 2), embed_dim=widths, num_heads=heads,
+        num_groups=heads, window_size=12, projection_dim=8,
+    )  # fmt: skip
+    text = BartConfig(
+        vocab_size=8, d_model=8, encoder_layers=1, decoder_layers=1, encoder_attention_heads=1,
+        decoder_attention_heads=1,
+    )  # fmt: skip
+    config = Florence2Config(text_config=text, vision_config=vision, image_token_id=7)
+    return Florence2ForConditionalGeneration(config).eval()
+
+
 def random_states(model: Florence) -> torch.Tensor:
     """Encoder states so far from any image's that some answers end soon and some never."""
     torch.manual_seed(0)

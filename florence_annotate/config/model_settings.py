@@ -82,8 +82,9 @@ class ModelSettings(Group):
     compile: Annotated[
         bool,
         Option(
-            "Compile the vision tower first: a minute or more, for long jobs on a GPU; on a CPU "
-            "nothing is gained. Needs a C++ compiler.",
+            "Compile the vision tower first: a minute or more, for long jobs on a GPU that the "
+            "kernels of this package are not made for (on others it is left out); on a CPU nothing "
+            "is gained. Needs a C++ compiler.",
             Panel.MODEL,
             flag="--compile",
         ),

@@ -121,7 +121,9 @@ def _settle_batch_size(
         note(f"batches of {batch_size}")
     else:
         batch_size = spec.batch_size
-    if spec.compile:
+    if spec.compile and model.has_own_kernels:
+        note("the vision tower is not compiled: on this device its own kernels are faster")
+    elif spec.compile:
         began = time.perf_counter()
         note(f"compiling the vision tower for batches of {batch_size} …")
         model.compile_tower(batch_size)

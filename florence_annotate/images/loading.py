@@ -24,6 +24,8 @@ from florence_annotate.images.shared_memory import Handover
 from florence_annotate.images.tiles import MOST_TILES, Tiling
 from florence_annotate.types import Failure, ImageRef, Loaded, Picture
 
+_MOST_AT_ONCE = 16
+"""Images that a worker reads as one batch."""
 _POLL_SECONDS = 2.0
 """How long the loader is waited for before it is asked whether its processes live."""
 _WATCH_SECONDS = 0.5
@@ -51,8 +53,12 @@ class LoadingOptions:
 
     @property
     def images_at_once(self) -> int:
-        """How many images a worker reads as one batch: with tiles one, as many take gigabytes."""
-        return 1 if self.tiling else self.batch_size
+        """How many images a worker reads as one batch: with tiles one, as many take gigabytes.
+
+        No more than a few: the batch of a large GPU would keep one worker busy for seconds, at the
+        start and in a small job, while others have none.
+        """
+        return 1 if self.tiling else min(self.batch_size, _MOST_AT_ONCE)
 
 
 Batch = tuple[int, list[ImageRef]]

@@ -4,10 +4,13 @@ Shapes: N examples, H heads, Q queries, K keys, d a head's width.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional
+
+from florence_annotate.model import kernels
 
 Attend = Callable[[Tensor, Tensor, Tensor, Tensor | None], Tensor]
 """Queries (N, H, Q, d), keys and values (N, H, K, d), a mask to add → values mixed (N, H, Q, d)."""
@@ -31,13 +34,20 @@ def _sdpa(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Ten
 class FewQueries:
     """Attention for the steps of a decoder: few queries over many keys, again and again.
 
-    On a CPU two plain matrix products are faster than SDPA's kernel, which is made for blocks of
-    queries. Keys, values and masks are reshaped for them once and used in many steps.
+    PyTorch's kernel is made for blocks of queries. On a CPU two plain matrix products are faster:
+    keys, values and masks are reshaped for them once and used in many steps. On CUDA a kernel of
+    our own is, unless attention is to be written out.
     """
 
-    def __init__(self, attend: Attend, device: torch.device) -> None:
+    def __init__(self, attend: Attend, weight: Tensor) -> None:
+        """`weight` is one of the model's: it tells device and number format."""
         self._attend = attend
-        self._is_flat = device.type == "cpu"
+        self._is_flat = weight.device.type == "cpu"
+        self._few: Any = None
+        if kernels.suit(weight) and attend is not _eager:
+            from florence_annotate.model.kernels.attention import attend_few  # it loads Triton
+
+            self._few = attend_few
 
     def memory(self, keys: Tensor, values: Tensor) -> Memory:
         """Views of keys and values (N, H, K, d), as a call takes them."""
@@ -47,11 +57,16 @@ class FewQueries:
 
     def mask(self, mask: Tensor, heads: int) -> Tensor:
         """A mask (N, 1, Q, K) that is added to the scores, as a call takes it, in every layer."""
+        if self._few:
+            return mask
         whole = mask.expand(-1, heads, -1, -1).contiguous()
         return whole.flatten(0, 1) if self._is_flat else whole
 
     def __call__(self, query: Tensor, memory: Memory, mask: Tensor) -> Tensor:
         """Queries (N, Q, H, d) → values mixed, (N · Q, H · d)."""
+        if self._few:
+            mixed: Tensor = self._few(query, *memory, mask)
+            return mixed
         count, queries, heads, width = query.shape
         query = query.transpose(1, 2)
         if self._is_flat:

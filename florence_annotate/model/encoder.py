@@ -10,7 +10,7 @@ from einops import rearrange
 from torch import Tensor
 
 from florence_annotate.model.attention import Attend
-from florence_annotate.model.linear import affine, feed_forward, join, linear
+from florence_annotate.model.linear import affine, feed_forward, join, linear, norm, normalise
 
 
 class Encoder:
@@ -31,9 +31,8 @@ class Encoder:
         `mask` (N, S), bool, is false for padding; None where there is none, which is faster.
         """
         positions = self._encoder.embed_positions
-        states: Tensor = self._encoder.layernorm_embedding(
-            embeddings + positions.weight[positions.offset :][: embeddings.shape[1]]
-        )
+        states = embeddings + positions.weight[positions.offset :][: embeddings.shape[1]]
+        states = normalise(states, norm(self._encoder.layernorm_embedding))
         hidden = None
         if mask is not None:
             hidden = torch.zeros_like(mask, dtype=states.dtype).masked_fill(~mask, -torch.inf)
@@ -43,10 +42,8 @@ class Encoder:
                 linear(states, joined), "n s (three h d) -> three n h s d", three=3, h=self._heads
             ).unbind(0)
             mixed = rearrange(self._attend(query, key, value, hidden), "n h s d -> n s (h d)")
-            states = states + linear(mixed, affine(layer.self_attn.out_proj))
-            states = layer.self_attn_layer_norm(states)
-            states = states + feed_forward(
-                states, affine(layer.fc1), affine(layer.fc2), layer.activation_fn
-            )
-            states = layer.final_layer_norm(states)
+            mixed = linear(mixed, affine(layer.self_attn.out_proj))
+            states = normalise(states, norm(layer.self_attn_layer_norm), mixed)
+            fed = feed_forward(states, affine(layer.fc1), affine(layer.fc2), layer.activation_fn)
+            states = normalise(states, norm(layer.final_layer_norm), fed)
         return states

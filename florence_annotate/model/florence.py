@@ -55,8 +55,7 @@ class Florence:
         CheckpointError for weights, a tokenizer or a size of images that do not fit.
         """
         make_current(device)
-        if device.type == "cpu":
-            keep_freed_memory()
+        keep_freed_memory()
         self.image_size = checkpoint.image_size
         config = network_config(checkpoint)
         self.vocabulary = Vocabulary(load_tokenizer(checkpoint))
@@ -107,6 +106,11 @@ class Florence:
             )
         return None
 
+    @property
+    def has_own_kernels(self) -> bool:
+        """Whether the tower runs by kernels of our own, which beat what PyTorch would compile."""
+        return self._tower.has_own_kernels
+
     @torch.inference_mode()
     def compile_tower(self, batch_size: int) -> None:
         """Compile the vision tower for batches of this size; other batches run uncompiled.
@@ -136,14 +140,19 @@ class Florence:
     @torch.inference_mode()
     def encode(self, pixels: Sequence[Any]) -> torch.Tensor:
         """Image features, shape (views, image tokens, d_model), of uint8 arrays (3, S, S)."""
-        return self.encode_pixels(self._to_device(torch.from_numpy(np.stack(pixels))))
+        return self.encode_pixels(self._to_device(pixels))
 
-    def _to_device(self, pixels: torch.Tensor) -> torch.Tensor:
+    def _to_device(self, pixels: Sequence[Any]) -> torch.Tensor:
         if self._copies is None:
-            return pixels.to(self.device)
+            return torch.from_numpy(np.stack(pixels)).to(self.device)
+        # straight to memory that the device reads itself, and that PyTorch uses again; by numpy,
+        # since PyTorch's threads would wait for each other where readers have the cores
+        shape = (len(pixels), *pixels[0].shape)
+        stacked = torch.empty(shape, dtype=torch.uint8, pin_memory=True)
+        np.stack(pixels, out=stacked.numpy())
         # uint8 crosses the bus on a stream of its own, beside what the device still computes
         with torch.cuda.stream(self._copies):
-            moved = pixels.pin_memory().to(self.device, non_blocking=True)
+            moved = stacked.to(self.device, non_blocking=True)
         computing = torch.cuda.current_stream(self.device)
         computing.wait_stream(self._copies)
         moved.record_stream(computing)

@@ -13,6 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from florence_annotate.model import kernels
+
 _ONEDNN: Any = getattr(torch.ops.mkldnn, "_linear_pointwise", None)
 _PACK: Any = getattr(torch.ops.mkldnn, "_reorder_linear_weight", None)
 _DTYPES = (torch.float32, torch.bfloat16)
@@ -59,10 +61,29 @@ def norm(layer: nn.LayerNorm) -> Norm:
     return layer.weight, layer.bias, layer.eps
 
 
-def normalise(states: Tensor, layer: Norm) -> Tensor:
-    """Layer normalisation of states (…, D) over their last dimension."""
+def normalise(states: Tensor, layer: Norm, added: Tensor | None = None) -> Tensor:
+    """Layer normalisation of states (…, D) over their last dimension, or of states + `added`."""
     weight, bias, epsilon = layer
+    if kernels.suit(states):
+        from florence_annotate.model.kernels.norms import normalise  # it loads Triton
+
+        return normalise(states, added, weight, bias, epsilon)
+    if added is not None:
+        states = states + added
     return torch.layer_norm(states, weight.shape, weight, bias, epsilon)
+
+
+def pad(layer: nn.Linear, multiple: int) -> Affine:
+    """A layer with zeros behind its own outputs, so that their number is a multiple of this.
+
+    Its own weight becomes a view of the longer one.
+    """
+    size = layer.out_features
+    missing = -size % multiple
+    weight = functional.pad(layer.weight.data, (0, 0, 0, missing))
+    layer.weight.data = weight[:size]
+    bias = None if layer.bias is None else functional.pad(layer.bias.data, (0, missing))
+    return Affine(weight, bias)
 
 
 def join(*layers: nn.Linear) -> Affine:

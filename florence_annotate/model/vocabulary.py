@@ -31,6 +31,8 @@ class Vocabulary:
         self._bytes_of_character = _bytes_of_characters()
         # most jobs ask the same about every image
         self.prompt_ids = lru_cache(maxsize=4096)(self._prompt_ids)
+        # a large GPU waits while the tokens of its answers are looked up
+        self.token_bytes = lru_cache(maxsize=None)(self._token_bytes)
 
     def refuse_misfit(self, size: int, name: str) -> None:
         """Raise CheckpointError where the tokenizer has ids beyond the `size` rows of the weights.
@@ -66,7 +68,7 @@ class Vocabulary:
             return TokenKind.LOCATION
         return TokenKind.CONTROL if token in self._added else TokenKind.TEXT
 
-    def token_bytes(self, token: int) -> bytes:
+    def _token_bytes(self, token: int) -> bytes:
         """The bytes that a token stands for; for an added token its name, as in `<loc_5>`."""
         if token in self._added:
             return str(self._added[token]).encode()

@@ -13,8 +13,14 @@ import numpy as np
 import pytest
 import torch
 from conftest import annotate
-from random_models import answers_to, network_of_windows_of_one, random_states
+from random_models import (
+    answers_to,
+    network_of_width,
+    network_of_windows_of_one,
+    random_states,
+)
 from small_models import ask
+from torch.nn import functional
 
 from florence_annotate import tasks
 from florence_annotate.checkpoints import checkpoint as checkpoints
@@ -22,6 +28,7 @@ from florence_annotate.engines.annotator import Annotator
 from florence_annotate.engines.batch_size import fitting_batch_size
 from florence_annotate.images.codec import model_pixels
 from florence_annotate.model import device as devices
+from florence_annotate.model import kernels
 from florence_annotate.model.attention import attend_by
 from florence_annotate.model.florence import Florence
 from florence_annotate.model.generation.stepping import Calls, Graphs
@@ -176,3 +183,162 @@ def test_flash_attn_gives_what_sdpa_gives(dtype: torch.dtype) -> None:
     query, key, value = torch.randn(3, 64, 4, 144, 32, device=CUDA, dtype=dtype)
     found, expected = (attend_by(kind)(query, key, value, None) for kind in (kernel, "sdpa"))
     assert torch.allclose(found, expected, atol=1e-2)
+
+
+@pytest.fixture
+def no_tf32(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Convolutions in full float32; products have it by default."""
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
+
+
+@pytest.fixture
+def needs_triton() -> None:
+    if not kernels.suit(torch.empty(0, device=CUDA)):
+        pytest.skip("no Triton here, or a GPU that is too old for it")
+
+
+EXACT = [(torch.float32, 2e-5), (torch.float16, 1e-2), (torch.bfloat16, 6e-2)]
+"""Number formats, and how far a kernel may be from plain float32."""
+
+
+def random(*shape: int, dtype: torch.dtype) -> torch.Tensor:
+    return torch.randn(*shape, device=CUDA, dtype=dtype)
+
+
+@pytest.mark.parametrize(("dtype", "most"), EXACT)
+@pytest.mark.parametrize("width", [32, 96, 768, 2048])
+@pytest.mark.parametrize("rows", [3, 5_000])
+@pytest.mark.usefixtures("needs_triton")
+def test_the_fused_normalisation_is_plain_pytorchs(
+    rows: int, width: int, dtype: torch.dtype, most: float
+) -> None:
+    from florence_annotate.model.kernels.norms import normalise
+
+    states, other = random(2, rows, width, dtype=dtype)
+    weight, bias = random(2, width, dtype=dtype)
+    for added in (None, other, bias):
+        whole = states.float() if added is None else states.float() + added.float()
+        expected = functional.layer_norm(whole, (width,), weight.float(), bias.float())
+        found = normalise(states, added, weight, bias, 1e-5).float()
+        assert torch.allclose(found, expected, atol=most, rtol=most)
+
+
+@pytest.mark.parametrize(("dtype", "most"), EXACT)
+@pytest.mark.parametrize(
+    "shape", [(2, 7, 9, 32), (1, 13, 24, 96), (2, 24, 24, 1024), (1, 5, 3, 2048)]
+)
+@pytest.mark.usefixtures("needs_triton", "no_tf32")
+def test_the_fused_convolution_is_plain_pytorchs(
+    shape: tuple[int, ...], dtype: torch.dtype, most: float
+) -> None:
+    from florence_annotate.model.kernels.norms import convolve_and_normalise
+
+    channels = shape[3]
+    states, taps = random(*shape, dtype=dtype), random(9, channels, dtype=dtype) / 3
+    bias, weight, shift, following = random(4, channels, dtype=dtype)
+    kernel = taps.float().t().reshape(channels, 1, 3, 3)
+    image = states.float().permute(0, 3, 1, 2)
+    convolved = functional.conv2d(image, kernel, bias.float(), padding=1, groups=channels)
+    total = states.float() + convolved.permute(0, 2, 3, 1)
+    expected = functional.layer_norm(total, (channels,), weight.float(), shift.float())
+    for more in (None, following):
+        found, normed = convolve_and_normalise(states, taps, bias, weight, shift, 1e-5, more)
+        assert torch.allclose(normed.float(), expected, atol=most, rtol=most)
+        whole = total if more is None else total + more.float()
+        assert torch.allclose(found.float(), whole, atol=most, rtol=most)
+
+
+@pytest.mark.usefixtures("needs_triton")
+def test_the_fused_convolution_takes_more_values_than_32_bits_count() -> None:
+    """Two images of 2.2 thousand million values; the second one is where offsets overflow."""
+    from florence_annotate.model.kernels.norms import convolve_and_normalise
+
+    if torch.cuda.mem_get_info()[0] < 24 << 30:
+        pytest.skip("needs 24 GiB of memory")
+    image = random(1, 16, 16, 2048, dtype=torch.bfloat16)
+    states = image.expand(4_200, -1, -1, -1).contiguous()
+    taps, ones = random(9, 2048, dtype=torch.bfloat16), image[0, 0, 0]
+    assert states.numel() > 1 << 31
+    alone = convolve_and_normalise(image, taps, ones, ones, ones, 1e-5, None)
+    many = convolve_and_normalise(states, taps, ones, ones, ones, 1e-5, None)
+    for one, all_of_them in zip(alone, many, strict=True):
+        assert torch.equal(all_of_them[-1:], one)
+
+
+@pytest.mark.parametrize(("dtype", "most"), EXACT[1:])
+@pytest.mark.parametrize("size", [1, 4, 6, 12])
+@pytest.mark.usefixtures("needs_triton")
+def test_attention_in_windows_is_plain_pytorchs(size: int, dtype: torch.dtype, most: float) -> None:
+    """Also where windows reach over the edge, at whose other side lies what the bias is."""
+    from florence_annotate.model.kernels.attention import attend_in_windows
+
+    heads, width, down, across = 2, 32, 2, 3
+    height, breadth = down * size, across * size
+    whole = random(2, height, breadth, 3 * heads * width, dtype=dtype)
+    bias = random(3 * heads * width, dtype=dtype)
+    for missing in (0, size // 2):
+        whole[:, height - missing :] = whole[:, :, breadth - missing :] = bias
+        windows = whole.float().view(2, down, size, across, size, 3, heads, width)
+        windows = windows.permute(5, 0, 1, 3, 6, 2, 4, 7).reshape(3, -1, heads, size**2, width)
+        mixed = functional.scaled_dot_product_attention(*windows)
+        mixed = mixed.view(2, down, across, heads, size, size, width).permute(0, 1, 4, 2, 5, 3, 6)
+        expected = mixed.reshape(2, height, breadth, -1)
+        expected = expected[:, : height - missing, : breadth - missing]
+        seen = whole[:, : height - missing, : breadth - missing].contiguous()
+        found = attend_in_windows(seen, bias, heads, size)
+        assert torch.allclose(found.float(), expected, atol=most, rtol=most)
+
+
+@pytest.mark.parametrize(("dtype", "most"), EXACT)
+@pytest.mark.parametrize("queries", [1, 3, 20])
+@pytest.mark.usefixtures("needs_triton")
+def test_attention_of_few_queries_is_plain_pytorchs(
+    queries: int, dtype: torch.dtype, most: float
+) -> None:
+    """Over a part of a longer cache, and with queries that lie beside other things."""
+    from florence_annotate.model.kernels.attention import attend_few
+
+    query = random(5, queries, 3, 4, 64, dtype=dtype)[:, :, 0]
+    keys, values = random(2, 6, 4, 150, 64, dtype=dtype)[:, :5, :, :130]
+    hidden = torch.rand(5, 1, queries, 130, device=CUDA) < 0.4
+    hidden[..., 0] = False
+    mask = torch.zeros(hidden.shape, device=CUDA, dtype=dtype).masked_fill(hidden, -torch.inf)
+    expected = functional.scaled_dot_product_attention(
+        query.float().transpose(1, 2), keys.float(), values.float(), mask.float()
+    )
+    found = attend_few(query, keys, values, mask)
+    expected = expected.transpose(1, 2).reshape(found.shape)
+    assert torch.allclose(found.float(), expected, atol=most, rtol=most)
+
+
+@pytest.mark.parametrize("side", [96, 104])
+@pytest.mark.parametrize("kind", ["sdpa", "eager"])
+@pytest.mark.usefixtures("no_tf32")
+def test_the_tower_is_the_librarys(on_cuda: Florence, side: int, kind: str) -> None:
+    """At 104 pixels no stage is a whole number of windows."""
+    mean, std = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+    pixels = torch.randint(0, 256, (3, 3, side, side), dtype=torch.uint8, device=CUDA)
+    scale, shift = (torch.tensor(each, device=CUDA).view(3, 1, 1) for each in (std, mean))
+    tower = VisionTower(on_cuda.network, attend_by(kind), mean, std)
+    with torch.inference_mode():
+        expected = on_cuda.network.get_image_features((pixels / 255 - shift) / scale)
+        assert torch.allclose(tower(pixels), expected.pooler_output, atol=1e-3, rtol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "most"), [(torch.float32, 1e-4), (torch.float16, 1e-2), (torch.bfloat16, 5e-2)]
+)
+@pytest.mark.usefixtures("no_tf32")
+def test_a_tower_of_bases_width_is_the_librarys(dtype: torch.dtype, most: float) -> None:
+    """As far from float32 as the library's own in the same number format, or half as far again."""
+    pixels = torch.randint(0, 256, (2, 3, 192, 192), dtype=torch.uint8, device=CUDA)
+    scaled = pixels / 127.5 - 1
+    with torch.inference_mode():
+        expected = network_of_width(128).to(CUDA).get_image_features(scaled).pooler_output
+        network = network_of_width(128).to(CUDA, dtype)
+        librarys = network.get_image_features(scaled.to(dtype)).pooler_output
+        found = VisionTower(network, attend_by("sdpa"), (0.5,) * 3, (0.5,) * 3)(pixels)
+    far, farther = (
+        float((one.float() - expected).norm() / expected.norm()) for one in (found, librarys)
+    )
+    assert far < most and far <= 1.5 * farther + 1e-5

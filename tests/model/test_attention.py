@@ -25,6 +25,6 @@ def test_attention_is_the_same_by_every_kernel(has_mask: bool) -> None:
     assert torch.allclose(attend_by("sdpa")(query, key, value, mask), expected, atol=1e-6)
     if mask is None:
         return
-    few = FewQueries(attend_by("sdpa"), query.device)
+    few = FewQueries(attend_by("sdpa"), query)
     mixed = few(query.transpose(1, 2), few.memory(key, value), few.mask(mask, 4))
     assert torch.allclose(mixed, expected.transpose(1, 2).reshape(10, 32), atol=1e-6)

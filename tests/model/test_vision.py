@@ -15,7 +15,8 @@ from transformers.models.florence2.modeling_florence2 import (
 
 from florence_annotate.model.attention import attend_by
 from florence_annotate.model.florence import Florence
-from florence_annotate.model.vision import VisionTower, channel_attention, images_at_once
+from florence_annotate.model.vision import VisionTower, images_at_once
+from florence_annotate.model.vision_blocks import channel_attention
 
 WIDTHS, HEADS, DEPTHS, WINDOW = (16, 32, 64, 64), (2, 4, 8, 8), (1, 1, 2, 1), 6
 

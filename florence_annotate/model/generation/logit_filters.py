@@ -62,11 +62,18 @@ def forced_tokens(rules: Rules, rows: Rows) -> Tensor:
     return forced
 
 
-def force(scores: Tensor, tokens: Tensor) -> Tensor:
-    """Scores (N, V) in which a forced token (N,) has 0 and all others -inf; -1 forces none."""
-    is_it = torch.arange(scores.shape[1], device=scores.device) == tokens[:, None]
-    only = torch.zeros_like(scores).masked_fill(~is_it, -torch.inf)
-    return torch.where(tokens[:, None] < 0, scores, only)
+def force(scores: Tensor, tokens: Tensor, forced: Tensor) -> tuple[Tensor, Tensor]:
+    """Candidates (R, B, N), scores and tokens, of which a forced token (R,) leaves the first alone.
+
+    That becomes the forced token, with a score of 0; all others get -inf. -1 forces none.
+    """
+    forced = forced[:, None, None]
+    is_first = torch.arange(scores.shape[2], device=scores.device) == 0
+    only = torch.zeros_like(scores).masked_fill(~is_first, -torch.inf)
+    return (
+        torch.where(forced < 0, scores, only),
+        torch.where((forced >= 0) & is_first, forced, tokens),
+    )
 
 
 def _forbid_repeats(scores: Tensor, tokens: Tensor, lengths: Tensor, size: int) -> Tensor:

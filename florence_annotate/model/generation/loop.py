@@ -192,13 +192,24 @@ class Decoding(Generic[Ticket]):
 
     def _collect(self) -> list[tuple[Ticket, Decoded]]:
         """The answers of the rows that are done; the rows are free from now on."""
-        found, rows = [], self._search.rows
-        for row, is_done in enumerate(rows.done.tolist()):
+        rows = self._search.rows
+        ended = [
+            row
+            for row, (is_done, ticket) in enumerate(
+                zip(rows.done.tolist(), self._tickets, strict=True)
+            )
+            if is_done and ticket is not None
+        ]
+        if not ended:
+            return []
+        found = []
+        for row, result in zip(ended, self._search.results(ended), strict=True):
             ticket = self._tickets[row]
-            if is_done and ticket is not None:
-                found.append((ticket, self._as_decoded(self._search.result(row))))
-                self._tickets[row], self._steps[row] = None, 1
-                rows.lengths[row] = 1  # within any width that the others need
+            assert ticket is not None
+            found.append((ticket, self._as_decoded(result)))
+            self._tickets[row], self._steps[row] = None, 1
+        # within any width that the others need
+        rows.lengths[torch.tensor(ended, device=rows.lengths.device)] = 1
         return found
 
     def _as_decoded(self, written: Written) -> Decoded:

@@ -7,12 +7,14 @@ Unlike there, every row has its own length, since questions begin and end at dif
 Shapes: R rows, B beams, V tokens of the vocabulary, L positions of a sequence.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
+from florence_annotate.model.generation.largest import largest
 from florence_annotate.model.generation.logit_filters import Rules, forbid, force, forced_tokens
 from florence_annotate.model.generation.rows import Rows
 from florence_annotate.model.generation.spreads import Spreads
@@ -48,8 +50,8 @@ class Search(Protocol):
         `rows` are views of them, with a position to spare; `logits` (R, B, V) are the model's.
         """
 
-    def result(self, row: int) -> Written:
-        """The best sequence of a row that is done, by its index."""
+    def results(self, rows: Sequence[int]) -> list[Written]:
+        """The best sequence of each of some rows that are done."""
 
     def state(self) -> list[Tensor]:
         """The tensors that a step changes."""
@@ -80,13 +82,14 @@ class Greedy:
         rows.lengths += ~rows.done
         rows.done |= (tokens[:, 0] == self._rules.end) | (rows.lengths >= rows.limits)
 
-    def result(self, row: int) -> Written:
-        length = int(self.rows.lengths[row])
-        return Written(
-            self.rows.tokens[row, 0, :length].tolist(),
-            self.rows.logprobs[row, 0, :length].tolist(),
-            _bytes(self.rows.spreads[row, 0, :length]) if self._spreads else b"",
-        )
+    def results(self, rows: Sequence[int]) -> list[Written]:
+        held = self.rows
+        index = torch.tensor(rows, device=held.tokens.device)
+        ends = held.lengths[index].tolist()
+        longest = max(ends)
+        spreads = held.spreads[index, 0, :longest] if self._spreads else None
+        tokens, logprobs = held.tokens[index, 0, :longest], held.logprobs[index, 0, :longest]
+        return _fetch(ends, tokens, logprobs, spreads)
 
     def state(self) -> list[Tensor]:
         return self.rows.state()
@@ -125,17 +128,21 @@ class BeamSearch:
         count, beams, vocabulary = logits.shape
         logs = torch.log_softmax(logits.float(), dim=2)
         ruled = forbid(self._rules, logs.flatten(0, 1), rows)
-        ruled = force(ruled, forced_tokens(self._rules, rows).repeat_interleave(beams))
-        sums = (ruled.view(logs.shape) + self._scores[:count, :, None]).flatten(1)
-        # twice as many as beams: a beam has one way to end, so that enough are left to go on
-        best, indices = sums.topk(2 * beams)
-        parents, tokens = indices // vocabulary, indices % vocabulary
+        # twice as many as beams: a beam has one way to end, so that enough are left to go on.
+        # Those of each beam come first, so that what follows sees a few tokens, not the vocabulary
+        each = min(2 * beams, vocabulary)
+        best, tokens = (found.view(count, beams, each) for found in largest(ruled, each))
+        best, tokens = force(best, tokens, forced_tokens(self._rules, rows))
+        best, chosen = (best + self._scores[:count, :, None]).flatten(1).topk(2 * beams)
+        parents, tokens = chosen // each, tokens.flatten(1).gather(1, chosen)
         position = rows.next_position()
         past = _take(rows.tokens, parents).scatter(
             2, position.expand(-1, 2 * beams, 1), tokens[..., None]
         )
         past_logs = _take(rows.logprobs, parents).scatter(
-            2, position.expand(-1, 2 * beams, 1), logs.flatten(1).gather(1, indices)[..., None]
+            2,
+            position.expand(-1, 2 * beams, 1),
+            logs.flatten(1).gather(1, parents * vocabulary + tokens)[..., None],
         )
         ends = (tokens == self._rules.end) | (rows.lengths[:, None] + 1 >= rows.limits[:, None])
         candidates = [(self._ended_tokens, past), (self._ended_logprobs, past_logs)]
@@ -188,18 +195,23 @@ class BeamSearch:
                 held = held[:, :, : new.shape[2]]
             held.copy_(_take(torch.cat([held, new], dim=1), kept))
 
-    def result(self, row: int) -> Written:
-        length = int(self._ended_lengths[row, 0])
-        spreads = b""
-        if self._spreads:
-            by = self._ended_ancestry[row, 0, : length - 1].long()
-            written = self.rows.spreads[row, by, torch.arange(length - 1, device=by.device)]
-            spreads = _bytes(torch.cat([written, self._ended_spreads[row, :1]]))
-        return Written(
-            self._ended_tokens[row, 0, :length].tolist(),
-            self._ended_logprobs[row, 0, :length].tolist(),
-            spreads,
-        )
+    def results(self, rows: Sequence[int]) -> list[Written]:
+        index = torch.tensor(rows, device=self._ended_tokens.device)
+        lengths = self._ended_lengths[index, 0]
+        ends = lengths.tolist()
+        longest = max(ends)
+        spreads = self._ended_spreads_of(index, lengths, longest) if self._spreads else None
+        tokens = self._ended_tokens[index, 0, :longest]
+        return _fetch(ends, tokens, self._ended_logprobs[index, 0, :longest], spreads)
+
+    def _ended_spreads_of(self, index: Tensor, lengths: Tensor, longest: int) -> Tensor:
+        """The spreads (N, longest, 13) of the best sequences of the rows `index` (N,)."""
+        places = torch.arange(longest, device=index.device)
+        by = self._ended_ancestry[index, 0, :longest].long()
+        spreads = self.rows.spreads[index[:, None], by, places]
+        last = (lengths - 1)[:, None, None].expand(-1, 1, spreads.shape[2])
+        spreads.scatter_(1, last, self._ended_spreads[index, :1])
+        return spreads
 
     def state(self) -> list[Tensor]:
         return [
@@ -221,8 +233,19 @@ def _spreads(rules: Rules, rows: Rows) -> Spreads | None:
     return Spreads(rules.first_location, rows.tokens.device)
 
 
-def _bytes(values: Tensor) -> bytes:
-    return values.cpu().numpy().tobytes()
+def _fetch(
+    ends: Sequence[int], tokens: Tensor, logprobs: Tensor, spreads: Tensor | None
+) -> list[Written]:
+    """Sequences of tokens and log-probabilities (N, L) and spreads (N, L, 13), each to its end.
+
+    All at once, since each transfer waits for the device.
+    """
+    pairs = zip(ends, tokens.tolist(), logprobs.tolist(), strict=True)
+    held = None if spreads is None else spreads.cpu().numpy()
+    return [
+        Written(ids[:end], logs[:end], b"" if held is None else held[row, :end].tobytes())
+        for row, (end, ids, logs) in enumerate(pairs)
+    ]
 
 
 def _take(values: Tensor, indices: Tensor) -> Tensor:

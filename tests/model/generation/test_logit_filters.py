@@ -50,7 +50,8 @@ def test_the_first_token_and_the_last_are_forced() -> None:
 
 
 def test_a_forced_token_leaves_no_choice() -> None:
-    scores = torch.randn(2, 4)
-    held = force(scores, torch.tensor([3, -1]))
-    assert held[0].tolist() == [NOWHERE, NOWHERE, NOWHERE, 0.0]
-    assert torch.equal(held[1], scores[1])
+    scores, tokens = torch.randn(2, 3, 4), torch.randint(9, (2, 3, 4))
+    held, written = force(scores, tokens, torch.tensor([5, -1]))
+    assert held[0].tolist() == [[0.0, NOWHERE, NOWHERE, NOWHERE]] * 3
+    assert written[0, :, 0].tolist() == [5, 5, 5]
+    assert torch.equal(held[1], scores[1]) and torch.equal(written[1], tokens[1])

@@ -7,9 +7,14 @@ import math
 
 import torch
 
+from florence_annotate.model.generation.largest import largest_by_chunks
 from florence_annotate.model.generation.logit_filters import Rules
 from florence_annotate.model.generation.rows import Rows
-from florence_annotate.model.generation.search import BeamSearch, Greedy, Search
+from florence_annotate.model.generation.search import (
+    BeamSearch,
+    Greedy,
+    Search,
+)
 from florence_annotate.types import Generation
 
 START, END, A, B, C, D, E = range(7)
@@ -37,7 +42,7 @@ def search(
             for token, probability in following.get(last, {END: 1.0}).items():
                 logits[0, beam, token] = math.log(probability)
         chosen.choose(rows, logits)
-    written = chosen.result(0)
+    (written,) = chosen.results([0])
     assert written.spreads == b""
     return written.tokens, written.logprobs
 
@@ -71,3 +76,15 @@ def test_a_search_that_stops_early_does_not_wait_for_what_could_be_better() -> N
     # B and A D have ended, as many as there are beams, and A C E is more probable than A D
     assert search(2, following=following)[0] == [START, A, C, E, END]
     assert search(2, following=following, early_stopping=True)[0] == [START, B, END]
+
+
+def test_the_largest_values_are_those_of_topk() -> None:
+    """Also where they lie behind the last whole chunk, or all in one."""
+    torch.manual_seed(0)
+    values = torch.randn(6, 2_090)
+    values[0, -1] = values[1, 7] = 9.0
+    values[2, 300:306] += 9.0
+    values[3, 4:] = -torch.inf
+    found, at = largest_by_chunks(values, 4)
+    assert torch.equal(found, values.topk(4).values)
+    assert torch.equal(values.gather(1, at), found)
