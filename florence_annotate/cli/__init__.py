@@ -11,11 +11,13 @@ from florence_annotate.cli import (
     demo,
     doctor,
     ending,
+    explain,
     export,
     failures,
     models,
     resume,
     run,
+    stats,
     status,
     tasks,
 )
@@ -63,6 +65,8 @@ app.command("resume", cls=Command)(resume.resume)
 app.command("export", cls=Command)(export.export)
 app.command("status", cls=Command)(status.status)
 app.command("failures", cls=Command)(failures.failures)
+app.command("explain", cls=Command)(explain.explain)
+app.command("stats", cls=Command)(stats.stats)
 app.command("demo", cls=Command)(demo.demo)
 app.command("doctor", cls=Command)(doctor.doctor)
 app.command("models", cls=Command)(models.list_models)

@@ -13,7 +13,7 @@ from florence_annotate.policy.policy import Policy
 from florence_annotate.policy.settings import PolicySettings, policy_of
 from florence_annotate.policy.verification import verified_classes
 from florence_annotate.tasks import of
-from florence_annotate.types import ImageRef, Question, Record
+from florence_annotate.types import ImageRef, Question, Reading, Record
 
 
 def annotate_record(
@@ -24,6 +24,13 @@ def annotate_record(
     `regions_given`: the user gave the regions that were asked about.
     """
     said = reading.read(record, regions_given=regions_given)
+    return annotate_reading(record, said, policy, class_names)
+
+
+def annotate_reading(
+    record: Record, said: Reading, policy: Policy, class_names: tuple[str, ...]
+) -> AnnotatedImage:
+    """What a policy keeps and drops of what was read in a record, in pixels of the image."""
     verified = verified_classes(said, policy.to_verify) if policy.to_verify else None
     kept, dropped = policy.apply(said.instances, record.width, record.height, verified)
     captions = write_captions(said.captions, kept, class_names, policy.captions)
@@ -39,6 +46,13 @@ def annotate_record(
         class_names,
         bool(record.answers),
     )
+
+
+def counting_records(journal: Journal, questions: Sequence[Question]) -> Iterator[Record]:
+    """The record of each image of a job that has one, with the answers that count, by key."""
+    regions_given = reading.are_regions_given(questions)
+    for record in journal.records():
+        yield with_counting_answers(record, questions, regions_given=regions_given)
 
 
 class Dataset:
@@ -101,8 +115,7 @@ class Dataset:
         return {name: class_id for class_id, name in enumerate(self.class_names)}
 
     def _records(self) -> Iterator[Record]:
-        for record in self._journal.records():
-            yield with_counting_answers(record, self._questions, regions_given=self._regions_given)
+        return counting_records(self._journal, self._questions)
 
     def __iter__(self) -> Iterator[AnnotatedImage]:
         policy, names = self._policy, self.class_names
