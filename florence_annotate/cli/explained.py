@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.padding import Padding
 from rich.text import Text
 
 from florence_annotate.cli import screen
@@ -34,15 +33,17 @@ class _Page:
         self._console = Console(highlight=False, markup=False, emoji=False)
 
     def say(self, text: str, indent: int = 0, style: str = "") -> None:
-        content = Text(plain(text), style, overflow="fold")
-        self._console.print(Padding(content, (0, 0, 0, indent), expand=False))
+        content = Text(plain(text), style)
+        for line in content.wrap(self._console, self._console.width - indent, overflow="fold"):
+            line.rstrip()
+            self._console.print(Text(" " * indent) + line, soft_wrap=True)
 
     def command(self, text: str, indent: int) -> None:
         """On a line of its own, which is not broken, so that it can be copied."""
         self._console.print(Text(" " * indent + plain(text), "green"), soft_wrap=True)
 
     def head(self, text: str) -> None:
-        self.say("")
+        self._console.print()
         self.say(text, style="bold")
 
 

@@ -11,7 +11,7 @@ from florence_annotate.journal.selection import Selected
 from florence_annotate.types import ImageRef
 
 _SHOWN = 3
-"""Keys in a message."""
+"""Keys in a message; and by how many characters those that are compared may be longer."""
 _MOST_COMPARED = 10_000
 """Keys that are compared by spelling: of many that look alike each takes its time."""
 
@@ -78,7 +78,7 @@ def _known_by(ref: ImageRef, assigned: Assigned | None, out: Path, given: str) -
             return _By.EXPORT_NAME
     if ref.key.endswith(f"/{given}"):
         return _By.END
-    stem = str(PurePosixPath(ref.key).with_suffix("")) if PurePosixPath(ref.key).name else ref.key
+    stem = ref.key.rpartition(".")[0]
     return _By.STEM if stem == given or stem.endswith(f"/{given}") else None
 
 
@@ -94,15 +94,16 @@ def _is_about(path: str, out: str, assigned: Assigned) -> bool:
 def _hint(journal: Journal, given: str) -> str:
     names: dict[str, str] = {}
     example = None
+    written = PurePosixPath(given)
     for ref, selected in journal.selection.each():
         example = example or ref.key
-        name = ref.key.rpartition("/")[2]
-        if selected > 0 and abs(len(name) - len(given.rpartition("/")[2])) <= 3:
+        name = PurePosixPath(ref.key).name if written.suffix else PurePosixPath(ref.key).stem
+        if selected > 0 and abs(len(name) - len(written.name)) <= _SHOWN:
             names.setdefault(name, ref.key)
         if len(names) == _MOST_COMPARED:
             break
     meant: list[str] = []
-    while len(meant) < _SHOWN and (near := nearest_of(given.rpartition("/")[2], names)):
+    while len(meant) < _SHOWN and (near := nearest_of(written.name, names)):
         meant.append(names.pop(near))
     if meant:
         return f"did you mean {', '.join(meant)}?"
