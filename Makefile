@@ -20,7 +20,7 @@ $(READY): pyproject.toml constraints.txt
 demo: $(READY) ## Paint images, annotate them with the embedded checkpoint, score the result
 	$(BIN)/florence-annotate demo demo --count 60
 	$(BIN)/florence-annotate run demo --model shapes --visuals -o demo-dataset
-	$(BIN)/python -m florence_annotate.evaluation.average_precision demo-dataset demo/ground-truth.json
+	$(BIN)/florence-annotate eval demo-dataset --ground-truth demo/ground-truth.json
 
 test: $(READY) ## Run the tests
 	$(BIN)/python -m pytest -n auto --dist loadfile

@@ -182,6 +182,8 @@ def _multiply(connection: sqlite3.Connection, scenes: Path, small: Path, images:
         for _, seq, _, _ in records
     }
     files = {key: _shrunk(scenes / key) for key, _, _, _ in records}
+    columns = {row[1] for row in connection.execute("PRAGMA table_info(images)")}
+    has_stem = "stem" in columns  # as another commit may have it
     hashes = {key: sha256(data).hexdigest() for key, data in files.items()}
     for table in ("answers", "attempts", "images"):
         connection.execute(f"DELETE FROM {table}")
@@ -193,9 +195,9 @@ def _multiply(connection: sqlite3.Connection, scenes: Path, small: Path, images:
         status = path.stat()
         stamp = os.fsencode(path), status.st_size, status.st_mtime_ns
         connection.execute(
-            "INSERT INTO images (id, key, stem, path, size_bytes, mtime_ns, selected) "
-            "VALUES (?, ?, ?, ?, ?, ?, 1)",
-            (number, f"{name}.jpg", name, *stamp),
+            f"INSERT INTO images (id, key, {'stem, ' * has_stem}path, size_bytes, mtime_ns, "
+            f"selected) VALUES (?, ?, {'?, ' * has_stem}?, ?, ?, 1)",
+            (number, f"{name}.jpg", *[name] * has_stem, *stamp),
         )
         connection.execute(
             "INSERT INTO attempts (seq, image, run, path, size_bytes, mtime_ns, sha, width, height)"

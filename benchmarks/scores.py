@@ -72,13 +72,13 @@ class Scenes:
     options: tuple[str, ...] = ()
 
 
-CROWDED = Scenes(100_000, 200, partial(paint, min_objects=9, max_objects=16))
-LARGE = Scenes(200_000, 15, paint_large, options=("--tiles", "768"))
+CROWDED = Scenes(100_000, 300, partial(paint, min_objects=9, max_objects=16))
+LARGE = Scenes(200_000, 20, paint_large, options=("--tiles", "768"))
 BY_NAME = ("--classes", PHRASES, "--strategy", "open-vocabulary")
 KINDS: dict[str, tuple[Scenes, ...]] = {
-    "plain": (Scenes(0, 400, paint),),
+    "plain": (Scenes(0, 2_000, paint),),
     "hard": (CROWDED, LARGE),
-    "by name": (Scenes(300_000, 150, paint, by_phrase, BY_NAME),),
+    "by name": (Scenes(300_000, 300, paint, by_phrase, BY_NAME),),
     "crowded, of the hard": (CROWDED,),
     "large in tiles, of the hard": (LARGE,),
 }

@@ -51,10 +51,14 @@ def _row(name: str) -> str:
     if bool in types_of(JobSpec.model_fields[name]):
         values = "" if option.flag else f"`--no-{flag.removeprefix('--')}`"
     else:
-        values = f"`{metavar_of(name).replace('|', chr(92) + '|')}`"
+        values = _in_table(metavar_of(name))
     binds = "" if option.binds is Binds.NOT else option.binds.value
     about = help_of(name).removesuffix(f" [default: {default}]")
     return f"| `{flag}` | {values} | {default} | {binds} | {about} |"
+
+
+def _in_table(value: str) -> str:
+    return f"`{value.replace('|', chr(92) + '|')}`"
 
 
 def _beside_settings() -> list[str]:
@@ -66,7 +70,7 @@ def _beside_settings() -> list[str]:
         for each in declared.params:
             if each.param_type_name == "option" and each.help not in of_settings:
                 flags = ", ".join(f"`{flag}`" for flag in each.opts)
-                values = "" if each.is_flag else f"`{each.metavar}`"
+                values = "" if each.is_flag else _in_table(each.metavar)
                 commands_of.setdefault((flags, values, each.help), []).append(f"`{command}`")
     return [
         "## Of the commands",

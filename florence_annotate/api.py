@@ -26,7 +26,7 @@ from florence_annotate.images import codec
 from florence_annotate.images.loading import LoadingOptions, as_picture, load
 from florence_annotate.jobs.setup import Setup
 from florence_annotate.journal import Journal
-from florence_annotate.labels.boxes import Region
+from florence_annotate.labels.given import Region
 from florence_annotate.policy.settings import PolicySettings, policy_of
 from florence_annotate.questions.plan import Plan
 from florence_annotate.types import Box, Failure, ImageRef, Loaded, Record

@@ -34,15 +34,26 @@ class ImageRef:
 
     def seen_as(self, status: os.stat_result) -> Self:
         """The same image in a file with this status."""
-        # an inode of 0: the file system has none
-        inode = status.st_ino or None
-        return replace(self, size_bytes=status.st_size, mtime_ns=status.st_mtime_ns, inode=inode)
+        return replace(
+            self,
+            size_bytes=status.st_size,
+            mtime_ns=status.st_mtime_ns,
+            inode=_inode_of(status),
+        )
 
     def is_seen_in(self, status: os.stat_result) -> bool:
-        """Whether a file with this status looks like the one that was named."""
-        is_same_file = self.inode in (None, status.st_ino)
+        """Whether a file with this status looks like the one that was named.
+
+        An inode that is not known tells nothing. `journal.selection` asks it of its rows.
+        """
+        inode = _inode_of(status)
+        is_same_file = self.inode is None or inode is None or self.inode == inode
         stamp = self.size_bytes, self.mtime_ns
         return is_same_file and stamp == (status.st_size, status.st_mtime_ns)
+
+
+def _inode_of(status: os.stat_result) -> int | None:
+    return status.st_ino or None  # 0: the file system has none
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +106,14 @@ class TokenKind(IntEnum):
     CONTROL = 2
 
 
+SPREAD_RANGES = (
+    *((-126, -63), (-62, -31), (-30, -15), (-14, -7), (-6, -3), (-2, -1)),
+    (0, 0),
+    *((1, 2), (3, 6), (7, 14), (15, 30), (31, 62), (63, 126)),
+)
+"""Ranges of location bins around a chosen one, first and last as differences to it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """All that the model wrote in answer to a question. Parsing it needs no tokenizer.
@@ -112,8 +131,8 @@ class Answer:
     truncated: bool
     """Whether the token limit cut the answer short."""
     spreads: bytes = b""
-    """For each location token 13 bytes, how sure it is (see `geometry.locations.RANGES`); empty
-    where that was not kept."""
+    """For each location token, in 255ths, the part of its distribution that lies in each of
+    SPREAD_RANGES; empty where that was not kept."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,7 @@ def forget_spreads(journal: Path) -> None:
     """Make a job what one was that was begun before it was kept how sure locations are."""
     connection = sqlite3.connect(journal)
     connection.execute("UPDATE answers SET spreads = NULL")
+    connection.execute("UPDATE exports SET outcome = NULL")  # it is not as it was written
     connection.execute("DELETE FROM job WHERE name = 'score'")
     connection.commit()
     connection.close()
@@ -53,8 +54,9 @@ def rewrite(journal: Path, version: int) -> None:
             continue
         columns = [row[1] for row in connection.execute(f"PRAGMA main.table_info({table})")]
         listed = ", ".join(columns)
+        values = listed.replace("stem", "key AS stem")  # nobody reads it
         where = "newer.files" if table == "exports" else f"newer.{table}"
-        connection.execute(f"INSERT INTO main.{table} ({listed}) SELECT {listed} FROM {where}")
+        connection.execute(f"INSERT INTO main.{table} ({listed}) SELECT {values} FROM {where}")
     connection.execute("DELETE FROM images WHERE selected = 2")  # --limit left them out
     for column in _SINCE_2 if version == 1 else ():
         connection.execute(f"ALTER TABLE answers DROP COLUMN {column}")

@@ -1,6 +1,6 @@
 """Answers as a model would write them, and jobs in which it did."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -75,12 +75,18 @@ def written_job(
     return out
 
 
+def select(journal: Journal, refs: Iterable[ImageRef], limit: int | None = None) -> None:
+    """Make these the images of a job, whatever leaves."""
+    journal.selection.note(refs, limit)
+    journal.selection.take_over()
+
+
 def attempt(
     journal: Journal, folder: Path, said: Mapping[str, Sequence[Answer]], run: int = 1
 ) -> None:
     """Select the images of a job's folder, and append what was said about some of them."""
     refs = list(Sources((str(folder / "in"),), codec.SUFFIXES))
-    journal.selection.replace(refs)
+    select(journal, refs)
     records = [_record(ref, said[ref.key]) for ref in refs if ref.key in said]
     journal.append(run, records)
 

@@ -11,9 +11,18 @@ from dataclasses import dataclass, field, replace
 
 from florence_annotate import tasks
 from florence_annotate.answers import scores
-from florence_annotate.geometry.locations import RANGES, to_pixels
+from florence_annotate.geometry.locations import to_pixels
 from florence_annotate.reasons import Reason
-from florence_annotate.types import Answer, Box, Dropped, Evidence, Instance, Polygon, TokenKind
+from florence_annotate.types import (
+    SPREAD_RANGES,
+    Answer,
+    Box,
+    Dropped,
+    Evidence,
+    Instance,
+    Polygon,
+    TokenKind,
+)
 
 _RUNS = re.compile(rb"\x00+|\x01+|\x02")
 """Tokens of one kind in a row; of control tokens each alone."""
@@ -65,7 +74,7 @@ class _Run:
 
     def part(self, start: int, end: int) -> "_Run":
         """Those from one index to before another, as far as there are so many."""
-        count = len(RANGES)
+        count = len(SPREAD_RANGES)
         spreads = self.spreads[start * count : end * count]
         return _Run(self.bins[start:end], self.logprobs[start:end], spreads)
 
@@ -112,7 +121,7 @@ def _phrases(answer: Answer) -> Iterator[_Phrase]:
             begin_object = True
         elif kind == TokenKind.LOCATION:
             bins = list(map(int, said[len(b"<loc_") : -1].split(b"><loc_")))
-            length = len(RANGES) * len(bins)
+            length = len(SPREAD_RANGES) * len(bins)
             run = _Run(bins, answer.logprobs[first:after], spreads_left[:length])
             spreads_left = spreads_left[length:]
             if begin_object:

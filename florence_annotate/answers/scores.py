@@ -4,7 +4,7 @@ right and that the box is, by an IoU of 0.5 or more.
 An edge is right when it lies near enough, and the model says by its distribution over all
 locations how sure it is of that. The score is
 
-    (P(label) · Π over the four edges of the mass near the chosen location) ^ (1/6)
+    (P(label) · Π over the four edges of the mass near the chosen location) ^ (1/7)
 
 where near means within a tenth of the box's side. docs/scores.md says how tolerance and power were
 chosen, and how well the score holds.
@@ -18,14 +18,13 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from operator import mul
 
-from florence_annotate.geometry.locations import RANGES
-from florence_annotate.types import Evidence
+from florence_annotate.types import SPREAD_RANGES, Evidence
 
 DEFINITION = "probability-1"
 """Of the score that jobs are begun with; each keeps its own."""
 TOLERANCE = 0.1
 """Part of a box's side within which an edge is near enough."""
-POWER = 1 / 6
+POWER = 1 / 7
 """The product takes what the model is unsure of for independent, and so falls too low."""
 
 
@@ -58,7 +57,7 @@ def edge_masses(
     bins off it may be for a side of so many. The evidence has spreads.
     """
     x1, y1, x2, y2 = evidence.edges
-    count = len(RANGES)
+    count = len(SPREAD_RANGES)
     return [
         mass_within(evidence.spreads[index * count : (index + 1) * count], tolerance(side))
         for index, side in enumerate((x2 - x1, y2 - y1) * 2)
@@ -76,7 +75,7 @@ def mass_within(spread: bytes, bins: float) -> float:
 def _weights(bins: float) -> tuple[float, ...]:
     """How much of each range lies within so many bins of the chosen one."""
     weights = []
-    for low, high in RANGES:
+    for low, high in SPREAD_RANGES:
         nearest, width = min(abs(low), abs(high)), high - low + 1
         weights.append(min(1.0, max(0.0, (bins - nearest + 1) / width)) if nearest else 1.0)
     return tuple(weights)

@@ -11,6 +11,7 @@ from florence_annotate.cli import (
     demo,
     doctor,
     ending,
+    evaluate,
     explain,
     export,
     failures,
@@ -53,7 +54,8 @@ def _main(
     Begin with: florence-annotate run ./images --classes person,car
 
     Exit codes: 0 done; 1 could not run; 2 usage; 3 done, but with more failures than
-    --max-failures allows; 130 interrupted, and the same command goes on.
+    --max-failures allows, or a figure lower than --fail-under asks; 130 interrupted, and the same
+    command goes on.
     """
     if context.invoked_subcommand is None:
         typer.echo(context.get_help(), err=True)
@@ -63,6 +65,7 @@ def _main(
 app.command("run", cls=Command)(run.run)
 app.command("resume", cls=Command)(resume.resume)
 app.command("export", cls=Command)(export.export)
+app.command("eval", cls=Command)(evaluate.evaluate)
 app.command("status", cls=Command)(status.status)
 app.command("failures", cls=Command)(failures.failures)
 app.command("explain", cls=Command)(explain.explain)

@@ -88,6 +88,8 @@ def _message_of(error: Any, context: Any) -> str:
     parameters = context.command.get_params(context)
     parameter = getattr(error, "param", None)
     if parameter is not None and parameter.required and not error.message:
+        if parameter.param_type_name == "option":
+            return f"{parameter.opts[0]} is missing: add {parameter.opts[0]} {parameter.metavar}"
         usage = " ".join([context.command_path, *context.command.collect_usage_pieces(context)])
         return f"{parameter.metavar.rstrip('.')} is missing: write {usage}"
     if parameter is not None:

@@ -56,13 +56,15 @@ def export(
         settings,
         output,
         policy,
-        as_list(add_format or ""),
         push_to_hub,
         overwrite=overwrite,
         renumber=renumber,
+        add_formats=as_list(add_format or ""),
     )
     result = exporting.run(request, (lambda text: None) if quiet else screen.note)
     folder = result.folder if output else out
-    screen.show_finished(result.summary, folder, push_to_hub, as_json=as_json, quiet=quiet)
+    screen.show_finished(
+        result.summary, folder, push_to_hub, of_run=False, as_json=as_json, quiet=quiet
+    )
     if result.unwritten:
         raise typer.Exit(3)

@@ -82,7 +82,13 @@ def run(
 
     spec = job_spec.build({**settings, "sources": tuple(source)}, preset)
     out = Path(os.path.abspath(output)) if output else default_output(spec.sources)
-    switches = Switches(restart, overwrite, renumber, allow_missing, as_list(add_format or ""))
+    switches = Switches(
+        restart=restart,
+        overwrite=overwrite,
+        renumber=renumber,
+        allow_missing=allow_missing,
+        add_formats=as_list(add_format or ""),
+    )
     job = Job(spec, out, switches)
     if push_to_hub is not None:
         hub.refuse_unpublishable(push_to_hub, job.formats)

@@ -94,7 +94,7 @@ def run(
             print_json(finished.summary)
         _show_interrupted(finished.summary, job.out)
         raise typer.Exit(130)
-    show_finished(finished.summary, job.out, push_to_hub, as_json=as_json, quiet=quiet)
+    show_finished(finished.summary, job.out, push_to_hub, of_run=True, as_json=as_json, quiet=quiet)
     if not finished.within_failures:
         if quiet or as_json:
             failed = finished.summary["images"]["failed"]
@@ -105,11 +105,17 @@ def run(
 
 
 def show_finished(
-    summary: dict[str, Any], out: Path, push_to_hub: str | None, *, as_json: bool, quiet: bool
+    summary: dict[str, Any],
+    out: Path,
+    push_to_hub: str | None,
+    *,
+    of_run: bool,
+    as_json: bool,
+    quiet: bool,
 ) -> None:
     """The result of a run or an export, and its upload. Raises ExportError where that fails."""
     if not (quiet or as_json):
-        show_summary(summary, out)
+        _show_summary(summary, out, of_run=of_run)
     if push_to_hub:
         from florence_annotate.formats import hub
 
@@ -126,11 +132,14 @@ def _show_interrupted(summary: dict[str, Any], out: Path) -> None:
     note(f"export what is done: {command('export', out)}")
 
 
-def show_summary(summary: dict[str, Any], out: Path) -> None:
-    """What was written, where, of which classes, and what needs a look."""
+def _show_summary(summary: dict[str, Any], out: Path, *, of_run: bool) -> None:
+    """What was written, where, of which classes, and what needs a look.
+
+    What the last run met is told after that alone, and not by every export that follows.
+    """
     console = Console(highlight=False, soft_wrap=True)
     images = summary["images"]
-    rate = summary["run"].get("images_per_second")
+    rate = summary["run"].get("images_per_second") if of_run else None
     console.print(
         f"\n{images['annotated']} of {images['images']} images annotated, "
         + _count(summary["instances"], "instance")
@@ -146,7 +155,7 @@ def show_summary(summary: dict[str, Any], out: Path) -> None:
     console.print(table)
     if more:
         console.print(f"and {more} more; summary.json has all", markup=False)
-    for line in _remarks(summary):
+    for line in [*(_remarks_of_run(summary) if of_run else ()), *_remarks(summary)]:
         console.print(line, markup=False)
     for line in _written(summary, out):
         console.print(line, markup=False)
@@ -165,10 +174,24 @@ def _shown_classes(summary: dict[str, Any]) -> tuple[list[tuple[str, int]], int]
     return most, len(classes) - len(most)
 
 
-def _remarks(summary: dict[str, Any]) -> list[str]:
+def _remarks_of_run(summary: dict[str, Any]) -> list[str]:
     remarks = []
     if left := summary["left_dataset"]:
         remarks.append(told(left))
+    if skipped := summary["run"].get("skipped"):
+        some = "; ".join(f"{entry['name']}: {entry['reason']}" for entry in skipped[:3])
+        remarks.append(f"skipped {len(skipped)}: {some}")
+    waited = summary["run"].get("seconds_waiting_for_pictures", 0.0)
+    if waited > max(5.0, 0.2 * summary["run"].get("seconds", 0.0)):
+        remarks.append(
+            f"{waited:.0f} of {summary['run']['seconds']:.0f} seconds went into waiting for "
+            "images: more --workers may help"
+        )
+    return remarks
+
+
+def _remarks(summary: dict[str, Any]) -> list[str]:
+    remarks = []
     if not_asked := summary["images_not_asked"]:
         remarks.append(
             f"{_count(not_asked, 'image')} without a text or a region: nothing was asked, so the "
@@ -240,15 +263,6 @@ def _remarks(summary: dict[str, Any]) -> list[str]:
         remarks.append(
             f"{_count(len(held), 'file')} left as found: {some}{more} (--overwrite writes the "
             "model's again)"
-        )
-    if skipped := summary["run"].get("skipped"):
-        some = "; ".join(f"{entry['name']}: {entry['reason']}" for entry in skipped[:3])
-        remarks.append(f"skipped {len(skipped)}: {some}")
-    waited = summary["run"].get("seconds_waiting_for_pictures", 0.0)
-    if waited > max(5.0, 0.2 * summary["run"].get("seconds", 0.0)):
-        remarks.append(
-            f"{waited:.0f} of {summary['run']['seconds']:.0f} seconds went into waiting for "
-            "images: more --workers may help"
         )
     if beyond := summary["images"]["beyond_limit"]:
         remarks.append(f"--limit left out {_count(beyond, 'image')} that nothing was asked about")

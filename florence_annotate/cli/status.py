@@ -43,8 +43,6 @@ def status(out: flags.Out, as_json: flags.AsJson = False) -> None:
         typer.echo(f"stopped    {who}: it ended before it was done; what was committed is safe")
     elif seen.state is State.INTERRUPTED:
         typer.echo("stopped    by a signal, in order")
-    if counts.beyond_limit:
-        typer.echo(f"limit      {counts.beyond_limit} more are left out by --limit")
     if is_mixed:
         typer.echo("dataset    half-written, by a command that was killed")
     if go_on:

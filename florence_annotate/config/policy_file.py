@@ -6,6 +6,7 @@ comments and the order of a file that was edited by hand stay (`yaml_editing`).
 """
 
 import os
+import re
 import textwrap
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -75,6 +76,19 @@ def read(path: Path) -> PolicyFile | None:
         settings[key] = _value(key, value, where)
     target = content.get(_TARGET)
     return PolicyFile(settings, None if target is None else str(target))
+
+
+_TARGET_LINE = re.compile(rf"^{_TARGET}: *['\"]?([0-9a-f]{{16}})['\"]?\s*(#.*)?$", re.MULTILINE)
+
+
+def target_of(path: Path) -> str | None:
+    """The target that a file names, which makes its folder a dataset, whatever else it says; None
+    where there is no such file."""
+    try:
+        found = _TARGET_LINE.search(read_text(path, _MOST_BYTES))
+    except UnreadableFileError:
+        return None
+    return found and found[1]
 
 
 def write(

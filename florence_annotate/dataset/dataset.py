@@ -1,10 +1,12 @@
 """Journal + policy → annotated images, in key order, one at a time."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import cached_property
 
 from florence_annotate.answers import reading
 from florence_annotate.answers.attempts import with_counting_answers
+from florence_annotate.answers.refinement import refined_box
 from florence_annotate.dataset.annotated_image import AnnotatedImage
 from florence_annotate.dataset.splits import SplitRule
 from florence_annotate.journal import Journal
@@ -33,6 +35,8 @@ def annotate_reading(
     """What a policy keeps and drops of what was read in a record, in pixels of the image."""
     verified = verified_classes(said, policy.to_verify) if policy.to_verify else None
     kept, dropped = policy.apply(said.instances, record.width, record.height, verified)
+    if policy.thresholds.refine_boxes:
+        kept = [replace(one, box=refined_box(one, record.width, record.height)) for one in kept]
     captions = write_captions(said.captions, kept, class_names, policy.captions)
     return AnnotatedImage(
         record.ref,
@@ -121,6 +125,18 @@ class Dataset:
         policy, names = self._policy, self.class_names
         for record in self._records():
             yield annotate_record(record, policy, names, regions_given=self._regions_given)
+
+    def beside(self, other: PolicySettings) -> Iterator[tuple[AnnotatedImage, AnnotatedImage]]:
+        """Each image under the dataset's policy, and under another one with the same classes; in
+        one pass."""
+        others = policy_of(other, self._questions, lambda label: self._ids.get(label))
+        names = self.class_names
+        for record in self._records():
+            said = reading.read(record, regions_given=self._regions_given)
+            yield (
+                annotate_reading(record, said, self._policy, names),
+                annotate_reading(record, said, others, names),
+            )
 
     def split_of(self, key: str) -> str:
         """The split of an image: the one that it has kept, and where there is none, the one that it

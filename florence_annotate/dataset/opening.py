@@ -27,6 +27,6 @@ def last_spec(journal: Journal) -> JobSpec:
 
 def open_dataset(journal: Journal, spec: JobSpec) -> Dataset:
     """The job's images under the policy of a specification."""
-    known = journal.exports.class_names() if spec.classes is None else ()
+    known = journal.exports.class_ids.given() if spec.classes is None else ()
     rule = SplitRule.of(spec, journal)
     return Dataset(journal, questions_of(journal), spec.policy(), rule, known)

@@ -4,15 +4,20 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any, Self
 
 from florence_annotate.config.dataset_settings import DEFAULT_SHARES, FOLDER
 from florence_annotate.config.job_spec import JobSpec
-from florence_annotate.journal import SPLIT_RULE, Journal
-from florence_annotate.labels.splits import SplitLists, split_of_folder
+from florence_annotate.journal import Journal
+from florence_annotate.labels.splits import SplitLists, find_tops, split_of_folder
 from florence_annotate.types import SPLITS, ImageRef
+
+BEGUN_WITH = "split_rule"
+"""The value of a job that keeps what `begin` gave its first run; None in older ones."""
+RULE = "split_rule"
+"""In the policy of an export: the whole rule that it came to, see `SplitRule.to_json`."""
 
 
 @dataclass(frozen=True)
@@ -24,21 +29,26 @@ class SplitRule:
     """Split → its part of the whole, above 0; they add up to 1."""
     seed: int
     """Mixes the images anew."""
-    by: str | None
+    by: str | None = None
     """Which images stay together: those of a folder (`FOLDER`), or those in whose keys this regular
     expression finds the same; None: no others than identical ones."""
-    is_by_content: bool
+    is_by_content: bool = False
     """Identical images are in one split; in older jobs their keys decide."""
-    lists: Mapping[str, Sequence[str]]
+    lists: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """Split → names of images that are in it, whatever the rest of the rule says."""
-    tops: Sequence[str]
+    tops: Sequence[str] = ()
     """Where folders stand that are named as splits, by what the keys begin with; what is in them is
     in that split. See `split_of_folder`."""
 
     @classmethod
     def of(cls, spec: JobSpec, journal: Journal) -> Self:
         """The rule of a job under a specification."""
-        begun = journal.value(SPLIT_RULE) or {}
+        return cls.begun_with(journal.value(BEGUN_WITH), spec)
+
+    @classmethod
+    def begun_with(cls, begun: Mapping[str, Any] | None, spec: JobSpec) -> Self:
+        """The rule of a job that was begun with such a value; see `BEGUN_WITH`."""
+        begun = begun or {}
         is_chosen = spec.split or spec.split_by or spec.split_file
         return cls(
             _shares(spec),
@@ -54,6 +64,20 @@ class SplitRule:
         lists = json.dumps(self.lists, sort_keys=True).encode()
         digest = hashlib.sha256(lists).hexdigest()
         return asdict(self) | {"lists": digest, "tops": list(self.tops)}
+
+    def is_other_than(self, policy: Mapping[str, Any] | None) -> bool:
+        """Whether images were split by another rule under the policy of an export, if there was
+        one.
+
+        What an older version did not know of a rule is as if it were not there.
+        """
+        if policy is None:
+            return False
+        said = policy.get(RULE)
+        if said is None:  # then a rule was shares and a seed
+            said = {"shares": policy["split"] or DEFAULT_SHARES, "seed": policy["seed"]}
+        unsaid = SplitRule(DEFAULT_SHARES, 0, is_by_content=self.is_by_content).to_json()
+        return any(value != said.get(name, unsaid[name]) for name, value in self.to_json().items())
 
     def split_names(self, refs: Callable[[], Iterable[ImageRef]]) -> tuple[str, ...]:
         """The splits that it gives to the images of a job, in their order."""
@@ -90,6 +114,11 @@ class SplitRule:
     @cached_property
     def _share_of(self) -> Callable[[str], str]:
         return splitter(self.shares, self.seed)
+
+
+def begin(keys: Iterable[str], prefixes: Iterable[str]) -> dict[str, Any]:
+    """By what a new job splits its images, and where folders of splits stand: JSON values."""
+    return {"by": "content", "tops": find_tops(keys, prefixes)}
 
 
 def _shares(spec: JobSpec) -> Mapping[str, float]:

@@ -1,1 +1,1 @@
-"""How good labels are."""
+"""How good labels are: a dataset held to what is true of its images."""

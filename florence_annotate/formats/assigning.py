@@ -1,13 +1,10 @@
 """The number, the split and the name of each image of an export: those that it has, or new ones."""
 
-from collections.abc import Mapping
-from typing import Any
-
 from florence_annotate.dataset.annotated_image import AnnotatedImage
 from florence_annotate.dataset.splits import SplitRule
 from florence_annotate.formats.entries import Notes
 from florence_annotate.formats.names import Names
-from florence_annotate.journal import SPLIT_RULE, Assigned, Journal
+from florence_annotate.journal import Assigned, Journal
 
 
 class Assigning:
@@ -19,13 +16,12 @@ class Assigning:
         notes.by_folders = bool(rule.tops)
         notes.unlisted = list(rule.fit(journal.selection.refs))
         self._assignments = journal.exports.assignments
-        self._is_split_anew = is_split_anew(journal.exports.policy_of_splits(), rule)
+        self._is_split_anew = rule.is_other_than(journal.exports.policy_of_splits())
         self._assignments.begin(is_split_anew=self._is_split_anew)
-        self._kept = self._assignments.each()
-        self._ahead = next(self._kept, None)
+        self._find = self._assignments.by_rising_key()
         self._next = self._assignments.last_number() + 1
         names = (assigned.name for _, assigned in self._assignments.each())
-        self._names = Names((key for key, _ in journal.annotated_keys()), names)
+        self._names = Names(journal.annotated_keys(), names)
 
     def assign(self, image: AnnotatedImage) -> Assigned:
         """What an image keeps from now on, if the export comes to its end."""
@@ -41,17 +37,3 @@ class Assigning:
             assigned = assigned._replace(split=split)
         self._assignments.note(key, assigned)
         return assigned
-
-    def _find(self, key: str) -> Assigned | None:
-        """What an image has; both come in the order of keys."""
-        while self._ahead is not None and self._ahead[0] < key:
-            self._ahead = next(self._kept, None)
-        return self._ahead[1] if self._ahead is not None and self._ahead[0] == key else None
-
-
-def is_split_anew(policy: Mapping[str, Any] | None, rule: SplitRule) -> bool:
-    """Whether images are to be split by another rule than in the export before, if there was one.
-
-    Its policy is that of `Unchanged.shaping`.
-    """
-    return policy is not None and policy[SPLIT_RULE] != rule.to_json()

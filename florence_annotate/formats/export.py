@@ -45,8 +45,10 @@ def export(
     """
     questions = questions_of(journal)
     formats = registry.settle(spec, questions)
-    refuse_upheaval(journal, out, spec, formats, renumber=renumber, overwrite=overwrite)
     dataset = open_dataset(journal, spec)
+    refuse_upheaval(
+        *(journal, out, spec, dataset.split_rule, formats), renumber=renumber, overwrite=overwrite
+    )
     needs = _need_originals(spec, formats)
     unchanged = Unchanged(
         journal, out, spec, formats, questions, dataset.split_rule, are_originals_needed=needs

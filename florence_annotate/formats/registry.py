@@ -147,7 +147,7 @@ def settle(spec: JobSpec, questions: Sequence[Question]) -> tuple[str, ...]:
     if len(yolos := [name for name in dict.fromkeys(names) if FORMATS[name].is_yolo]) > 1:
         raise UsageError(
             f"{' and '.join(yolos)} write the same files: choose one of them, and export the other "
-            "to a copy of the job's folder"
+            "to another folder: 'florence-annotate export … -o FOLDER'"
         )
     return tuple(dict.fromkeys(names))
 
@@ -163,16 +163,20 @@ def _refuse_without_means(name: str, image_mode: str) -> None:
         raise UsageError(f"--format {name} needs {format_.package}: pip install {format_.package}")
 
 
-def added(held: Sequence[str], names: Sequence[str]) -> tuple[str, ...]:
-    """Formats with further ones; a second kind of YOLO takes the place of the first.
+def with_added(spec: JobSpec, names: Sequence[str], questions: Sequence[Question]) -> JobSpec:
+    """The settings of a job that asks such questions, with further formats; a second kind of YOLO
+    takes the place of the first.
 
-    Raises UsageError for a format that does not exist.
+    Raises UsageError for a format that does not exist, and as `settle` does.
     """
+    if not names:
+        return spec
+    held = settle(spec, questions)
     if unknown := next((name for name in names if name not in FORMATS), None):
         raise UsageError(f"there is no format {unknown!r}: choose from {', '.join(FORMATS)}")
     has_yolo = any(FORMATS[name].is_yolo for name in names)
     stays = [name for name in held if not (has_yolo and FORMATS[name].is_yolo)]
-    return tuple(dict.fromkeys([*stays, *names]))
+    return spec.with_formats(tuple(dict.fromkeys([*stays, *names])))
 
 
 def contents(questions: Sequence[Question]) -> frozenset[Content]:

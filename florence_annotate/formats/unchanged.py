@@ -9,8 +9,8 @@ that it was made from. The next one need not be built where
 - every original is as it was annotated, by its size and time, and a link still leads to it.
 
 Anything else is left to a whole export: a file that is missing, one that somebody changed, an
-original that is gone. So is an export that left images out, since what was in the way may be gone
-by now without a trace.
+original that is gone. So is an export that left images out or held files, since what was in the way
+may be gone by now without a trace.
 """
 
 import hashlib
@@ -24,13 +24,13 @@ from pathlib import Path
 from typing import Any
 
 from florence_annotate.config.job_spec import OPTIONS, JobSpec
-from florence_annotate.dataset.splits import SplitRule
+from florence_annotate.dataset.splits import RULE, SplitRule
 from florence_annotate.declaration import Kept
 from florence_annotate.formats import last_copies
 from florence_annotate.formats.outcome import Outcome
 from florence_annotate.formats.replacing import is_as_known
 from florence_annotate.images.sources import is_wanted
-from florence_annotate.journal import SPLIT_RULE, Exported, Journal, Placed
+from florence_annotate.journal import Exported, Journal, Placed
 from florence_annotate.types import Question
 
 SHAPING = tuple(name for name, option in OPTIONS.items() if option.kept is not Kept.RUN)
@@ -89,7 +89,7 @@ class Unchanged:
         """The settings that shape files, and the rule of splits that they come to, as JSON
         values."""
         shaping = self._spec.model_dump(mode="json", include={*SHAPING})
-        return shaping | {SPLIT_RULE: self._split_rule.to_json()}
+        return shaping | {RULE: self._split_rule.to_json()}
 
     @cached_property
     def _made_from(self) -> str:
@@ -128,7 +128,7 @@ class Unchanged:
 
     def _are_originals_in_place(self, outcome: Outcome) -> bool:
         placed = {path: file.placed for path, file in self._exported}
-        assignments = self._journal.exports.assignments
+        find = self._journal.exports.assignments.by_rising_key()
         for ref, _ in self._journal.attempts():
             if not is_wanted(ref.key, self._spec.include, self._spec.exclude):
                 continue
@@ -136,7 +136,7 @@ class Unchanged:
                 original = os.stat(ref.path)
                 if not ref.is_seen_in(original):
                     return False
-                assigned = assignments.of(ref.key)
+                assigned = find(ref.key)
                 path = assigned and f"images/{assigned.split}/{assigned.name}"
                 if path in placed and not self._is_as_placed(path, placed[path], original, outcome):
                     return False

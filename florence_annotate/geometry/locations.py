@@ -10,13 +10,6 @@ import math
 from florence_annotate.tasks import LOCATION_BINS as BINS
 from florence_annotate.types import Box
 
-RANGES = (
-    *((-126, -63), (-62, -31), (-30, -15), (-14, -7), (-6, -3), (-2, -1)),
-    (0, 0),
-    *((1, 2), (3, 6), (7, 14), (15, 30), (31, 62), (63, 126)),
-)
-"""Ranges of bins around a chosen one, first and last as differences to it; see `spreads`."""
-
 
 def to_pixels(bin_index: int, size: int) -> float:
     """The centre of a bin in pixels, along an edge of `size` pixels."""

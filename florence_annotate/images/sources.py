@@ -65,14 +65,14 @@ class Sources:
     is_taken: Callable[[str], bool] = lambda name: False
     """Whether keys of the job begin with a name, so that a new root can't have it."""
     is_dataset: Callable[[bytes], bool] = lambda folder: False
-    """Whether a folder holds a job: no image in it is taken, unless it is named one by one."""
+    """Whether a folder holds a dataset: no image in it is taken, unless it is named one by one."""
     skipped: list[Skipped] = field(default_factory=list)
     """What looked like an image and was not taken, in the last iteration."""
     roots: list[Root] = field(init=False)
     """All roots of the job from now on."""
     _given: list[Given] = field(init=False)
     _datasets: dict[bytes, bool] = field(default_factory=dict)
-    """Whether a folder that a pattern leads through holds a job."""
+    """Whether a folder that a pattern leads through holds a dataset."""
     _unread: list[_Unread] = field(default_factory=list)
     _prefixes: frozenset[str] = frozenset()
 
@@ -114,7 +114,7 @@ class Sources:
         """Every image once, folder by folder in the byte order of names; fills `skipped`."""
         self.skipped.clear()
         self._unread.clear()
-        for folder in sorted(folder for folder, holds_job in self._datasets.items() if holds_job):
+        for folder in sorted(folder for folder, is_one in self._datasets.items() if is_one):
             self._skip(folder, _DATASET)
         by_prefix: dict[str, dict[str, bytes]] = {}
         for each in self._given:
@@ -248,7 +248,7 @@ def is_wanted(key: str, include: Collection[str], exclude: Collection[str]) -> b
     return not _matches(key, exclude)
 
 
-_DATASET = "it is the dataset of another job"
+_DATASET = "it is the dataset of a job"
 
 
 def lies_in(path: bytes, folder: Path | None) -> bool:

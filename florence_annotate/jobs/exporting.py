@@ -1,7 +1,8 @@
 """An export of a job without a run: to its own folder, or a whole dataset to another one."""
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,12 +10,14 @@ from typing import Any
 from florence_annotate.config import job_spec, policy_file
 from florence_annotate.config.job_spec import JobSpec
 from florence_annotate.dataset import opening, settled
-from florence_annotate.errors import UsageError
+from florence_annotate.errors import ExportError, UsageError
 from florence_annotate.formats import export as formats
 from florence_annotate.formats import hub, registry, staging
 from florence_annotate.formats.replacing import Replacing
 from florence_annotate.formats.upheavals import no_longer_written, refuse_upheaval
-from florence_annotate.jobs import fingerprint
+from florence_annotate.jobs import fingerprint, output
+from florence_annotate.jobs.naming import roots_of
+from florence_annotate.jobs.writing import Writing, Written
 from florence_annotate.journal import Journal, lock
 from florence_annotate.reports import summary as summaries
 
@@ -23,7 +26,7 @@ _LEFT_WHEN_KILLED = (lock.FILE_NAME, staging.FOLDER, policy_file.PART_NAME)
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class Request(Writing):
     """What is asked of an export."""
 
     out: Path
@@ -34,18 +37,12 @@ class Request:
     """Where the dataset goes, if not there."""
     policy: Path | None = None
     """The file that it goes by for once."""
-    add_formats: Sequence[str] = ()
     push_to_hub: str | None = None
-    overwrite: bool = False
-    renumber: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class Result(Written):
     folder: Path
-    summary: dict[str, Any]
-    unwritten: bool
-    """Files could not be written; the summary names them."""
 
 
 def run(request: Request, note: Callable[[str], None]) -> Result:
@@ -53,12 +50,12 @@ def run(request: Request, note: Callable[[str], None]) -> Result:
 
     Raises JobError, LockedError, UsageError, ExportError and OutputError.
     """
-    out = request.out.absolute()
-    folder = (request.target or request.out).absolute()
-    is_elsewhere = folder.resolve() != out.resolve()
-    with Journal.open_existing(out):
-        pass  # what can't be read is refused before anything is touched
-    name = _refuse_foreign(folder, out) if is_elsewhere else None
+    out = request.out.resolve()
+    folder = out if request.target is None else request.target.resolve()
+    is_elsewhere = folder != out
+    with Journal.open_existing(out) as journal:
+        # what can't be read, or written to, is refused before anything is touched
+        name = _refuse_unusable(folder, out, journal) if is_elsewhere else None
     with ExitStack() as stack:
         for held in dict.fromkeys((out, folder)):
             stack.enter_context(lock.held(held))
@@ -69,35 +66,51 @@ def run(request: Request, note: Callable[[str], None]) -> Result:
             home = Replacing(out, journal)
             journal.export_to(name)
             before = before if name is None else settled.read(journal, folder)
-        is_new = is_elsewhere and name is None
-        spec = _specify(request, journal, before, is_new=is_new)
+        spec = _specify(request, journal, before)
         names = _refuse(request, journal, folder, spec)
         for line in settled.changes(journal, spec):
             note(line)
         if gone := no_longer_written(journal, names):
             note(gone)
-        exported = formats.export(
-            *(journal, folder, spec),
-            overwrite=request.overwrite,
-            renumber=request.renumber,
-            home=home,
-            settle=_settle(request, journal, folder, spec, None if is_new else before),
-        )
+        stays = _what_stays(request, journal, folder, spec, before)
+
+        def settle(class_names: Sequence[str]) -> None:
+            if stays is not None:
+                settled.write(journal, folder, stays, class_names)
+
+        with _established(journal) if journal.exports.is_new else nullcontext():
+            exported = formats.export(
+                *(journal, folder, spec),
+                overwrite=request.overwrite,
+                renumber=request.renumber,
+                home=home,
+                settle=settle,
+            )
+        if is_elsewhere:
+            journal.note_place(folder)
+        else:
+            journal.selection.forget_left()
         bound = fingerprint.describe(journal)
         summary = summaries.summarise(journal, folder, spec, bound, exported)
         summaries.write_summary(folder, summary)
-    return Result(folder, summary, bool(exported.unwritten))
+    return Result(folder, summary=summary, unwritten=bool(exported.unwritten))
 
 
-def _refuse_foreign(folder: Path, out: Path) -> str | None:
-    """The name that another folder bears; None for a new one.
+def _refuse_unusable(folder: Path, out: Path, journal: Journal) -> str | None:
+    """The name that another folder than the job's own bears; None for a new one.
 
-    Raises UsageError for a folder that holds something else.
+    Raises UsageError for a folder that holds something else, also a copy of one of the job's, or
+    that overlaps with the job's folder or its sources.
     """
-    if folder.resolve() in out.resolve().parents or out.resolve() in folder.resolve().parents:
+    if folder in out.parents or out in folder.parents:
         raise UsageError(f"{folder} and {out} lie in each other: choose another folder with -o")
+    roots = roots_of(journal, out)
+    walked = [Path(os.fsdecode(root.folder)) for root in roots if root.is_walked]
+    named = [] if len(walked) == len(roots) else _an_image_of_each_folder(journal)
+    output.refuse_overlap(folder, walked, named)
     file = policy_file.read(folder / policy_file.NAME)
     if file is not None and file.target is not None:
+        _refuse_copy(folder, out, journal, file.target)
         return file.target
     is_empty = folder.is_dir() and all(path.name in _LEFT_WHEN_KILLED for path in folder.iterdir())
     if folder.exists() and not is_empty:
@@ -108,48 +121,74 @@ def _refuse_foreign(folder: Path, out: Path) -> str | None:
     return None
 
 
-def _specify(
-    request: Request, journal: Journal, before: Mapping[str, Any], *, is_new: bool
-) -> JobSpec:
-    """The settings of the export; `before` are those that are settled, `is_new` says that they are
-    those of another folder."""
+def _an_image_of_each_folder(journal: Journal) -> list[Path]:
+    found = {os.path.dirname(ref.path): ref.path for ref in journal.selection.refs()}
+    return [Path(os.fsdecode(path)) for path in found.values()]
+
+
+def _refuse_copy(folder: Path, out: Path, journal: Journal, name: str) -> None:
+    """Raise UsageError for a folder that bears the name of another one that is still there: what is
+    known of that one's files would be taken for what is known of its."""
+    if name == journal.exports.name:
+        raise UsageError(
+            f"{folder} is a copy of the job's folder {out}, by the target in its policy.yaml: "
+            "choose a new or an empty folder with -o"
+        )
+    place = journal.place_of(name)
+    if place is None or place == folder or policy_file.target_of(place / policy_file.NAME) != name:
+        return  # it was moved
+    if not place.samefile(folder):
+        raise UsageError(
+            f"{folder} is a copy of {place}, by the target in its policy.yaml: export to that one, "
+            "or choose a new or an empty folder with -o"
+        )
+
+
+@contextmanager
+def _established(journal: Journal) -> Iterator[None]:
+    """A new folder is known to the journal from now on, unless it turns out that there is nothing
+    to be exported to it."""
+    journal.exports.establish()
+    try:
+        yield
+    except (UsageError, ExportError):  # raised before the first file is moved
+        journal.exports.abandon()
+        raise
+
+
+def _what_stays(
+    request: Request,
+    journal: Journal,
+    folder: Path,
+    spec: JobSpec,
+    before: Mapping[str, Any],
+) -> JobSpec | None:
+    """What is to stand in the folder's policy; None: what is there, since the export goes by
+    another one for once."""
+    if request.policy is None or journal.exports.is_new:
+        return spec
+    if (folder / policy_file.NAME).exists():
+        return None
+    return settled.apply(opening.last_spec(journal), before)
+
+
+def _specify(request: Request, journal: Journal, before: Mapping[str, Any]) -> JobSpec:
+    """The settings of the export; `before` are those that are settled, of a new folder those of the
+    job's own."""
     spec = job_spec.change(opening.last_spec(journal), request.settings)
     if request.policy is not None:
         file = policy_file.read(request.policy)
         if file is None:
             raise UsageError(f"--policy: there is no file {request.policy}")
         classes = file.settings.get("classes", before.get("classes"))
-        if not is_new and classes != before.get("classes"):
+        if not journal.exports.is_new and classes != before.get("classes"):
             raise UsageError(
                 f"--policy: {request.policy} has another class list than "
                 f"{request.target or request.out}: export it to a new folder with -o"
             )
         before = {**before, **file.settings}
     spec = settled.apply(spec, before)
-    if not request.add_formats:
-        return spec
-    held = registry.settle(spec, opening.questions_of(journal))
-    return spec.with_formats(registry.added(held, request.add_formats))
-
-
-def _settle(
-    request: Request,
-    journal: Journal,
-    folder: Path,
-    spec: JobSpec,
-    before: Mapping[str, Any] | None,
-) -> Callable[[Sequence[str]], None]:
-    """What writes the `policy.yaml` of a folder; `before` is what is settled there, None for a new
-    one.
-
-    What is gone by for once is not written, but where nothing is settled; and a folder without the
-    file gets what is settled, which else would be taken from its last export.
-    """
-    is_for_once = request.policy is not None and before is not None
-    if is_for_once and (folder / policy_file.NAME).exists():
-        return lambda class_names: None
-    written = settled.apply(opening.last_spec(journal), before or {}) if is_for_once else spec
-    return lambda class_names: settled.write(journal, folder, written, class_names)
+    return registry.with_added(spec, request.add_formats, opening.questions_of(journal))
 
 
 def _refuse(request: Request, journal: Journal, folder: Path, spec: JobSpec) -> tuple[str, ...]:
@@ -157,8 +196,10 @@ def _refuse(request: Request, journal: Journal, folder: Path, spec: JobSpec) -> 
     names = registry.settle(spec, opening.questions_of(journal))
     if request.push_to_hub:
         hub.refuse_unpublishable(request.push_to_hub, names)
-    opening.open_dataset(journal, spec)
+    rule = opening.open_dataset(journal, spec).split_rule
     refuse_upheaval(
-        *(journal, folder, spec, names), renumber=request.renumber, overwrite=request.overwrite
+        *(journal, folder, spec, rule, names),
+        renumber=request.renumber,
+        overwrite=request.overwrite,
     )
     return names

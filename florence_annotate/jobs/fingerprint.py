@@ -19,7 +19,7 @@ from florence_annotate.config.older_jobs import BEFORE_IT_EXISTED
 from florence_annotate.declaration import Binds
 from florence_annotate.errors import FingerprintError
 from florence_annotate.journal import Journal, older
-from florence_annotate.labels.boxes import label_files
+from florence_annotate.labels.yolo import label_files
 from florence_annotate.questions.texts import SIDECAR
 from florence_annotate.tasks import Kind
 

@@ -4,7 +4,6 @@ Everything that can be wrong with a request is found before the checkpoint's wei
 before anything is written.
 """
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -13,19 +12,21 @@ from typing import Any
 from florence_annotate.answers import scores
 from florence_annotate.config import job_spec, policy_file
 from florence_annotate.config.job_spec import JobSpec
-from florence_annotate.dataset import settled
+from florence_annotate.dataset import settled, splits
+from florence_annotate.dataset.splits import SplitRule
 from florence_annotate.errors import CheckpointError, SourceError, UsageError
 from florence_annotate.formats import export, registry
-from florence_annotate.formats.upheavals import no_longer_written, refuse_upheaval
+from florence_annotate.formats.upheavals import is_corrected, no_longer_written, refuse_upheaval
 from florence_annotate.jobs import fingerprint, leaving, outlook, output, runner, setup
 from florence_annotate.jobs.fingerprint import Begun
 from florence_annotate.jobs.naming import sources_of
 from florence_annotate.jobs.outlook import Outlook, has_content
 from florence_annotate.jobs.runner import Reporter, RunReport
 from florence_annotate.jobs.setup import Setup
-from florence_annotate.journal import SPLIT_RULE, Journal, exists, lock
+from florence_annotate.jobs.writing import Writing, Written
+from florence_annotate.journal import Journal, exists, lock
 from florence_annotate.labels.by_name import ByName
-from florence_annotate.labels.splits import SplitLists, find_tops
+from florence_annotate.labels.splits import SplitLists
 from florence_annotate.questions import texts
 from florence_annotate.questions.request import Request
 from florence_annotate.reports import summary as summaries
@@ -34,30 +35,22 @@ _DECODED_OTHERWISE = "decoded_otherwise"
 """The value of a journal that names the last run whose answers may differ from today's."""
 
 
-@dataclass(frozen=True, slots=True)
-class Finished:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished(Written):
     """How a run of a job ended."""
 
-    summary: dict[str, Any]
     interrupted: bool
     within_failures: bool
-    unwritten: bool
-    """Files of the dataset could not be written; the summary names them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Switches:
-    """What a command decides for itself alone, beside the settings of the job."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Switches(Writing):
+    """What a run is asked beside the settings of the job."""
 
     restart: bool = False
     """Forget the job in the output folder, and begin again."""
-    overwrite: bool = False
-    """Corrections may be lost."""
-    renumber: bool = False
-    """Classes may get other ids."""
     allow_missing: bool = False
     """Images of a folder that failed may leave the dataset."""
-    add_formats: Sequence[str] = ()
 
 
 class Job:
@@ -89,16 +82,17 @@ class Job:
             ]
         if next(iter(self.sources), None) is None:
             self._refuse_no_image()
-        self.spec = self._with_formats(switches.add_formats)
         request = self.spec.request()
         # what contradicts itself is found before a checkpoint is fetched
         questions = setup.check(self.spec, request)
+        self.spec = registry.with_added(self.spec, switches.add_formats, questions)
         self.formats = registry.settle(self.spec, questions)
-        if self._begun is not None:
+        if exists(out):
             with Journal.open_existing(out) as journal:
+                rule = SplitRule.begun_with(self._splits(journal), self.spec)
                 refuse_upheaval(
-                    *(journal, out, self.spec, self.formats),
-                    renumber=switches.renumber,
+                    *(journal, out, self.spec, rule, self.formats),
+                    renumber=switches.renumber or switches.restart,
                     overwrite=switches.overwrite,
                 )
         self._unused = self._fit(request)
@@ -115,13 +109,6 @@ class Job:
                 f"{error}. The job in {out} was begun with it: give the command run with --model "
                 "(or --adapter) and where it is by now"
             ) from error
-
-    def _with_formats(self, names: Sequence[str]) -> JobSpec:
-        """The settings with further formats."""
-        if not names:
-            return self.spec
-        held = registry.settle(self.spec, setup.check(self.spec, self.spec.request()))
-        return self.spec.with_formats(registry.added(held, names))
 
     def _refuse_no_image(self) -> None:
         """Raise SourceError, which says what is wrong with a folder that held images."""
@@ -163,24 +150,24 @@ class Job:
             reporter.note(
                 f"{len(self._unused)} names of --texts or --regions fit no image: {some}{more}"
             )
+        switches = self._switches
         with lock.held(self.out):
             # whatever is wrong with the checkpoint is found before anything is written
-            is_new = self._begun is None
-            started = self.setup.start(reporter.note) if is_new else None
+            started = None if self._begun else self.setup.start(reporter.note)
             with Journal.create(self.out) as journal:
-                if self._switches.restart:
-                    journal.restart()
+                if switches.restart:
+                    kept = not switches.overwrite and is_corrected(journal, self.out)
+                    journal.restart(keeps_classes=kept)
                     (self.out / policy_file.NAME).unlink(missing_ok=True)
                 left = leaving.select(
                     *(journal, self.sources, self.spec.limit, reporter.note),
-                    allow_missing=self._switches.allow_missing,
+                    allow_missing=switches.allow_missing,
                 )
                 self._bind(journal, reporter)
                 self._settle_policy(journal, reporter)
                 self._take_over_touched(journal)
                 self._tell_decoded_otherwise(journal, reporter)
-                run_id = journal.begin_run(job_spec.dump(self.spec))
-                report = RunReport()
+                run_id, report = journal.begin_run(job_spec.dump(self.spec)), RunReport()
                 if total := journal.selection.count_pending(retry_failed=retry_failed):
                     counts = journal.counts()
                     if counts.annotated or counts.failed:
@@ -188,7 +175,7 @@ class Job:
                         reporter.note(f"going on: {done}, {total} to do")
                     started = started or self.setup.start(reporter.note)
                     pending = journal.selection.pending(retry_failed=retry_failed)
-                    journal.note_first_image(run_id)
+                    journal.note_asking(run_id)
                     with reporter.progress(total, started.memory_in_use) as progress:
                         report = runner.run(started.engine, pending, journal, run_id, progress)
                 journal.end_run(run_id, self._report(report, left))
@@ -199,8 +186,8 @@ class Job:
                     self.spec = settled.apply(self.spec, settled.read(journal, self.out))
                     exported = export.export(
                         *(journal, self.out, self.spec),
-                        overwrite=self._switches.overwrite,
-                        renumber=self._switches.renumber,
+                        overwrite=switches.overwrite,
+                        renumber=switches.renumber,
                         settle=partial(settled.write, journal, self.out, self.spec),
                     )
                     journal.selection.forget_left()
@@ -209,8 +196,12 @@ class Job:
                 summaries.write_summary(self.out, summary)
                 counts = journal.counts()
         allowed = self.spec.max_failures.allows(counts.failed, counts.images)
-        unwritten = exported is not None and bool(exported.unwritten)
-        return Finished(summary, report.interrupted, allowed, unwritten)
+        return Finished(
+            summary=summary,
+            unwritten=exported is not None and bool(exported.unwritten),
+            interrupted=report.interrupted,
+            within_failures=allowed,
+        )
 
     def foresee(self, *, retry_failed: bool) -> Outlook:
         """What a run would do. Raises FingerprintError and SourceError where it is refused."""
@@ -248,9 +239,16 @@ class Job:
         journal.set_value("asked", self._asked())
         journal.set_value("decoding", self._decoding())
         journal.set_value("score", scores.DEFINITION)
-        tops = find_tops((ref.key for ref in self.sources), self.sources.prefixes)
-        journal.set_value(SPLIT_RULE, {"by": "content", "tops": tops})
+        # all that the sources name, since those after --limit are selected too
+        keys = (ref.key for ref in journal.selection.refs())
+        journal.set_value(splits.BEGUN_WITH, splits.begin(keys, self.sources.prefixes))
         journal.set_value("fingerprint", self.setup.fingerprint().dump())
+
+    def _splits(self, journal: Journal) -> Any:
+        """By what the job splits its images; see `splits.BEGUN_WITH`."""
+        if self._begun is not None:
+            return journal.value(splits.BEGUN_WITH)
+        return splits.begin((ref.key for ref in self.sources), self.sources.prefixes)
 
     def _settle_policy(self, journal: Journal, reporter: Reporter) -> None:
         """Write what flags say into the job's policy, and say what has changed."""

@@ -1,9 +1,10 @@
 """The sources of a run, with the roots that the job has already."""
 
+import os
 from functools import partial
 from pathlib import Path
 
-from florence_annotate.config import job_spec
+from florence_annotate.config import job_spec, policy_file
 from florence_annotate.config.job_spec import JobSpec
 from florence_annotate.images import roots
 from florence_annotate.images.codec import SUFFIXES
@@ -19,13 +20,20 @@ def sources_of(spec: JobSpec, out: Path, *, restart: bool) -> Sources:
     """
     name = partial(Sources, spec.sources, SUFFIXES, spec.include, spec.exclude, out)
     if restart or not exists(out):
-        return name(is_dataset=holds_journal)
+        return name(is_dataset=_is_dataset)
     with Journal.open_existing(out) as journal:
         is_taken = journal.selection.has_below
-        return name(_known(journal, out), is_taken, is_dataset=holds_journal)
+        return name(roots_of(journal, out), is_taken, is_dataset=_is_dataset)
 
 
-def _known(journal: Journal, out: Path) -> list[Root]:
+def _is_dataset(folder: bytes) -> bool:
+    """Whether a folder holds a job, or a dataset that one was exported to."""
+    path = Path(os.fsdecode(folder), policy_file.NAME)
+    return holds_journal(folder) or policy_file.target_of(path) is not None
+
+
+def roots_of(journal: Journal, out: Path) -> list[Root]:
+    """The roots of the job in a folder, also of one from before they were noted."""
     known, settings = journal.roots.known(), journal.last_settings()
     if known or settings is None:
         return known

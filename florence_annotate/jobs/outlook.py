@@ -32,16 +32,14 @@ def of_new(refs: Iterable[ImageRef], limit: int | None) -> Outlook:
 
 def of_begun(journal: Journal, left: dict[str, Any], *, retry_failed: bool) -> Outlook:
     """Of one that goes on, with the images that are noted in its journal's selection."""
-    selection = journal.selection
     images = pending = beyond = 0
-    for ref, is_within_limit in selection.noted():
-        latest = selection.latest(ref.key)
-        if latest is None and not is_within_limit:
+    for noted in journal.selection.noted(retry_failed=retry_failed):
+        if noted.is_beyond_limit:
             beyond += 1
             continue
         images += 1
-        if is_within_limit and selection.is_pending(ref, retry_failed=retry_failed):
-            is_only_touched = latest and latest["sha"] and has_content(ref, latest["sha"])
+        if noted.is_pending:
+            is_only_touched = noted.sha and has_content(noted.ref, noted.sha)
             pending += not is_only_touched
     return Outlook(images, pending, beyond, left)
 

@@ -2,6 +2,7 @@
 
 import glob
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from florence_annotate.errors import SourceError, UsageError
@@ -27,10 +28,11 @@ def default_output(sources: tuple[str, ...]) -> Path:
     )
 
 
-def refuse_unusable(out: Path, sources: Sources) -> None:
-    """Raise UsageError for an output that holds something else, or overlaps with a source."""
+def refuse_overlap(out: Path, folders: Iterable[Path], images: Iterable[Path]) -> None:
+    """Raise UsageError for an output that overlaps with folders that are walked for images, or
+    holds an image that was named by itself."""
     resolved = out.resolve()
-    for folder in (folder.resolve() for folder in sources.folders):
+    for folder in (folder.resolve() for folder in folders):
         if resolved == folder or folder in resolved.parents:
             raise UsageError(
                 f"the output {out} lies in the source {folder}, where its images would "
@@ -40,12 +42,17 @@ def refuse_unusable(out: Path, sources: Sources) -> None:
             raise UsageError(
                 f"the source {folder} lies in the output {out}: choose another output with -o"
             )
-    for image in sources.images:
+    for image in images:
         if resolved in image.resolve().parents:
             raise UsageError(
                 f"the source image {image} lies in the output {out}: leave it out, or "
                 "choose another output with -o"
             )
+
+
+def refuse_unusable(out: Path, sources: Sources) -> None:
+    """Raise UsageError for an output that holds something else, or overlaps with a source."""
+    refuse_overlap(out, sources.folders, sources.images)
     if out.exists() and not out.is_dir():
         raise UsageError(f"the output {out} is a file: choose another output with -o")
     if (

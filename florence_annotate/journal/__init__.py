@@ -5,14 +5,14 @@ truncated at each commit and every commit is flushed to the disk. Only what is c
 What attempts found is never changed; what an image is, the latest of its attempts says.
 """
 
-from florence_annotate.journal.assignments import SPLIT_RULE, Assigned
+from florence_annotate.journal.assignments import Assigned
+from florence_annotate.journal.class_ids import has_other_ids
 from florence_annotate.journal.database import FILE_NAME, exists, holds_journal
 from florence_annotate.journal.exports import Exported, Made, Placed
 from florence_annotate.journal.journal import Counts, Journal
 
 __all__ = [
     "FILE_NAME",
-    "SPLIT_RULE",
     "Assigned",
     "Counts",
     "Exported",
@@ -20,5 +20,6 @@ __all__ = [
     "Made",
     "Placed",
     "exists",
+    "has_other_ids",
     "holds_journal",
 ]

@@ -4,17 +4,10 @@ They are per folder that the job is exported to. What an export assigns is noted
 first, and taken over when its files are moved into place.
 """
 
-import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from florence_annotate.journal.database import Database
-from florence_annotate.types import SPLITS
-
-SPLIT_RULE = "split_rule"
-"""The name of the rule of splits: among the values of a job, what it was begun with (None in older
-ones); in the policy of an export, what it came to there."""
-
 
 _BATCH = 4096
 
@@ -45,11 +38,13 @@ class Assignments:
         """
         self._noted.clear()
         self._is_split_anew = is_split_anew
-        self._database.connection.execute("DROP TABLE IF EXISTS temp.assigned")
-        self._database.connection.execute(
-            "CREATE TEMP TABLE assigned "
-            "(image INTEGER PRIMARY KEY, number INTEGER, split TEXT, name TEXT)"
-        )
+        with self._database.transaction("DEFERRED"):
+            connection = self._database.connection
+            connection.execute("DROP TABLE IF EXISTS temp.assigned")
+            connection.execute(
+                "CREATE TEMP TABLE assigned "
+                "(image INTEGER PRIMARY KEY, number INTEGER, split TEXT, name TEXT)"
+            )
 
     def of(self, key: str) -> Assigned | None:
         """What an image has kept; None before its first export."""
@@ -71,6 +66,19 @@ class Assignments:
         ):
             yield key, Assigned(*assigned)
 
+    def by_rising_key(self) -> Callable[[str], Assigned | None]:
+        """What `of` says, much faster, for keys of which each comes after the one before."""
+        kept = self.each()
+        ahead = next(kept, None)
+
+        def find(key: str) -> Assigned | None:
+            nonlocal ahead
+            while ahead is not None and ahead[0] < key:
+                ahead = next(kept, None)
+            return ahead[1] if ahead is not None and ahead[0] == key else None
+
+        return find
+
     def last_number(self) -> int:
         row = self._database.one(
             "SELECT max(number) AS n FROM exported_images WHERE target = ?", (self._target,)
@@ -90,9 +98,8 @@ class Assignments:
         )
         self._noted.clear()
 
-    def take_over(self) -> bytes:
-        """Keep what was noted, in the transaction that is open; returns which images are in which
-        split, see `pack_splits`."""
+    def take_over(self) -> None:
+        """Keep what was noted, in the transaction that is open."""
         self._flush()
         connection = self._database.connection
         if self._is_split_anew:
@@ -104,18 +111,3 @@ class Assignments:
             "SELECT ?, image, number, split, name FROM assigned",
             (self._target,),
         )
-        return pack_splits(
-            dict(connection.execute("SELECT image, split FROM assigned ORDER BY image").fetchall())
-        )
-
-
-_BY_BYTE = ("", *SPLITS)
-"""By the byte that stands for them; the first: the image is in none."""
-
-
-def pack_splits(split_of: dict[int, str]) -> bytes:
-    """A byte for each id of an image from 0 on, compressed by zlib."""
-    splits = bytearray(max(split_of, default=-1) + 1)
-    for image, split in split_of.items():
-        splits[image] = _BY_BYTE.index(split)
-    return zlib.compress(bytes(splits))

@@ -3,7 +3,7 @@
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -36,13 +36,12 @@ class Database:
     def create(cls, folder: Path) -> Self:
         """The journal of a folder, made where there is none. Raises OutputError, JobError."""
         path = folder / FILE_NAME
-        if path.is_symlink():
-            raise JobError(
-                f"{path} is a link, and what it leads to would be written to: put the file itself "
-                "there, or choose another output with -o"
-            )
-        with _explained(path):
+        _refuse_link(path)
+        try:
             folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError.at(path, error) from error
+        with _explained(path):
             connection = sqlite3.connect(path, isolation_level=None)
             with _closed_on_error(connection):
                 if _has_tables(connection):
@@ -58,20 +57,22 @@ class Database:
     def open_to_write(cls, folder: Path) -> Self:
         """A journal of an older version becomes one of this.
 
-        Raises JobError where the folder holds no journal that this version reads, OutputError.
+        Raises JobError where the folder holds no journal that this version reads, or a link in its
+        place, OutputError.
         """
         path = _refuse_missing(folder)
+        _refuse_link(path)
         with _explained(path):
             connection = sqlite3.connect(_address(path), uri=True, isolation_level=None)
             with _closed_on_error(connection):
                 _refuse_other_version(path, connection)
                 database = cls(path, connection, is_writer=True)
-                if _version_of(connection) != schema.VERSION:
+                if not schema.is_current(connection):
                     with database.transaction():
                         # it may have been another's turn in between
-                        version = _refuse_other_version(path, connection)
-                        if version != schema.VERSION:
-                            schema.upgrade(connection, version)
+                        _refuse_other_version(path, connection)
+                        if not schema.is_current(connection):
+                            schema.upgrade(connection)
                 schema.refuse_outside(connection, path)
         return database
 
@@ -82,7 +83,7 @@ class Database:
         Raises JobError where the folder holds no journal that this version reads.
         """
         path = _refuse_missing(folder)
-        with _explained(path):
+        with _explained(path, is_read=True):
             connection = sqlite3.connect(_address(path), uri=True, isolation_level=None)
             with _closed_on_error(connection):
                 version = _refuse_other_version(path, connection)
@@ -131,18 +132,20 @@ class Database:
             finally:
                 self.connection.execute(f"PRAGMA query_only={not self._is_writer:d}")
 
+    # reads raise JobError where the file can't be read
+
     def one(self, sql: str, parameters: Any = ()) -> sqlite3.Row | None:
-        with _explained(self.path):
+        with _explained(self.path, is_read=True):
             row: sqlite3.Row | None = self.connection.execute(sql, parameters).fetchone()
             return row
 
     def all(self, sql: str, parameters: Any = ()) -> list[sqlite3.Row]:
-        with _explained(self.path):
+        with _explained(self.path, is_read=True):
             return self.connection.execute(sql, parameters).fetchall()
 
     def tuples(self, sql: str, parameters: Any = ()) -> list[tuple[Any, ...]]:
         """Rows as plain tuples, for many of them."""
-        with _explained(self.path):
+        with _explained(self.path, is_read=True):
             cursor = self.connection.cursor()
             cursor.row_factory = None
             return cursor.execute(sql, parameters).fetchall()
@@ -168,13 +171,11 @@ def exists(folder: Path) -> bool:
     path = folder / FILE_NAME
     if not path.is_file() or path.stat().st_size == 0:
         return False
-    connection = sqlite3.connect(_address(path), uri=True)
     try:
-        return _has_tables(connection)
+        with closing(sqlite3.connect(_address(path), uri=True)) as connection:
+            return _has_tables(connection)
     except sqlite3.DatabaseError:
         return True  # what is wrong with it is said when it is opened
-    finally:
-        connection.close()
 
 
 def holds_journal(folder: bytes) -> bool:
@@ -207,18 +208,22 @@ def _refuse_missing(folder: Path) -> Path:
     return path
 
 
+def _refuse_link(path: Path) -> None:
+    if path.is_symlink():
+        raise JobError(
+            f"{path} is a link, and what it leads to would be written to: put the file itself "
+            "there, or choose another output with -o"
+        )
+
+
 def _address(path: Path) -> str:
     # also to read: where a writer was killed, who comes next has to take its half back
     mode = "rw" if os.access(path, os.W_OK) else "ro"
     return f"{path.absolute().as_uri()}?mode={mode}"
 
 
-def _version_of(connection: sqlite3.Connection) -> int:
-    return int(connection.execute("PRAGMA user_version").fetchone()[0])
-
-
 def _refuse_other_version(path: Path, connection: sqlite3.Connection) -> int:
-    version = _version_of(connection)
+    version = schema.version_of(connection)
     if _OLDEST <= version <= schema.VERSION:
         return version
     raise JobError(
@@ -237,8 +242,9 @@ def _closed_on_error(connection: sqlite3.Connection) -> Iterator[None]:
 
 
 @contextmanager
-def _explained(path: Path) -> Iterator[None]:
-    """SQLite's and the system's errors as ours."""
+def _explained(path: Path, *, is_read: bool = False) -> Iterator[None]:
+    """SQLite's errors as ours: an OutputError, or a JobError where the file is damaged, or where
+    it was to be read."""
     try:
         yield
     except sqlite3.DatabaseError as error:
@@ -248,8 +254,11 @@ def _explained(path: Path) -> Iterator[None]:
                 f"{path} is damaged or no journal ({text}): put a copy of it back, or choose "
                 "another output with -o"
             ) from error
-        if isinstance(error, sqlite3.OperationalError):
-            raise OutputError.at(path, OSError(text)) from error
-        raise
-    except OSError as error:
-        raise OutputError.at(path, error) from error
+        if not isinstance(error, sqlite3.OperationalError):
+            raise
+        if is_read:
+            raise JobError(
+                f"can't read {path}: {text}. Nothing in it was changed: see that you may read it "
+                "and that its disk is there, then give the same command again"
+            ) from error
+        raise OutputError.at(path, OSError(text)) from error

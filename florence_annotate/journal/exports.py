@@ -2,6 +2,7 @@
 
 import json
 import secrets
+import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -10,6 +11,7 @@ from typing import Any, NamedTuple
 
 from florence_annotate.errors import JobError
 from florence_annotate.journal.assignments import Assignments
+from florence_annotate.journal.class_ids import ClassIds
 from florence_annotate.journal.database import Database
 from florence_annotate.journal.schema import OWN
 
@@ -51,6 +53,27 @@ class Made:
     """By class id."""
 
 
+_BEGUN_WITH = {"exported_images": "image, number, split, name", "exported_classes": "id, name"}
+"""What a new folder begins with: table → columns."""
+
+
+def forget_all(connection: sqlite3.Connection, *, keeps_classes: bool) -> None:
+    """Forget the exports of a job that begins again, in the transaction that is open, but for what
+    lies in the folders: the files, and by which policy the latest were written.
+
+    The job's own folder begins its ids of classes anew, unless they are kept; of other folders
+    nobody knows here whether labels were corrected.
+    """
+    connection.execute("DELETE FROM exported_images")
+    if not keeps_classes:
+        connection.execute("DELETE FROM exported_classes WHERE target = ?", (OWN,))
+    connection.execute(
+        "DELETE FROM exports WHERE number NOT IN (SELECT max(number) FROM exports GROUP BY target)"
+    )
+    connection.execute("UPDATE exports SET last_attempt = -1, outcome = NULL")
+    connection.execute("DELETE FROM policies WHERE id NOT IN (SELECT policy FROM exports)")
+
+
 class Exports:
     """The exports of a job to one folder.
 
@@ -59,15 +82,21 @@ class Exports:
     """
 
     def __init__(
-        self, database: Database, target: int = OWN, origin: "Exports | None" = None
+        self, database: Database, target: int | None = OWN, origin: "Exports | None" = None
     ) -> None:
-        """`origin` is the folder with whose numbers, splits, names and classes this one began."""
+        """`target` is None for a new folder, see `establish`; `origin` is the folder with whose
+        numbers, splits, names and classes another one begins."""
         self._database = database
         self._target = target
         self._origin = origin
         self._is_under_way = False
 
-    @cached_property
+    @property
+    def is_new(self) -> bool:
+        """Whether the journal does not know the folder yet."""
+        return self._target is None
+
+    @property
     def name(self) -> str:
         """By which the folder is known."""
         row = self._database.one("SELECT name FROM targets WHERE id = ?", (self._target,))
@@ -86,40 +115,62 @@ class Exports:
     def to_new_target(self) -> "Exports":
         """The exports to a new folder, which begins with the numbers, splits, names and classes
         that this one has."""
+        return Exports(self._database, None, self)
+
+    def establish(self) -> None:
+        """Give a new folder a name, and a place in the journal."""
+        assert self._origin is not None and self.is_new
         with self._database.transaction():
             connection = self._database.connection
-            target = connection.execute(
+            self._target = connection.execute(
                 "INSERT INTO targets (name) VALUES (?)", (secrets.token_hex(8),)
             ).lastrowid
-            connection.execute(
-                "INSERT INTO exported_images SELECT ?, image, number, split, name "
-                "FROM exported_images WHERE target = ?",
-                (target, self._target),
-            )
-            connection.execute(
-                "INSERT INTO exported_classes SELECT ?, id, name FROM exported_classes "
-                "WHERE target = ?",
-                (target, self._target),
-            )
-        return Exports(self._database, target or OWN, self)
+            both = self._target, self._origin._target
+            for table, columns in _BEGUN_WITH.items():
+                connection.execute(
+                    f"INSERT INTO {table} SELECT ?, {columns} FROM {table} WHERE target = ?", both
+                )
+
+    def abandon(self) -> None:
+        """Forget a folder to which nothing was exported."""
+        with self._database.transaction():
+            for table, column in (*((table, "target") for table in _BEGUN_WITH), ("targets", "id")):
+                self._database.connection.execute(
+                    f"DELETE FROM {table} WHERE {column} = ?", (self._target,)
+                )
 
     @cached_property
     def assignments(self) -> Assignments:
         """What the images keep from export to export."""
+        assert self._target is not None
         return Assignments(self._database, self._target)
 
+    @property
+    def class_ids(self) -> ClassIds:
+        """Those of the folder; of a new one, those that it begins with."""
+        if self._target is None:
+            assert self._origin is not None
+            return self._origin.class_ids
+        return ClassIds(self._database, self._target)
+
     def class_names(self) -> tuple[str, ...]:
-        """By class id; empty before the first export."""
-        rows = self._database.tuples(
-            "SELECT name FROM exported_classes WHERE target = ? ORDER BY id", (self._target,)
-        )
-        return tuple(name for (name,) in rows)
+        """By class id, the classes of the latest export: the first ones of those that have one."""
+        listed = (self.policy_of_files() or {}).get("classes")
+        return self.class_ids.given()[: None if listed is None else len(listed)]
 
     def policy(self) -> Any:
         """The policy of the latest export, as JSON values; None where there was none."""
+        return self._latest_policy("last_attempt >= 0")
+
+    def policy_of_files(self) -> Any:
+        """The same, also of an export before a restart: what lies in the folder goes by it until
+        there is another one."""
+        return self._latest_policy("TRUE")
+
+    def _latest_policy(self, condition: str) -> Any:
         row = self._database.one(
-            "SELECT content FROM exports JOIN policies ON policies.id = policy WHERE target = ? "
-            "ORDER BY number DESC",
+            "SELECT content FROM exports JOIN policies ON policies.id = policy "
+            f"WHERE target = ? AND {condition} ORDER BY number DESC",
             (self._target,),
         )
         return None if row is None else json.loads(row["content"])
@@ -182,6 +233,11 @@ class Exports:
             self._insert(written)
             if not self._is_under_way:
                 self._begin(made)
+                self._forget_repeated()
+            connection.execute(
+                "UPDATE exports SET outcome = NULL WHERE target = ? AND outcome IS NOT NULL",
+                (self._target,),
+            )
             text = None if outcome is None else json.dumps(outcome, ensure_ascii=False)
             connection.execute(
                 "UPDATE exports SET is_finished = 1, outcome = ? WHERE number = "
@@ -212,18 +268,31 @@ class Exports:
     def _begin(self, made: Made) -> None:
         """An export that is not finished; what it assigns is kept from now on."""
         connection = self._database.connection
-        connection.execute("DELETE FROM exported_classes WHERE target = ?", (self._target,))
-        connection.executemany(
-            "INSERT INTO exported_classes VALUES (?, ?, ?)",
-            ((self._target, *pair) for pair in enumerate(made.class_names)),
+        are_listed = made.policy.get("classes") is not None
+        self.class_ids.keep(made.class_names, are_listed=are_listed)
+        connection.execute(
+            "DELETE FROM exports WHERE target = ? AND last_attempt < 0", (self._target,)
         )
         policy = json.dumps(made.policy, ensure_ascii=False, sort_keys=True)
         connection.execute("INSERT OR IGNORE INTO policies (content) VALUES (?)", (policy,))
+        self.assignments.take_over()
         connection.execute(
-            "INSERT INTO exports (target, policy, last_attempt, images, is_finished) "
-            "SELECT ?, id, (SELECT coalesce(max(seq), 0) FROM attempts), ?, 0 FROM policies "
+            "INSERT INTO exports (target, policy, last_attempt, is_finished) "
+            "SELECT ?, id, (SELECT coalesce(max(seq), 0) FROM attempts), 0 FROM policies "
             "WHERE content = ?",
-            (self._target, self.assignments.take_over(), policy),
+            (self._target, policy),
+        )
+
+    def _forget_repeated(self) -> None:
+        """Where an export moves no file and differs in nothing else from the one before, it takes
+        its place: one that holds a file is made again each time."""
+        latest = "SELECT number, policy, last_attempt FROM exports WHERE target = ? "
+        self._database.connection.execute(
+            "DELETE FROM exports WHERE is_finished = 1 AND (number, policy, last_attempt) = "
+            "(SELECT before.number, latest.policy, latest.last_attempt FROM "
+            f"({latest} ORDER BY number DESC LIMIT 1) AS latest, "
+            f"({latest} ORDER BY number DESC LIMIT 1 OFFSET 1) AS before)",
+            (self._target, self._target),
         )
 
     def _insert(self, files: Iterable[tuple[str, Exported]]) -> None:

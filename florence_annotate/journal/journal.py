@@ -1,16 +1,18 @@
 """What happened in a job, in tables: its settings, its runs, its images, attempts and exports."""
 
 import json
+import os
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby, islice
 from operator import itemgetter
+from pathlib import Path
 from typing import Any
 
 from florence_annotate.journal.database import Database
-from florence_annotate.journal.exports import Exports
+from florence_annotate.journal.exports import Exports, forget_all
 from florence_annotate.journal.packing import COLUMNS, pack_answer, unpack_answer
 from florence_annotate.journal.roots import Roots
 from florence_annotate.journal.selection import LATEST_ATTEMPT, Selected, Selection
@@ -28,11 +30,11 @@ SELECT {_REF}, sha, width, height, seq, image,
 _RECORDS = f"""
 {_RECORD} {_LATEST} AND sha IS NOT NULL AND key > :after ORDER BY key LIMIT :page
 """
-_OF_A_JOB = (
-    *("answers", "attempts", "asked_with", "runs", "exported_images", "exported_classes"),
-    *("exports", "policies", "images", "roots", "job"),
-)
+_OF_A_JOB = ("answers", "attempts", "asked_with", "runs", "images", "roots")
 """Tables that a restart empties, those that refer to others first."""
+_PLACES = "places"
+"""The value of a job that names where each folder was that it was exported to, beside its own: by
+its name, the path's bytes in hexadecimal. It outlives a restart, as the folders do."""
 _PAGE = 64
 """Records that are read at once: their answers may be long."""
 
@@ -73,7 +75,7 @@ class Journal(Database):
 
     def export_to(self, name: str | None) -> None:
         """Let `exports` be those to the folder that bears a name; without one, to a new folder,
-        which begins with what the job's own folder has settled.
+        which begins with what the job's own folder has settled once it is established.
 
         Raises JobError for a name that the job never gave.
         """
@@ -81,6 +83,18 @@ class Journal(Database):
             self.exports = self.exports.to_new_target()
         else:
             self.exports = self.exports.to_target(name)
+
+    def place_of(self, name: str) -> Path | None:
+        """Where the folder that bears a name lay when it was exported to; None: not known."""
+        place = (self.value(_PLACES) or {}).get(name)
+        return None if place is None else Path(os.fsdecode(bytes.fromhex(place)))
+
+    def note_place(self, folder: Path) -> None:
+        """Keep where the folder lies that `exports` are to."""
+        if self.place_of(self.exports.name) != folder:
+            places = self.value(_PLACES) or {}
+            places[self.exports.name] = os.fsencode(folder).hex()
+            self.set_value(_PLACES, places)
 
     # the job's own values
 
@@ -96,11 +110,14 @@ class Journal(Database):
                 (name, json.dumps(value, ensure_ascii=False, sort_keys=True)),
             )
 
-    def restart(self) -> None:
-        """Forget everything but what was exported, and what people made of it."""
+    def restart(self, *, keeps_classes: bool = False) -> None:
+        """Forget everything but what lies in the folders, and what people made of it; see
+        `forget_all`."""
         with self.transaction():
+            forget_all(self.connection, keeps_classes=keeps_classes)
             for table in _OF_A_JOB:
                 self.connection.execute(f"DELETE FROM {table}")
+            self.connection.execute("DELETE FROM job WHERE name != ?", (_PLACES,))
 
     # runs
 
@@ -109,7 +126,7 @@ class Journal(Database):
             cursor = self.connection.execute("INSERT INTO runs (settings) VALUES (?)", (settings,))
         return int(cursor.lastrowid or 0)
 
-    def note_first_image(self, run: int) -> None:
+    def note_asking(self, run: int) -> None:
         """Keep when a run, its model loaded, begins to ask."""
         self.set_value("asks_since", [run, time.time()])
 
@@ -178,7 +195,10 @@ class Journal(Database):
     # attempts
 
     def append(self, run: int, outcomes: Sequence[Record | Failure]) -> None:
-        """Commit a batch of records and failures in one transaction."""
+        """Commit a batch of records and failures in one transaction.
+
+        Raises LookupError for an image that was never selected, and OutputError.
+        """
         with self.transaction():
             for outcome in outcomes:
                 if isinstance(outcome, Record):
@@ -204,7 +224,7 @@ class Journal(Database):
 
     def _append_attempt(self, run: int, ref: ImageRef, **values: object) -> int | None:
         columns = ("sha", "width", "height", "stage", "kind", "message")
-        return self.connection.execute(
+        cursor = self.connection.execute(
             "INSERT INTO attempts (image, run, path, size_bytes, mtime_ns, inode, "
             f"{', '.join(columns)}) "
             "SELECT id, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? FROM images WHERE key = ?",
@@ -213,7 +233,10 @@ class Journal(Database):
                 *map(values.get, columns),
                 ref.key,
             ),
-        ).lastrowid
+        )
+        if not cursor.rowcount:
+            raise LookupError(f"the job has no image {ref.key!r}")
+        return cursor.lastrowid
 
     def records(self) -> Iterator[Record]:
         """The latest record of each selected image that has one, in key order.
@@ -279,12 +302,12 @@ class Journal(Database):
         ):
             yield Failure(ImageRef(*ref), stage, kind, message)
 
-    def annotated_keys(self) -> Iterator[tuple[str, str]]:
-        """(key, case-folded stem) of each selected image with a record, in key order."""
-        yield from self.paged(
-            f"SELECT key, stem {_LATEST} AND sha IS NOT NULL "
-            "AND key > :after ORDER BY key LIMIT :page"
-        )
+    def annotated_keys(self) -> Iterator[str]:
+        """The key of each selected image with a record, in their order."""
+        for (key,) in self.paged(
+            f"SELECT key {_LATEST} AND sha IS NOT NULL AND key > :after ORDER BY key LIMIT :page"
+        ):
+            yield key
 
     def originals_of(self, sha: str) -> list[bytes]:
         """Where images with these bytes were read."""

@@ -10,6 +10,10 @@ VERSION = 3
 OWN = 1
 """The target that is the folder of the journal itself."""
 
+# Nothing writes these yet: they are room for what comes next, so that it needs no other schema.
+# - `asked_with`: attempts with settings of generation of their own, beside the job's;
+# - `answers.spreads`: how sure each location was, as a summary of its token's distribution;
+# - `corrections`: what people made of an image's annotations, read back from their tools.
 _TABLES = {
     "job": "(name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
     "roots": """(
@@ -22,7 +26,6 @@ _TABLES = {
     "images": """(
         id INTEGER PRIMARY KEY,
         key TEXT NOT NULL UNIQUE,
-        stem TEXT NOT NULL,               -- key without ending, case folded: what labels are named
         path BLOB NOT NULL,
         size_bytes INTEGER NOT NULL,
         mtime_ns INTEGER NOT NULL,
@@ -86,9 +89,9 @@ _TABLES = {
         number INTEGER PRIMARY KEY AUTOINCREMENT,
         target INTEGER NOT NULL REFERENCES targets (id),
         policy INTEGER NOT NULL REFERENCES policies (id),
-        last_attempt INTEGER NOT NULL,
-        images BLOB NOT NULL,             -- see `journal.assignments.pack_splits`
-        outcome TEXT,                     -- JSON
+        last_attempt INTEGER NOT NULL,    -- of all there were: tells a repeated export from a new;
+                                          -- -1: a restart has forgotten the job of which it was
+        outcome TEXT,                     -- JSON; kept of the latest export to a target alone
         is_finished INTEGER NOT NULL      -- 0: its files are being moved, or it was killed then
     )""",
     "exported_classes": """(
@@ -117,7 +120,6 @@ _TABLES = {
     ) WITHOUT ROWID""",
 }
 _INDICES = (
-    "CREATE INDEX images_by_stem ON images (stem)",
     "CREATE INDEX attempts_by_image ON attempts (image, seq)",
     "CREATE INDEX attempts_by_sha ON attempts (sha)",
 )
@@ -146,8 +148,30 @@ _FILES_OF_VERSION_2 = "path, content, size_bytes, mtime_ns"
 """Columns of its table `exports`, which is `files` since, for the journal's own folder."""
 
 
-def upgrade(connection: sqlite3.Connection, version: int) -> None:
-    """Make a journal of an older version one of this, in the transaction that is open."""
+_COLUMNS_UNTIL = {"images": "stem", "exports": "images"}
+"""Table → a column that nobody reads any more; journals of older versions have it, and some that
+were written before this version was published. Who writes drops it."""
+
+
+def is_current(connection: sqlite3.Connection) -> bool:
+    """Whether a journal has the tables of this version, and no dead columns."""
+    return version_of(connection) == VERSION and not _with_dead_columns(connection)
+
+
+def upgrade(connection: sqlite3.Connection) -> None:
+    """Make a journal that is not current, of this version or an older one, one of this, in the
+    transaction that is open."""
+    if (version := version_of(connection)) < VERSION:
+        _upgrade_from(connection, version)
+    _drop_dead_columns(connection)
+    connection.execute(f"PRAGMA user_version={VERSION}")
+
+
+def version_of(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+def _upgrade_from(connection: sqlite3.Connection, version: int) -> None:
     connection.execute("ALTER TABLE exports RENAME TO exports_before")
     for table, columns in _columns_since(version).items():
         for column in columns:
@@ -162,7 +186,6 @@ def upgrade(connection: sqlite3.Connection, version: int) -> None:
         f"SELECT {OWN}, {_FILES_OF_VERSION_2} FROM exports_before"
     )
     connection.execute("DROP TABLE exports_before")
-    connection.execute(f"PRAGMA user_version={VERSION}")
 
 
 def view_as_new(connection: sqlite3.Connection, version: int) -> None:
@@ -185,6 +208,28 @@ def view_as_new(connection: sqlite3.Connection, version: int) -> None:
     )
 
 
+def _drop_dead_columns(connection: sqlite3.Connection) -> None:
+    for table in _with_dead_columns(connection):
+        columns = ", ".join(_column_names(connection, table) - {_COLUMNS_UNTIL[table]})
+        # older versions of SQLite can't drop a column
+        connection.execute(f"CREATE TABLE rebuilt {_TABLES[table]}")
+        connection.execute(f"INSERT INTO rebuilt ({columns}) SELECT {columns} FROM {table}")
+        connection.execute(f"DROP TABLE {table}")  # and its indices
+        connection.execute(f"ALTER TABLE rebuilt RENAME TO {table}")
+
+
+def _with_dead_columns(connection: sqlite3.Connection) -> list[str]:
+    return [
+        table
+        for table, column in _COLUMNS_UNTIL.items()
+        if column in _column_names(connection, table)
+    ]
+
+
+def _column_names(connection: sqlite3.Connection, table: str) -> set[str]:
+    return {row[1] for row in connection.execute(f"PRAGMA main.table_info({table})")}
+
+
 def _columns_since(version: int) -> dict[str, tuple[str, ...]]:
     found: dict[str, tuple[str, ...]] = {}
     for since, tables in _COLUMNS_SINCE.items():
@@ -200,9 +245,10 @@ def _make_own_target(connection: sqlite3.Connection) -> None:
 _PATHS = {
     "files": "path",
     # an image may have lost its split; see `Assignments.begin`
-    "exported_images": "iif(split = '', name, split || '/' || name)",
+    "exported_images": "'images/' || iif(split = '', '', split || '/') || name",
 }
-"""Table → what in it is a path in the output folder."""
+"""Table → what in it is a path in the output folder. Of an image that begins with a folder in any
+case: only as the beginning of a path a `:` is no part of a name."""
 
 
 def refuse_outside(connection: sqlite3.Connection, journal: Path) -> None:
@@ -213,7 +259,8 @@ def refuse_outside(connection: sqlite3.Connection, journal: Path) -> None:
     for table, path in _PATHS.items():
         for (found,) in connection.execute(
             f"SELECT {path} AS path FROM {table} WHERE path GLOB '*..*' OR path GLOB '/*' OR "
-            "path GLOB '*//*' OR instr(path, char(92)) OR instr(path, ':') OR path = ''"
+            "path GLOB '*//*' OR path GLOB '*/' OR instr(path, char(92)) OR instr(path, ':') "
+            "OR path = ''"
         ):
             parts = found.replace("\\", "/").split("/")
             if {"", ".", ".."} & set(parts) or ":" in parts[0]:

@@ -6,23 +6,12 @@ Other images stay in the journal, but leave the exports.
 import sqlite3
 from collections.abc import Iterable, Iterator
 from enum import IntEnum
+from typing import NamedTuple
 
 from florence_annotate.journal.database import Database
 from florence_annotate.types import ImageRef
 
 LATEST_ATTEMPT = "(SELECT max(seq) FROM attempts WHERE attempts.image = images.id)"
-
-_STAMPS_DIFFER = (
-    "(attempts.path != images.path OR attempts.size_bytes != images.size_bytes "
-    "OR attempts.mtime_ns != images.mtime_ns OR attempts.inode != images.inode)"
-)
-"""Null where an inode is not known, which in a condition is as good as false."""
-
-_PENDING = f"""
-FROM images LEFT JOIN attempts ON attempts.seq = {LATEST_ATTEMPT}
-WHERE images.selected = 1
-AND (attempts.seq IS NULL OR {_STAMPS_DIFFER} OR (:retry_failed AND attempts.sha IS NULL))
-"""
 
 
 class Selected(IntEnum):
@@ -37,16 +26,46 @@ class Selected(IntEnum):
     """Nothing is asked about it now; what is known of it stays in the dataset."""
 
 
+class Noted(NamedTuple):
+    """An image that was noted, and what is known of it."""
+
+    ref: ImageRef
+    is_beyond_limit: bool
+    """Nothing is asked about it now, and nothing is known of it."""
+    is_pending: bool
+    """Whether a run would read it."""
+    sha: str | None
+    """Of the bytes that were annotated, where the latest attempt at it found some."""
+
+
+def _looks_other(table: str) -> str:
+    """The condition that an image's file, as it is in this table, looks another one than that of
+    the attempt: the rule of `ImageRef.is_seen_in`, and another path."""
+    stamps = ("path", "size_bytes", "mtime_ns")
+    differ = (f"attempts.{name} != {table}.{name}" for name in stamps)
+    # what is not known is null, and null is no difference
+    return f"({' OR '.join(differ)} OR coalesce(attempts.inode != {table}.inode, 0))"
+
+
+def _is_pending(table: str) -> str:
+    """The condition that a run reads an image, as it is in this table; takes `:retry_failed`."""
+    return (
+        f"({table}.selected = {Selected.YES} AND (attempts.seq IS NULL OR {_looks_other(table)} "
+        "OR (:retry_failed AND attempts.sha IS NULL)))"
+    )
+
+
+_PENDING = (
+    f"FROM images LEFT JOIN attempts ON attempts.seq = {LATEST_ATTEMPT} "
+    f"WHERE {_is_pending('images')}"
+)
+
+
 class Selection:
     """The table `images` of a journal."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-
-    def replace(self, refs: Iterable[ImageRef], limit: int | None = None) -> None:
-        """Make these the job's images, whatever leaves; see `note` and `take_over`."""
-        self.note(refs, limit)
-        self.take_over()
 
     def note(self, refs: Iterable[ImageRef], limit: int | None = None) -> None:
         """Note the images of the sources beside the journal, in the temporary table `listed`.
@@ -58,20 +77,24 @@ class Selection:
             connection.execute("DROP TABLE IF EXISTS temp.listed")
             connection.execute(
                 "CREATE TEMP TABLE listed (place INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, "
-                "stem TEXT, path BLOB, size_bytes INTEGER, mtime_ns INTEGER, inode INTEGER, "
+                "path BLOB, size_bytes INTEGER, mtime_ns INTEGER, inode INTEGER, "
                 "selected INTEGER)"
             )
             connection.executemany(
-                "INSERT INTO listed VALUES (?, ?, ?, ?, ?, ?, ?, ?)", _rows(refs, limit)
+                "INSERT INTO listed VALUES (?, ?, ?, ?, ?, ?, ?)", _rows(refs, limit)
             )
 
-    def noted(self) -> Iterator[tuple[ImageRef, bool]]:
-        """The images that were noted, by key, and whether each is within the limit."""
-        for *ref, selected in self._database.paged(
-            "SELECT key, path, size_bytes, mtime_ns, inode, selected FROM listed "
-            "WHERE key > :after ORDER BY key LIMIT :page"
+    def noted(self, *, retry_failed: bool) -> Iterator[Noted]:
+        """The images that were noted, by key."""
+        for *ref, is_beyond_limit, is_pending, sha in self._database.paged(
+            "SELECT listed.key, listed.path, listed.size_bytes, listed.mtime_ns, listed.inode, "
+            f"listed.selected = {Selected.BEYOND_LIMIT} AND seq IS NULL, {_is_pending('listed')}, "
+            "sha FROM listed LEFT JOIN images ON images.key = listed.key "
+            f"LEFT JOIN attempts ON attempts.seq = {LATEST_ATTEMPT} "
+            "WHERE listed.key > :after ORDER BY listed.key LIMIT :page",
+            retry_failed=retry_failed,
         ):
-            yield ImageRef(*ref), selected == Selected.YES
+            yield Noted(ImageRef(*ref), bool(is_beyond_limit), bool(is_pending), sha)
 
     def leaving(self) -> Iterator[tuple[str, bytes]]:
         """Key and path of each annotated image that was the job's and was not noted, by key.
@@ -100,15 +123,15 @@ class Selection:
                 "images.size_bytes, images.mtime_ns, images.inode, images.selected)"
             )
             connection.execute(
-                "INSERT INTO images (key, stem, path, size_bytes, mtime_ns, inode, selected) "
-                "SELECT key, stem, path, size_bytes, mtime_ns, inode, selected FROM listed "
+                "INSERT INTO images (key, path, size_bytes, mtime_ns, inode, selected) "
+                "SELECT key, path, size_bytes, mtime_ns, inode, selected FROM listed "
                 "WHERE key NOT IN (SELECT key FROM images) ORDER BY place"
             )
             connection.execute(
                 f"UPDATE images SET selected = {Selected.LEFT} "
                 "WHERE selected > 0 AND key NOT IN (SELECT key FROM listed)"
             )
-        connection.execute("DROP TABLE listed")
+            connection.execute("DROP TABLE listed")
 
     def forget_left(self) -> None:
         """An export is finished that left out what has left."""
@@ -138,7 +161,7 @@ class Selection:
         for key, path, size_bytes, mtime_ns, inode, sha in self._database.paged(
             "SELECT key, images.path, images.size_bytes, images.mtime_ns, images.inode, sha "
             f"FROM images JOIN attempts ON attempts.seq = {LATEST_ATTEMPT} "
-            f"WHERE images.selected > 0 AND sha IS NOT NULL AND {_STAMPS_DIFFER} "
+            f"WHERE images.selected > 0 AND sha IS NOT NULL AND {_looks_other('images')} "
             "AND key > :after ORDER BY key LIMIT :page"
         ):
             yield ImageRef(key, path, size_bytes, mtime_ns, inode), sha
@@ -167,15 +190,6 @@ class Selection:
         ):
             yield ImageRef(*values)
 
-    def is_pending(self, ref: ImageRef, *, retry_failed: bool) -> bool:
-        """Whether a run over this image would read it."""
-        row = self.latest(ref.key)
-        if row is None or (retry_failed and row["sha"] is None):
-            return True
-        was = (row["path"], row["size_bytes"], row["mtime_ns"])
-        is_other = row["inode"] is not None and row["inode"] != ref.inode
-        return is_other or was != (ref.path, ref.size_bytes, ref.mtime_ns)
-
     def has_below(self, name: str) -> bool:
         """Whether a key is this name, or begins with it and a `/`; also of images that left."""
         # "0" comes after "/"
@@ -195,11 +209,4 @@ def _rows(refs: Iterable[ImageRef], limit: int | None) -> Iterator[tuple[object,
     for place, ref in enumerate(refs):
         is_beyond = limit is not None and place >= limit
         selected = Selected.BEYOND_LIMIT if is_beyond else Selected.YES
-        stem = _stem(ref.key)
-        yield place, ref.key, stem, ref.path, ref.size_bytes, ref.mtime_ns, ref.inode, selected
-
-
-def _stem(key: str) -> str:
-    folder, slash, name = key.rpartition("/")
-    stem = name.rpartition(".")[0] or name
-    return (folder + slash + stem).casefold()
+        yield place, ref.key, ref.path, ref.size_bytes, ref.mtime_ns, ref.inode, selected

@@ -59,6 +59,8 @@ class Return:
 
 def bring_back(trial: Trial, spec: JobSpec, dropped: Dropped) -> Return:
     """How something comes back that a specification drops of an image."""
+    # edges are refined after all else, so that overlaps are those of the boxes as they were said
+    spec = spec.model_copy(update={"refine_boxes": False})
     changes: dict[tuple[str, str | None], Change] = {}
     left, image = dropped, trial.annotate(spec)
     for _ in range(_MOST_CHANGES):
@@ -104,10 +106,12 @@ def _outcome(dropped: Dropped, image: AnnotatedImage) -> Dropped | None:
     return next(one for one in image.dropped if one.instance and _identity(one.instance) == what)
 
 
-def _identity(instance: Instance | None) -> tuple[object, ...]:
+def _identity(instance: Instance | None) -> object:
+    """What is the same of an instance whatever settings make of it: its box may be refined."""
     assert instance is not None
-    one = instance
-    return one.label, one.score, one.box, one.task, one.view, one.polygons, one.quad, one.text
+    if instance.evidence is not None:
+        return id(instance.evidence)  # which a trial reads once
+    return instance.label, instance.score, instance.box, instance.task, instance.text
 
 
 def _candidates(spec: JobSpec, dropped: Dropped, image: AnnotatedImage) -> Iterator[Change]:

@@ -7,17 +7,16 @@ import pytest
 from written_answers import answer
 
 from florence_annotate.answers import parsing, scores
-from florence_annotate.geometry.locations import RANGES
 from florence_annotate.tasks import OCR, SEGMENTATION
-from florence_annotate.types import Answer, Instance
+from florence_annotate.types import SPREAD_RANGES, Answer, Instance
 
-SURE = bytes(255 if low == 0 else 0 for low, _ in RANGES)
+SURE = bytes(255 if low == 0 else 0 for low, _ in SPREAD_RANGES)
 """All mass on the chosen bin."""
 
 
 def sure_within(bins: int) -> bytes:
     """All mass in the range that begins so many bins to the right."""
-    return bytes(255 if low == bins else 0 for low, _ in RANGES)
+    return bytes(255 if low == bins else 0 for low, _ in SPREAD_RANGES)
 
 
 def said(

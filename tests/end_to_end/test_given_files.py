@@ -13,7 +13,7 @@ from conftest import annotate, command
 from small_models import copy_of_shapes
 from written_answers import picture
 
-from florence_annotate.labels.boxes import label_files
+from florence_annotate.labels.yolo import label_files
 
 
 def fifo(path: Path) -> None:

@@ -9,6 +9,8 @@ import pytest
 from conftest import command
 from written_answers import answer, written_job
 
+from florence_annotate.journal import Journal
+
 SAID = {"a.png": [answer("car", 1, 2, 300, 400)], "b.png": [answer("car", 1, 2, 300, 400)]}
 
 
@@ -101,3 +103,40 @@ def test_a_label_that_cannot_be_read_holds_up_its_image_alone(
     shutil.rmtree(label)
     assert command("export", job, "--min-area", 100_000).code == 0
     assert label.read_text() == ""
+
+
+def test_a_journal_that_is_a_link_is_read_but_not_written_through(job: Path) -> None:
+    victim = job.parent / "victim.db"
+    (job / "job.db").rename(victim)
+    (job / "job.db").symlink_to(victim)
+    before = victim.read_bytes()
+    other = job.parent / "other"
+    run = ("run", job.parent / "in", "-o", job, "--model", "shapes")
+    for arguments in (("export", job, "--min-score", 0.9), ("export", job, "-o", other), run):
+        result = command(*arguments)
+        assert (result.code, "job.db is a link" in result.err.splitlines()[-1]) == (1, True)
+        assert victim.read_bytes() == before
+    assert not other.exists()
+    assert command("status", job).code == 0
+
+
+def test_a_colon_in_a_name_is_no_harm(tmp_path: Path) -> None:
+    names = ["10:10:00.jpg", "10:11:00.jpg", "c:/1.png", "c:/2:3.png"]
+    said = [answer("car", 1, 2, 300, 400, logprobs=[-n * 1.0] * 5) for n in range(4)]
+    out = written_job(tmp_path, {name: [one] for name, one in zip(names, said, strict=True)})
+    assert command("export", out).code == 0
+    # an image that a new split leaves out has none
+    split = ("--split", "train=.5,val=.5", "--seed", 3)
+    assert command("export", out, "--labelled-only", "--min-score", 0.99, *split).code == 0
+    result = command("export", out, "--no-labelled-only", "--min-score", 0)
+    assert (result.code, result.err.count("error")) == (0, 0), result.err
+    with Journal.open_to_write(out) as journal:
+        assert {kept.name for _, kept in journal.exports.assignments.each()} == set(names)
+
+
+@pytest.mark.parametrize("name", ["../victim.png", "/victim.png", "", "a//b.png"])
+def test_an_image_without_a_split_leads_out_of_no_folder(job: Path, name: str) -> None:
+    change(job, "UPDATE exported_images SET split = '', name = ? WHERE image = 1", name)
+    result = command("export", job)
+    assert result.code == 1
+    assert "outside of its dataset" in result.err

@@ -12,6 +12,7 @@ from conftest import annotate, command, rows
 from small_models import copy_of_shapes
 
 from florence_annotate.journal import Journal
+from florence_annotate.types import TokenKind
 
 JOURNALS = Path(__file__).parents[1] / "data" / "journals"
 ALL = sorted(path.parent.name for path in JOURNALS.glob("*/job.db"))
@@ -150,6 +151,23 @@ def test_an_older_job_goes_on_with_another_image(name: str, tmp_path: Path) -> N
     labels = {name for name in laid.expected if name.startswith("labels/")}
     found = exported(laid, result.json)
     assert {name: found[name] for name in labels} == {name: laid.expected[name] for name in labels}
+
+
+def test_an_older_job_keeps_the_score_that_it_was_begun_with(tmp_path: Path) -> None:
+    laid = lay("continued-boxes", tmp_path)
+    model = ("--model", tmp_path / "tiny-checkpoint", *GENERATION)
+    shutil.copy(next(laid.source.rglob("*.png")), laid.source / "another.png")
+    assert annotate(laid.source, laid.out, *model, *CONTINUED["continued-boxes"]).code == 0
+    new = tmp_path / "new"
+    assert annotate(laid.source, new, *model, *CONTINUED["continued-boxes"]).code == 0
+    for out, is_kept in ((laid.out, False), (new, True)):
+        with Journal.open_existing(out) as journal:
+            answers = [answer for record in journal.records() for answer in record.answers]
+        has_locations = [TokenKind.LOCATION in answer.kinds for answer in answers]
+        assert any(has_locations)
+        assert [bool(answer.spreads) for answer in answers] == [
+            is_kept and one for one in has_locations
+        ]
 
 
 def test_a_second_source_moves_no_key_of_an_older_job(tmp_path: Path) -> None:

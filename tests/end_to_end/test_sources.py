@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from conftest import Result, annotate, command, rows
+from written_answers import select
 
 from florence_annotate.cli.progress import ScreenReporter
 from florence_annotate.config import job_spec
@@ -69,6 +70,37 @@ def test_deleted_and_excluded_images_leave_with_a_word(source: Path, out: Path) 
     }
     assert keys(out) == ["2.jpg", "disk/day/4.jpg"]
     assert left(annotate(source, out, *options, "--json")) == {}
+
+
+def test_what_left_is_told_by_its_run_and_by_no_later_export(source: Path, out: Path) -> None:
+    (source / "1.jpg").unlink()
+    words = "1 annotated image leaves the dataset"
+    assert words in annotate(source, out, *JSONL).out
+    later = command("export", out, "--min-area", 5)
+    assert words not in later.out + later.err
+    assert "1.jpg" not in keys(out)
+
+
+def test_what_left_with_a_killed_run_and_an_export_has_left(
+    source: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (source / "1.jpg").unlink()
+
+    def die(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    def select_and_die() -> Result:
+        with monkeypatch.context() as patched:
+            patched.setattr(Job, "_bind", die)  # the images are selected by then
+            return annotate(source, out, *JSONL)
+
+    words = "1 annotated image leaves the dataset"
+    assert words in select_and_die().err
+    assert command("export", out, "-o", out.with_name("lent")).code == 0
+    assert words in select_and_die().err  # its own dataset holds the image still
+    assert command("export", out).code == 0
+    assert "1.jpg" not in keys(out)
+    assert words not in annotate(source, out, *JSONL).err
 
 
 def unmount(source: Path) -> None:
@@ -249,7 +281,8 @@ def test_a_limit_takes_nothing_out_of_a_finished_dataset(source: Path, out: Path
     assert (planned["images"], planned["pending"], planned["beyond_limit"]) == (4, 0, 2)
     assert len(keys(out)) == 4
     assert "--limit left out 2 images" in annotate(source, out, *JSONL, "--limit", 2).out
-    assert "left out   2 by --limit" in command("status", out).out
+    status = command("status", out).out
+    assert "left out   2 by --limit" in status and status.count("--limit") == 1
     assert command("status", out, "--json").json["beyond_limit"] == 2
     later = annotate(source, out, *JSONL, "--json")
     assert later.json["run"]["annotated"] == 2
@@ -273,7 +306,7 @@ def test_a_dataset_inside_a_source_is_passed_over(
     assert not [key for key in keys(out) if "dataset" in key]
     if pattern != "/*":  # there only files of the folder itself are named
         (skipped,) = result.json["run"]["skipped"]
-        assert skipped == {"name": str(inner), "reason": "it is the dataset of another job"}
+        assert skipped == {"name": str(inner), "reason": "it is the dataset of a job"}
     single = next((inner / "images").rglob("*.jpg"))
     named = annotate(single, tmp_path / "single", *JSONL, "--json")
     assert named.json["images"]["annotated"] == 1
@@ -333,7 +366,7 @@ def test_a_dataset_goes_on_where_its_only_source_was_moved(source: Path, out: Pa
 def test_what_left_before_a_kill_is_said_by_the_run_that_exports(source: Path, out: Path) -> None:
     (source / "1.jpg").unlink()
     with Journal.open_to_write(out) as journal:  # a run, until it is killed
-        journal.selection.replace(Sources([str(source)], SUFFIXES))
+        select(journal, Sources([str(source)], SUFFIXES))
     result = command("resume", out, "--json")
     assert result.code == 0, result.err
     assert left(result) == {"gone": 1}
@@ -358,7 +391,7 @@ def test_a_source_that_is_gone_is_refused_also_where_the_output_is_the_default(
 def test_a_dataset_is_no_source(source: Path, out: Path, tmp_path: Path) -> None:
     result = annotate(out, tmp_path / "again")
     assert result.code == 1
-    assert "it is the dataset of another job" in result.err
+    assert "it is the dataset of a job" in result.err
 
 
 def test_a_job_that_noted_no_roots_has_those_of_its_last_run(scenes: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,12 @@ from florence_annotate.errors import (
     SourceError,
     UsageError,
 )
+from florence_annotate.images.sources import Sources
 from florence_annotate.jobs.job import Finished, Job, Switches
 from florence_annotate.journal import Journal, lock
 from florence_annotate.shapes import CHECKPOINT
 from florence_annotate.shapes.demo import write_demo
+from florence_annotate.types import ImageRef
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +59,22 @@ def test_a_job_runs_and_has_nothing_to_do_the_second_time(few: Path, tmp_path: P
     assert second.summary["run"]["annotated"] == 1
     assert run(job(few, out)).summary["run"]["annotated"] == 0
     assert json.loads((out / "summary.json").read_text())["images"]["annotated"] == 3
+
+
+def test_a_first_run_with_a_limit_walks_through_its_sources_once(
+    few: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    walks = []
+    walk = Sources.__iter__
+
+    def counted(self: Sources) -> Iterator[ImageRef]:
+        yield from walk(self)
+        walks.append(self)  # to its end
+
+    monkeypatch.setattr(Sources, "__iter__", counted)
+    summary = run(job(few, tmp_path / "out", limit=1)).summary
+    assert summary["images"]["beyond_limit"] == 2
+    assert len(walks) == 1
 
 
 def test_the_journal_keeps_how_and_what(few: Path, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from written_answers import select
 
 from florence_annotate.jobs import runner
 from florence_annotate.jobs.runner import RunReport
@@ -57,7 +58,7 @@ class Progress:
 @pytest.fixture
 def journal(tmp_path: Path) -> Iterator[Journal]:
     with Journal.create(tmp_path) as journal:
-        journal.selection.replace(REFS)
+        select(journal, REFS)
         yield journal
 
 
@@ -110,7 +111,7 @@ def test_it_runs_outside_of_the_main_thread(tmp_path: Path) -> None:
 
     def work() -> None:
         with Journal.create(tmp_path) as journal:
-            journal.selection.replace(REFS)
+            select(journal, REFS)
             reports.append(run(Engine(), journal)[0])
 
     thread = threading.Thread(target=work)

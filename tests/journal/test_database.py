@@ -8,11 +8,12 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import annotate, command, tree
 from older_schemas import forget_spreads, rewrite
-from written_answers import answer, written_job
+from written_answers import answer, select, written_job
 
 import florence_annotate
 from florence_annotate.errors import JobError, OutputError
@@ -91,6 +92,48 @@ def test_an_older_journal_is_read_as_it_is_and_migrated_by_who_writes(
     assert sum(1 for _ in florence_annotate.open_dataset(out)) == 4
 
 
+def test_columns_that_nobody_reads_any_more_go_with_who_writes(
+    scenes: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    assert annotate(scenes, out, "--limit", 2).code == 0
+    before, columns = said_of(out), columns_of(out)
+    with sqlite3.connect(out / "job.db") as connection:  # as schema 3 was, before it was published
+        connection.execute("ALTER TABLE images ADD COLUMN stem TEXT NOT NULL DEFAULT 'x'")
+        connection.execute("CREATE INDEX images_by_stem ON images (stem)")
+        connection.execute("ALTER TABLE exports ADD COLUMN images BLOB NOT NULL DEFAULT x'00'")
+    connection.close()
+    bytes_of_it = (out / "job.db").read_bytes()
+    assert said_of(out) == before
+    assert (out / "job.db").read_bytes() == bytes_of_it
+    assert annotate(scenes, out, "--limit", 3).code == 0
+    assert command("export", out, "--split", "train=1").code == 0
+    assert columns_of(out) == columns
+    with Journal.open_existing(out) as journal:
+        assert journal.one("SELECT 1 FROM sqlite_master WHERE name = 'images_by_stem'") is None
+        numbers = journal.tuples("SELECT number FROM exports ORDER BY number")
+    assert [number for (number,) in numbers] == [1, 2, 3]
+
+
+def columns_of(out: Path) -> dict[str, list[str]]:
+    """Table → its columns, by name."""
+    with Journal.open_existing(out) as journal:
+        tables = journal.tuples("SELECT name FROM sqlite_master WHERE type = 'table'")
+        return {
+            table: sorted(row["name"] for row in journal.all(f"PRAGMA table_info({table})"))
+            for (table,) in tables
+        }
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_migrated_journal_has_the_tables_of_a_new_one(tmp_path: Path, version: int) -> None:
+    out = written_job(tmp_path, {"a.png": [answer("car", 1, 2, 3, 4)]})
+    columns = columns_of(out)
+    rewrite(out / "job.db", version)
+    Journal.open_to_write(out).close()
+    assert columns_of(out) == columns
+
+
 def test_a_migration_that_dies_leaves_the_older_journal(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -137,6 +180,62 @@ def test_who_reads_can_change_nothing(journal: Journal) -> None:
         assert reader.value("x") is None
 
 
+class Failing:
+    """A connection that fails at a statement, as where its disk is full."""
+
+    def __init__(self, connection: sqlite3.Connection, statement: str) -> None:
+        self._connection = connection
+        self._statement = statement
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)
+
+    def execute(self, sql: str, *parameters: Any) -> Any:
+        if self._statement in sql:
+            raise sqlite3.OperationalError("database or disk is full")
+        return self._connection.execute(sql, *parameters)
+
+
+def fail_at(journal: Journal, statement: str) -> None:
+    connection: Any = Failing(journal.connection, statement)
+    journal.connection = connection
+
+
+def test_what_an_export_assigns_meets_a_full_disk(journal: Journal) -> None:
+    fail_at(journal, "CREATE TEMP TABLE assigned")
+    with pytest.raises(OutputError, match=r"can't write .*job\.db: database or disk is full"):
+        journal.exports.assignments.begin()
+
+
+def test_a_selection_that_meets_a_full_disk_is_none(journal: Journal) -> None:
+    journal.selection.note([ImageRef("a", b"/in/a", 1, 1)])
+    fail_at(journal, "DROP TABLE listed")
+    with pytest.raises(OutputError, match=r"can't write .*job\.db: database or disk is full"):
+        journal.selection.take_over()
+    assert journal.counts().images == 0
+
+
+def test_what_cannot_be_read_is_not_said_to_be_written(journal: Journal) -> None:
+    fail_at(journal, "SELECT value")
+    with pytest.raises(JobError, match=r"can't read .*job\.db: database or disk is full"):
+        journal.value("x")
+
+
+def test_an_error_of_the_sources_is_none_of_the_journal(journal: Journal) -> None:
+    def walk() -> Iterator[ImageRef]:
+        yield ImageRef("a", b"/in/a", 1, 1)
+        raise PermissionError(13, "no", "/in/b")
+
+    with pytest.raises(PermissionError):
+        journal.selection.note(walk())
+
+
+def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match=r"can't write .*Not a directory"):
+        Journal.create(tmp_path / "file" / "out")
+
+
 def test_a_slow_reader_is_in_no_writers_way(tmp_path: Path) -> None:
     out = written_job(tmp_path, {f"{n:03}.png": [answer("car", 1, 2, 3, 4)] for n in range(100)})
     images = iter(florence_annotate.open_dataset(out))
@@ -149,7 +248,7 @@ def test_a_slow_reader_is_in_no_writers_way(tmp_path: Path) -> None:
 
 def test_a_copy_that_is_taken_during_the_selection_is_whole(journal: Journal) -> None:
     refs = [ImageRef(f"{n}.png", b"/x", 1, 1) for n in range(3000)]
-    journal.selection.replace(refs[:1000])
+    select(journal, refs[:1000])
     copy = journal.path.parent / "copy"
     counted = []
 
@@ -162,7 +261,7 @@ def test_a_copy_that_is_taken_during_the_selection_is_whole(journal: Journal) ->
                     counted.append(taken.counts().images)
             yield ref
 
-    journal.selection.replace(copied_on_the_way())
+    select(journal, copied_on_the_way())
     assert counted == [1000] * 3
     assert journal.counts().images == 3000
 

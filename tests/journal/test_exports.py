@@ -4,8 +4,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
+from written_answers import select
 
 from florence_annotate.journal import Counts, Exported, Journal, Made
+from florence_annotate.journal.exports import Exports
 from florence_annotate.types import ImageRef
 
 
@@ -17,7 +19,7 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
 
 
 def test_a_restart_forgets_the_job_but_not_what_was_exported(journal: Journal) -> None:
-    journal.selection.replace([ImageRef("a", b"/in/a", 1, 1)])
+    select(journal, [ImageRef("a", b"/in/a", 1, 1)])
     journal.set_value("fingerprint", {"x": 1})
     export(journal, [("labels/a.txt", Exported("hash", 1, 1))])
     journal.restart()
@@ -67,6 +69,45 @@ def test_an_export_that_keeps_no_outcome_forgets_the_one_before(journal: Journal
     export(journal, outcome={"x": 1})
     export(journal)
     assert journal.exports.outcome() is None
+
+
+def outcomes(journal: Journal) -> list[object]:
+    return [row["outcome"] for row in journal.all("SELECT outcome FROM exports ORDER BY number")]
+
+
+def test_the_outcome_of_the_latest_export_alone_is_kept(journal: Journal) -> None:
+    for number in range(3):
+        journal.exports.assignments.begin()
+        journal.exports.announce(MADE, [("a.txt", Exported(str(number), 1, 1))])
+        journal.exports.settle(MADE, [], [], {"x": number})
+    assert outcomes(journal) == [None, None, '{"x": 2}']
+
+
+def test_of_other_folders_the_latest_outcome_is_kept_too(journal: Journal) -> None:
+    export(journal, outcome={"x": 1})
+    own = journal.exports
+    journal.export_to(None)
+    journal.exports.establish()
+    export(journal, outcome={"x": 2})
+    assert (own.outcome(), journal.exports.outcome()) == ({"x": 1}, {"x": 2})
+
+
+def test_an_export_that_only_repeats_the_one_before_is_no_further_one(journal: Journal) -> None:
+    other = Made({"split": {"train": 0.5, "val": 0.5}}, ("car",))
+    for made in (MADE, MADE, other, other, MADE, MADE):
+        journal.exports.assignments.begin()
+        journal.exports.settle(made, [], [])
+    assert len(outcomes(journal)) == 3
+    assert journal.exports.policy() == MADE.policy
+
+
+def test_an_export_that_goes_on_after_a_kill_is_a_further_one(journal: Journal) -> None:
+    journal.exports.assignments.begin()
+    journal.exports.announce(MADE, [("a.txt", OLD)])
+    journal.exports = Exports(journal)  # another process
+    export(journal)
+    assert journal.exports.is_finished()
+    assert len(outcomes(journal)) == 2
 
 
 def test_values_of_the_job_and_outcomes_are_apart(journal: Journal) -> None:

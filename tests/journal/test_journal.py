@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from written_answers import select
 
 from florence_annotate.journal import Counts, Journal
 from florence_annotate.types import Answer, Failure, ImageRef, Question, Record, TokenKind
@@ -32,14 +33,14 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
 
 def test_a_record_comes_back_as_it_was(journal: Journal) -> None:
     written = record(ref("é.jpg"), "自動車")
-    journal.selection.replace([written.ref])
+    select(journal, [written.ref])
     journal.append(1, [written])
     assert list(journal.records()) == [written]
 
 
 def test_the_latest_attempt_counts_and_none_is_changed(journal: Journal) -> None:
     one = ref("1.jpg")
-    journal.selection.replace([one])
+    select(journal, [one])
     journal.append(1, [Failure(one, "read", "permission", "no")])
     journal.append(1, [record(one)])
     assert journal.counts() == Counts(1, 1, 0)
@@ -52,7 +53,7 @@ def test_the_latest_attempt_counts_and_none_is_changed(journal: Journal) -> None
 
 def test_pending_is_what_has_no_answer_in_key_order(journal: Journal) -> None:
     refs = [ref(name) for name in ("b", "a", "d", "c")]
-    journal.selection.replace(refs)
+    select(journal, refs)
     journal.append(1, [record(refs[1]), Failure(refs[2], "read", "empty", "")])
     assert [r.key for r in journal.selection.pending(retry_failed=False, page=1)] == ["b", "c"]
     assert [r.key for r in journal.selection.pending(retry_failed=True)] == ["b", "c", "d"]
@@ -60,22 +61,22 @@ def test_pending_is_what_has_no_answer_in_key_order(journal: Journal) -> None:
 
 
 def test_images_may_join_and_leave(journal: Journal) -> None:
-    journal.selection.replace([ref("a"), ref("b")])
+    select(journal, [ref("a"), ref("b")])
     journal.append(1, [record(ref("a")), record(ref("b"))])
-    journal.selection.replace([ref("b"), ref("c")])
+    select(journal, [ref("b"), ref("c")])
     assert [r.ref.key for r in journal.records()] == ["b"]
     assert [ref.key for ref in journal.selection.refs()] == ["b", "c"]
     assert journal.counts() == Counts(2, 1, 0)
-    journal.selection.replace([ref("a"), ref("b")])
+    select(journal, [ref("a"), ref("b")])
     assert [r.ref.key for r in journal.records()] == ["a", "b"]
 
 
 def test_a_touched_image_is_not_asked_again_when_its_bytes_are_the_same(
     journal: Journal,
 ) -> None:
-    journal.selection.replace([ref("a")])
+    select(journal, [ref("a")])
     journal.append(1, [record(ref("a"))])
-    journal.selection.replace([ref("a", mtime=2)])
+    select(journal, [ref("a", mtime=2)])
     assert journal.selection.count_pending(retry_failed=False) == 1
     ((touched, sha),) = journal.selection.changed()
     assert (touched.mtime_ns, sha) == (2, "abc")
@@ -86,7 +87,7 @@ def test_a_touched_image_is_not_asked_again_when_its_bytes_are_the_same(
 
 
 def test_a_torn_transaction_leaves_nothing(journal: Journal) -> None:
-    journal.selection.replace([ref("a"), ref("b")])
+    select(journal, [ref("a"), ref("b")])
     broken = record(ref("b"))
     object.__setattr__(broken, "answers", (object(),))
     with pytest.raises(AttributeError):
@@ -94,8 +95,16 @@ def test_a_torn_transaction_leaves_nothing(journal: Journal) -> None:
     assert journal.counts() == Counts(2, 0, 0)
 
 
+def test_an_outcome_of_an_image_that_the_job_lacks_is_refused(journal: Journal) -> None:
+    select(journal, [ref("a")])
+    with pytest.raises(LookupError, match="no image 'b'"):
+        journal.append(1, [record(ref("a")), record(ref("b"))])
+    assert journal.counts() == Counts(1, 0, 0)
+    assert journal.one("SELECT * FROM answers") is None
+
+
 def test_a_copy_of_the_file_alone_is_the_whole_job(journal: Journal, tmp_path: Path) -> None:
-    journal.selection.replace([ref("a")])
+    select(journal, [ref("a")])
     journal.append(1, [record(ref("a"))])
     (tmp_path / "copy").mkdir()
     (tmp_path / "copy" / "job.db").write_bytes(journal.path.read_bytes())
@@ -105,7 +114,7 @@ def test_a_copy_of_the_file_alone_is_the_whole_job(journal: Journal, tmp_path: P
 
 def test_the_answers_of_earlier_attempts_at_the_same_bytes_come_too(journal: Journal) -> None:
     one = ref("1.jpg")
-    journal.selection.replace([one])
+    select(journal, [one])
     for text, sha in (("car", "abc"), ("boat", "def"), ("bus", "abc"), ("tram", "abc")):
         journal.append(1, [record(one, text, sha)])
     journal.append(1, [replace(record(one), answers=())])
@@ -119,7 +128,7 @@ def test_the_answers_of_earlier_attempts_at_the_same_bytes_come_too(journal: Jou
 
 
 def test_an_image_that_failed_since_has_no_record(journal: Journal) -> None:
-    journal.selection.replace([ref("a")])
+    select(journal, [ref("a")])
     journal.append(1, [record(ref("a")), Failure(ref("a"), "read", "missing", "gone")])
     assert list(journal.records()) == []
     assert list(journal.attempts()) == []
@@ -127,7 +136,7 @@ def test_an_image_that_failed_since_has_no_record(journal: Journal) -> None:
 
 def test_records_come_in_the_order_of_keys_with_all_answers(journal: Journal) -> None:
     refs = [ref(name) for name in ("b", "a", "c")]
-    journal.selection.replace(refs)
+    select(journal, refs)
     (said,) = record(refs[0]).answers
     tile = replace(said, question=Question("<OD>", view=(0.0, 0.0, 5.5, 7.0)))
     region = replace(
@@ -145,9 +154,9 @@ def test_records_come_in_the_order_of_keys_with_all_answers(journal: Journal) ->
 
 def test_selecting_the_same_images_again_writes_nothing(journal: Journal) -> None:
     refs = [ref(name) for name in ("a", "b")]
-    journal.selection.replace(refs)
+    select(journal, refs)
     before = journal.path.read_bytes()
-    journal.selection.replace(refs)
+    select(journal, refs)
     assert journal.path.read_bytes() == before
-    journal.selection.replace([ref("a", size=7)])
+    select(journal, [ref("a", size=7)])
     assert [one.size_bytes for one in journal.selection.pending(retry_failed=False)] == [7]

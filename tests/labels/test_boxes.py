@@ -8,7 +8,8 @@ import pytest
 from conftest import annotate, rows
 from pycocotools.coco import COCO
 
-from florence_annotate.labels.boxes import Region, read_regions
+from florence_annotate.labels.boxes import read_regions
+from florence_annotate.labels.given import Region
 from florence_annotate.types import ImageRef
 
 FEW = ("--limit", 4, "--images", "none", "--format", "jsonl")

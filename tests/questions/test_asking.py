@@ -3,7 +3,7 @@
 from written_answers import answer
 
 from florence_annotate.geometry.locations import to_locations
-from florence_annotate.labels.boxes import Region
+from florence_annotate.labels.given import Region
 from florence_annotate.questions.asking import (
     AskAboutRegions,
     AskAll,

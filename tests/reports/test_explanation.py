@@ -96,7 +96,7 @@ def test_a_score_is_shown_with_its_parts(dataset: Path) -> None:
         parts = fate["score_parts"]
         product = parts["label"] * math.prod(parts["edges"].values())
         assert fate["score"] == pytest.approx(product ** parts["power"], abs=1e-4)
-    assert ")^1/6" in command("explain", dataset, "scene-3000000.jpg").out
+    assert ")^1/7" in command("explain", dataset, "scene-3000000.jpg").out
 
 
 def test_answers_of_before_have_a_mean(job: Path) -> None:

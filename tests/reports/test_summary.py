@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from conftest import command
-from written_answers import answer, written_job
+from written_answers import answer, select, written_job
 
 from florence_annotate.dataset.opening import last_spec
 from florence_annotate.errors import OutputError
@@ -35,7 +35,7 @@ def test_a_summary_counts_what_was_exported(tmp_path: Path) -> None:
     out = written_job(tmp_path, SAID, classes="car,tree", formats="yolo")
     with Journal.open_to_write(out) as journal:
         ref = ImageRef("broken.png", b"/broken.png", 1, 1)
-        journal.selection.replace([ref, *(record.ref for record in list(journal.records()))])
+        select(journal, [ref, *(record.ref for record in list(journal.records()))])
         journal.append(1, [Failure(ref, "decode", "corrupt", "no header")])
     summary = summary_of(out)
     assert summary["images"] == {

@@ -13,12 +13,12 @@ from typing import Generic, TypeVar
 import torch
 from torch import Tensor
 
-from florence_annotate.geometry.locations import RANGES
 from florence_annotate.model.decoder import Caches, Decoder, View
 from florence_annotate.model.generation.logit_filters import Rules
 from florence_annotate.model.generation.rows import Rows
 from florence_annotate.model.generation.search import BeamSearch, Greedy, Search, Written
 from florence_annotate.model.generation.stepping import Size, Stepping, stepping_on
+from florence_annotate.types import SPREAD_RANGES
 
 Ticket = TypeVar("Ticket")
 """What the caller identifies a question by."""
@@ -28,7 +28,7 @@ _FIRST_POSITIONS = 64
 _SOURCE_STEP = 8
 """Source positions are rounded up to a multiple of this, to enlarge the caches seldom."""
 
-_TOKEN_BYTES = 2 * (8 + 4) + 8 + 1 + len(RANGES)
+_TOKEN_BYTES = 2 * (8 + 4) + 8 + 1 + len(SPREAD_RANGES)
 """What `Rows` and `BeamSearch` keep of each token: that and its log-probability twice, its ancestry
 twice, and its spread."""
 
@@ -209,5 +209,5 @@ class Decoding(Generic[Ticket]):
         truncated = len(tokens) >= self._limit and (is_end_forced or not has_ended)
         end = len(tokens) - (truncated and has_ended)
         first = 1 if self._rules.forced_first is None else 2
-        spreads = written.spreads[first * len(RANGES) : end * len(RANGES)]
+        spreads = written.spreads[first * len(SPREAD_RANGES) : end * len(SPREAD_RANGES)]
         return Decoded(tokens[first:end], written.logprobs[first:end], spreads, truncated)

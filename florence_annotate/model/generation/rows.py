@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from florence_annotate.geometry.locations import RANGES
+from florence_annotate.types import SPREAD_RANGES
 
 
 @dataclass(slots=True)
@@ -45,7 +45,7 @@ class Rows:
             filled(*shape),
             filled(*shape, dtype=torch.float32),
             filled(*shape),
-            filled(*shape, len(RANGES), dtype=torch.uint8),
+            filled(*shape, len(SPREAD_RANGES), dtype=torch.uint8),
             filled(rows) + 1,
             filled(rows) + 1,
             ~filled(rows, dtype=torch.bool),

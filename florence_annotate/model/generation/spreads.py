@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from florence_annotate.geometry.locations import RANGES
 from florence_annotate.tasks import LOCATION_BINS as BINS
+from florence_annotate.types import SPREAD_RANGES
 
 
 class Spreads:
@@ -22,7 +22,7 @@ class Spreads:
         """`first_location` is the id of `<loc_0>`; those of the others follow it."""
         self._locations = slice(first_location, first_location + BINS)
         # each range begins where the one before it ends
-        edges = [low for low, _ in RANGES] + [RANGES[-1][1] + 1]
+        edges = [low for low, _ in SPREAD_RANGES] + [SPREAD_RANGES[-1][1] + 1]
         self._edges = torch.tensor(edges, device=device) - first_location
 
     def of(self, logprobs: Tensor, tokens: Tensor, parents: Tensor | None = None) -> Tensor:

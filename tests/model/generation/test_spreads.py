@@ -9,12 +9,11 @@ from small_models import ask
 from torch import Tensor
 
 from florence_annotate import tasks
-from florence_annotate.geometry.locations import RANGES
 from florence_annotate.images.codec import model_pixels
 from florence_annotate.model.florence import Florence
 from florence_annotate.model.generation.spreads import Spreads
 from florence_annotate.shapes.scenes import paint
-from florence_annotate.types import Answer, Generation, Question, TokenKind
+from florence_annotate.types import SPREAD_RANGES, Answer, Generation, Question, TokenKind
 
 FIRST = 20
 """The id of `<loc_0>` in these tests' vocabulary of 1,100 tokens."""
@@ -28,7 +27,7 @@ def in_ranges(probabilities: Tensor, chosen: int) -> list[float]:
             for offset in range(low, high + 1)
             if 0 <= chosen + offset < 1000
         )
-        for low, high in RANGES
+        for low, high in SPREAD_RANGES
     ]
 
 
@@ -38,7 +37,7 @@ def test_the_mass_of_each_range_is_told_in_255ths() -> None:
     tokens = FIRST + torch.tensor([[0, 5, 999, 500], [1, 998, 126, 873]])
     parents = torch.tensor([[0, 2, 1, 2], [1, 1, 0, 2]])
     found = Spreads(FIRST, torch.device("cpu")).of(logprobs, tokens, parents)
-    assert found.shape == (2, 4, len(RANGES)) and found.dtype == torch.uint8
+    assert found.shape == (2, 4, len(SPREAD_RANGES)) and found.dtype == torch.uint8
     for row in range(2):
         for k in range(4):
             distribution = logprobs[row, parents[row, k], FIRST : FIRST + 1000].exp()
@@ -77,7 +76,7 @@ def test_answers_tell_the_spread_of_each_location(model: Florence, beams: int) -
     for index, answer in enumerate(answers):
         expected = distributions(model, features[index], answer)
         assert len(expected) >= 4
-        found = np.frombuffer(answer.spreads, np.uint8).reshape(-1, len(RANGES)) / 255
+        found = np.frombuffer(answer.spreads, np.uint8).reshape(-1, len(SPREAD_RANGES)) / 255
         assert len(found) == len(expected)
         for row, (chosen, distribution) in zip(found, expected, strict=True):
             assert row == pytest.approx(in_ranges(distribution, chosen), abs=0.6 / 255)

@@ -1,0 +1,26 @@
+"""What is asked of a dataset that is written, by a run or an export alone, and how that ended."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Writing:
+    """What a command decides for itself alone, beside the settings of the job."""
+
+    overwrite: bool = False
+    """Corrections may be lost."""
+    renumber: bool = False
+    """Classes may get other ids."""
+    add_formats: Sequence[str] = ()
+    """Further formats, from now on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """What became of it."""
+
+    summary: dict[str, Any]
+    unwritten: bool
+    """Files of the dataset could not be written; the summary names them."""
