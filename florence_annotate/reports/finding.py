@@ -37,8 +37,9 @@ def find_image(journal: Journal, out: Path, given: str) -> tuple[ImageRef, Selec
     the end of its key, with its ending or without. Raises UsageError where none or several are.
     """
     found: dict[_By, list[tuple[ImageRef, Selected]]] = {}
+    meant = _Meant(given, out)
     for ref, selected, assigned in _each(journal):
-        by = _known_by(ref, assigned, out, given)
+        by = meant.known_by(ref, assigned)
         if by is _By.KEY:
             return ref, selected
         if by is not None:
@@ -65,30 +66,35 @@ def _each(journal: Journal) -> Iterator[tuple[ImageRef, Selected, Assigned | Non
         yield ref, selected, ahead[1] if ahead is not None and ahead[0] == ref.key else None
 
 
-def _known_by(ref: ImageRef, assigned: Assigned | None, out: Path, given: str) -> _By | None:
-    if given == ref.key:
-        return _By.KEY
-    path = os.fsencode(os.path.abspath(given))
-    if ref.path == path or ref.path == os.path.realpath(path):
-        return _By.PATH
-    if assigned is not None:
-        if _is_about(os.path.abspath(given), os.path.abspath(out), assigned):
-            return _By.FILE
-        if given in (assigned.name, f"{assigned.split}/{assigned.name}"):
-            return _By.EXPORT_NAME
-    if ref.key.endswith(f"/{given}"):
-        return _By.END
-    stem = ref.key.rpartition(".")[0]
-    return _By.STEM if stem == given or stem.endswith(f"/{given}") else None
+class _Meant:
+    """What somebody wrote, to be held to one image after the other."""
 
+    def __init__(self, given: str, out: Path) -> None:
+        self._given = given
+        path = os.path.abspath(given)
+        self._paths = {os.fsencode(path), os.path.realpath(os.fsencode(path))}
+        folder = f"{os.path.abspath(out)}/"
+        # OUT/FOLDER/SPLIT/NAME
+        inside = path.removeprefix(folder) if path.startswith(folder) else ""
+        self._file_stem = inside.partition("/")[2].rpartition(".")[0]
 
-def _is_about(path: str, out: str, assigned: Assigned) -> bool:
-    """Whether a path is `OUT/FOLDER/SPLIT/NAME` of an image, whatever the ending."""
-    if not path.startswith(f"{out}/"):
-        return False
-    _, _, inside = path.removeprefix(f"{out}/").partition("/")
-    name = f"{assigned.split}/{assigned.name}"
-    return inside == name or inside.rpartition(".")[0] == name.rpartition(".")[0]
+    def known_by(self, ref: ImageRef, assigned: Assigned | None) -> _By | None:
+        """By what it is this image, if it is."""
+        given = self._given
+        if given == ref.key:
+            return _By.KEY
+        if ref.path in self._paths:
+            return _By.PATH
+        if assigned is not None:
+            name = f"{assigned.split}/{assigned.name}"
+            if self._file_stem and self._file_stem == name.rpartition(".")[0]:
+                return _By.FILE
+            if given in (assigned.name, name):
+                return _By.EXPORT_NAME
+        if ref.key.endswith(f"/{given}"):
+            return _By.END
+        stem = ref.key.rpartition(".")[0]
+        return _By.STEM if stem == given or stem.endswith(f"/{given}") else None
 
 
 def _hint(journal: Journal, given: str) -> str:

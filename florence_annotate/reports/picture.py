@@ -19,6 +19,8 @@ from florence_annotate.types import Box
 _SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 _DASH = 8
 """Pixels of a dash, and of the gap behind it."""
+_LONGEST_LABEL = 40
+"""Characters; some are whole descriptions."""
 _COLOURS = ("black", "white")
 """Of dashes and gaps: seen on any ground."""
 
@@ -70,11 +72,17 @@ def _draw(pixels: Any, explanation: Explanation) -> Any:
         left, top, right, bottom = (edge * factor for edge in fate.box)
         for line, colour in _dashes((left, top, right, bottom)):
             pen.line(line, fill=colour, width=2)
-        text = f"{fate.label} {fate.score:.2f}: {fate.dropped.reason}"
-        place = pen.textbbox((left + 2, bottom + 2), text, font)
-        pen.rectangle(place, fill=_COLOURS[1])
-        pen.text((left + 2, bottom + 2), text, _COLOURS[0], font)
+        label = " ".join(fate.label[:_LONGEST_LABEL].split())
+        text = f"{label} {fate.score:.2f}: {fate.dropped.reason}"
+        at = _within(drawing.size, pen.textbbox((0, 0), text, font), left + 2, bottom + 2)
+        pen.rectangle(pen.textbbox(at, text, font), fill=_COLOURS[1])
+        pen.text(at, text, _COLOURS[0], font)
     return drawing
+
+
+def _within(size: tuple[int, int], text: Box, x: float, y: float) -> tuple[float, float]:
+    """Where a text goes that is meant for a point, so that none of it is cut if it fits."""
+    return max(0.0, min(x, size[0] - text[2])), max(0.0, min(y, size[1] - text[3]))
 
 
 def _dashes(box: Box) -> Iterator[tuple[Box, str]]:
