@@ -27,12 +27,13 @@ import numpy.typing as npt
 
 from benchmarks.measuring import parser, save
 from florence_annotate.answers import reading, scores
+from florence_annotate.answers.refinement import refined_box
 from florence_annotate.evaluation.average_precision import Scored, average_precision
 from florence_annotate.geometry.boxes import iou
 from florence_annotate.journal import Journal
 from florence_annotate.shapes import COLOURS, SHAPES
 from florence_annotate.shapes.scenes import Scene, SceneObject, paint, paint_large
-from florence_annotate.types import Evidence, Instance, Record
+from florence_annotate.types import Box, Evidence, Instance, Record
 
 RIGHT = 0.5
 """The least IoU of a box that is right."""
@@ -110,9 +111,15 @@ class Found:
     true: list[Scored]
     instances: list[tuple[int, Instance]]
     """With the id of their image."""
+    refined: list[Box]
+    """Their boxes with refined edges."""
 
     def __add__(self, other: Self) -> Self:
-        return type(self)(self.true + other.true, self.instances + other.instances)
+        return type(self)(
+            self.true + other.true,
+            self.instances + other.instances,
+            self.refined + other.refined,
+        )
 
     def is_right(self) -> npt.NDArray[np.bool_]:
         """For each instance whether a true box of its label is where it is."""
@@ -129,11 +136,14 @@ class Found:
             ]
         )
 
-    def precision(self, values: Sequence[float]) -> float:
-        """Average precision over IoU 0.50 to 0.95, with these scores."""
+    def precision(self, values: Sequence[float], boxes: Sequence[Box] | None = None) -> float:
+        """Average precision over IoU 0.50 to 0.95, with these scores, and with these boxes instead
+        of their own."""
         found = [
-            Scored(image, instance.label, instance.box, value)
-            for (image, instance), value in zip(self.instances, values, strict=True)
+            Scored(image, instance.label, box, value)
+            for (image, instance), box, value in zip(
+                self.instances, boxes or [one.box for _, one in self.instances], values, strict=True
+            )
         ]
         names = sorted({one.category for one in self.true})
         images = sorted({one.image for one in self.true})
@@ -167,13 +177,16 @@ def _annotate(kind: Scenes, first: int, folder: Path) -> Pair:
         replace(record, answers=tuple(replace(one, spreads=b"") for one in record.answers))
         for record in records
     ]
-    return Found(true, list(_instances(records))), Found(true, list(_instances(before)))
+    return _found(true, records), _found(true, before)
 
 
-def _instances(records: Sequence[Record]) -> Iterator[tuple[int, Instance]]:
+def _found(true: list[Scored], records: Sequence[Record]) -> Found:
+    found = Found(true, [], [])
     for record in records:
         for instance in reading.read(record).instances:
-            yield int(record.ref.key.removesuffix(".jpg")), instance
+            found.instances.append((int(record.ref.key.removesuffix(".jpg")), instance))
+            found.refined.append(refined_box(instance, record.width, record.height))
+    return found
 
 
 def measure(values: npt.NDArray[np.float64], right: npt.NDArray[np.bool_]) -> dict[str, float]:
@@ -204,8 +217,15 @@ def compare(found: Found, before: Found) -> tuple[dict[str, dict[str, float]], d
     # in tiles, scores decide which view of a thing is kept: a job of before keeps its own
     rows[BEFORE]["AP"] = before.precision([one.score for _, one in before.instances])
     share = float(right.mean())
-    best = share * (1 - share)
-    return rows, {"boxes": len(right), "right": share, "Brier of the best constant": best}
+    about = {
+        "boxes": len(right),
+        "right": share,
+        "Brier of the best constant": share * (1 - share),
+        "AP with refined boxes": found.precision(
+            [one.score for _, one in found.instances], found.refined
+        ),
+    }
+    return rows, about
 
 
 def misses(rows: Mapping[str, Mapping[str, float]], about: Mapping[str, float]) -> list[str]:

@@ -7,7 +7,9 @@ or JSON that is nested thousands deep, would end the process.
 import json
 import os
 import stat
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ LARGE = 2 << 30
 """Bytes; the most that an image, or what is said about all images, may have."""
 DEEPEST = 100
 """How deep lists and mappings may stand within each other."""
+_BINARY = getattr(os, "O_BINARY", 0)  # Windows
 
 _KINDS: tuple[tuple[Callable[[int], bool], str], ...] = (
     (stat.S_ISDIR, "a folder"),
@@ -41,24 +44,34 @@ def kind_of(mode: int) -> str:
     return next((name for test, name in _KINDS if test(mode)), "something else")
 
 
+@contextmanager
+def opened(path: str | bytes | Path) -> Iterator[BufferedReader]:
+    """A regular file to read from; anything else is refused at once.
+
+    Raises OSError, and UnreadableFileError for what is no regular file.
+    """
+    # O_NONBLOCK: to open a fifo must not wait for who writes to it
+    descriptor = os.open(path, os.O_RDONLY | _BINARY | getattr(os, "O_NONBLOCK", 0))
+    try:
+        mode = os.fstat(descriptor).st_mode
+        if not stat.S_ISREG(mode):
+            raise UnreadableFileError("not-a-file", f"it is {kind_of(mode)}")
+        with open(descriptor, "rb", closefd=False) as file:
+            yield file
+    finally:
+        os.close(descriptor)
+
+
 def read_bytes(path: str | bytes | Path, most: int) -> bytes:
     """The bytes of a regular file that has at most so many; anything else is refused at once.
 
     Raises UnreadableFileError.
     """
     try:
-        # O_NONBLOCK: to open a fifo must not wait for who writes to it
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
-        try:
-            status = os.fstat(descriptor)
-            if not stat.S_ISREG(status.st_mode):
-                raise UnreadableFileError("not-a-file", f"it is {kind_of(status.st_mode)}")
-            if status.st_size > most:
+        with opened(path) as file:
+            if os.fstat(file.fileno()).st_size > most:
                 raise UnreadableFileError("too-large", f"it has more than {most >> 20} MiB")
-            with open(descriptor, "rb", closefd=False) as file:
-                return file.read()
-        finally:
-            os.close(descriptor)
+            return file.read()
     except FileNotFoundError as error:
         raise UnreadableFileError("missing", "it is not there") from error
     except PermissionError as error:

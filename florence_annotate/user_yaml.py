@@ -38,6 +38,13 @@ class Document:
     root: yaml.Node | None
     """Where in the text all of that stands; None for a text that holds nothing."""
 
+    def line_of(self, key: Any) -> int:
+        """The number of the line on which a key of its mapping stands."""
+        pairs = self.root.value if isinstance(self.root, yaml.MappingNode) else ()
+        starts = (name.start_mark.line for name, _ in pairs)
+        lines: dict[Any, int] = dict(zip(self.content or (), starts, strict=False))
+        return 1 + lines.get(key, 0)
+
 
 def parse_yaml(text: str) -> Any:
     """What a YAML text holds.

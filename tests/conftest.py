@@ -85,6 +85,13 @@ def tree(folder: Path, *, without_scores: bool = False) -> dict[str, Any]:
     return found
 
 
+def edit(out: Path, before: str, after: str) -> None:
+    """Edit a dataset's `policy.yaml`."""
+    text = (out / "policy.yaml").read_text()
+    assert before in text
+    (out / "policy.yaml").write_text(text.replace(before, after))
+
+
 def scores(folder: Path) -> list[float]:
     """Scores of all annotations, in the files' order."""
     files = sorted((folder / "annotations").glob("instances_*.json"))

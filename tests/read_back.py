@@ -9,10 +9,13 @@ from typing import Any
 
 import numpy as np
 import supervision as sv
+from conftest import tree
 from pycocotools.coco import COCO
 
 import florence_annotate
 from florence_annotate.dataset.annotated_image import AnnotatedImage
+from florence_annotate.formats.staging import name_of_content
+from florence_annotate.journal import Journal
 
 ALL = "voc,labelme,label-studio,cvat,parquet,imagefolder"
 """Formats beside YOLO and COCO."""
@@ -65,3 +68,24 @@ def image_names(out: Path) -> list[str]:
     for file in sorted((out / "annotations").glob("*.json")):
         found += [image["file_name"] for image in json.loads(file.read_text())["images"]]
     return sorted(found)
+
+
+def numbered(out: Path) -> dict[str, tuple[int, str, str]]:
+    """Key → COCO's id, the split and the name of each image."""
+    found = {}
+    for file in (out / "annotations").glob("instances_*.json"):
+        split = file.stem.partition("_")[2]
+        for row in json.loads(file.read_text())["images"]:
+            found[row["key"]] = (row["id"], split, row["file_name"])
+    return found
+
+
+def assert_noted(journal: Journal) -> None:
+    """The journal knows all files as they lie there."""
+    noted = dict(journal.exports.each())
+    out = journal.path.parent
+    assert noted.keys() == tree(out).keys()
+    for path, file in noted.items():
+        status = (out / path).lstat()
+        assert (file.size_bytes, file.mtime_ns) == (status.st_size, status.st_mtime_ns)
+        assert file.content == name_of_content(out / path)

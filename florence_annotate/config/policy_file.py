@@ -20,10 +20,11 @@ from pydantic import ValidationError
 from florence_annotate import classes as class_lists
 from florence_annotate.classes import ClassSpec
 from florence_annotate.config.job_spec import OPTIONS, JobSpec, explain
-from florence_annotate.config.yaml_editing import EditedYaml, spelled
+from florence_annotate.config.yaml_editing import edited, spelled
 from florence_annotate.declaration import Kept
 from florence_annotate.errors import OutputError, UsageError, nearest
 from florence_annotate.user_files import SMALL, UnreadableFileError, read_text
+from florence_annotate.user_yaml import Document, read_document
 
 NAME = "policy.yaml"
 PART_NAME = f".{NAME}.part"
@@ -61,15 +62,16 @@ def read(path: Path) -> PolicyFile | None:
 
     Raises UsageError that names the file, the line, the key, what was found and what is expected.
     """
-    file = _load(path)
-    if file is None:
+    text = _load(path)
+    if text is None:
         return None
-    content = file.content or {}
+    document = _parsed(path, text)
+    content = document.content or {}
     settings: dict[str, Any] = {}
     for key, value in content.items():
         if key in (_TARGET, _IDS):
             continue
-        where = f"{path}, line {file.line_of(key)}"
+        where = f"{path}, line {document.line_of(key)}"
         if key not in SETTLED:
             hint = nearest(str(key), SETTLED) or f"it may hold {', '.join(SETTLED)}"
             raise UsageError(f"{where}: there is no {key!r} in a policy: {hint}")
@@ -104,22 +106,22 @@ def write(
         temporary.unlink(missing_ok=True)  # of a command that was killed
     except OSError as error:
         raise OutputError.at(path, error) from error
-    file = _load(path)
-    is_new = file is None
-    file = file or EditedYaml(_HEAD)
-    content = file.content or {}
-    for name, value in settings.items():
-        if name not in content or _value(name, content[name], str(path)) != value:
-            file.set(name, _plain(name, value), _comment(OPTIONS[name].help))
+    text = _load(path)
+    content = {} if text is None else _parsed(path, text).content or {}
+    changes = {
+        name: _plain(name, value)
+        for name, value in settings.items()
+        if name not in content or _value(name, content[name], str(path)) != value
+    }
     shown = {_TARGET: target, _IDS: dict(enumerate(islice(class_names, _MOST_IDS)))}
-    for name, value in shown.items():
-        if content.get(name) != value:
-            file.set(name, value, _comment(_ABOUT[name]))
-    if not is_new and not file.is_changed:
+    changes |= {name: value for name, value in shown.items() if content.get(name) != value}
+    if text is not None and not changes:
         return
+    above = {name: _comment(_ABOUT.get(name) or OPTIONS[name].help) for name in (*SETTLED, *shown)}
+    text = edited(_HEAD if text is None else text, changes, above)
     try:
         with temporary.open("x", encoding="utf-8", newline="") as part:
-            part.write(file.text())
+            part.write(text)
         os.replace(temporary, path)
     except OSError as error:
         with suppress(OSError):
@@ -141,16 +143,23 @@ def spelled_class(spec: ClassSpec) -> str:
     return f"{spelled(spec.name)}: {spelled(_class(spec) or {})}"
 
 
-def _load(path: Path) -> EditedYaml | None:
+def _load(path: Path) -> str | None:
     if not os.path.lexists(path):
         return None
     try:
-        file = EditedYaml(read_text(path, _MOST_BYTES))
+        return read_text(path, _MOST_BYTES)
     except UnreadableFileError as error:
         raise UsageError(f"can't read {path}: {error}") from error
-    if not isinstance(file.content, dict | None):
+
+
+def _parsed(path: Path, text: str) -> Document:
+    try:
+        document = read_document(text)
+    except UnreadableFileError as error:
+        raise UsageError(f"can't read {path}: {error}") from error
+    if not isinstance(document.content, dict | None):
         raise UsageError(f"{path} must hold `setting: value` lines")
-    return file
+    return document
 
 
 def _value(name: str, value: Any, where: str) -> Any:
@@ -189,4 +198,4 @@ def _told(name: str, value: Any) -> str:
 
 def _comment(text: str) -> str:
     text = text.replace("{formats}", "those that 'florence-annotate export --help' lists")
-    return "\n" + "\n".join(f"# {line}" for line in textwrap.wrap(text, _LONGEST_LINE))
+    return "\n" + "".join(f"# {line}\n" for line in textwrap.wrap(text, _LONGEST_LINE))

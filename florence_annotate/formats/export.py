@@ -13,6 +13,7 @@ from florence_annotate.formats import registry
 from florence_annotate.formats import staging as staging_folder
 from florence_annotate.formats.assigning import Assigning
 from florence_annotate.formats.entries import Entry, Export, Writer
+from florence_annotate.formats.moving import Moving
 from florence_annotate.formats.originals import Originals
 from florence_annotate.formats.outcome import Outcome
 from florence_annotate.formats.placing import Placing
@@ -80,7 +81,8 @@ def export(
         job.notes.renumbered = gets_other_ids(journal, spec)
         made = Made(unchanged.shaping | {WRITTEN: list(formats)}, dataset.class_names)
         settle(dataset.class_names)
-        replacing.commit(staging, changes, made, unchanged.to_keep(outcome))
+        moving = Moving(replacing, staging, changes)
+        moving.commit(made, lambda: unchanged.to_keep(outcome))
         journal.selection.note_same_content(originals.seen_again)
     return outcome
 

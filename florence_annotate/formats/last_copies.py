@@ -2,67 +2,79 @@
 bytes is known to be there, it moves to `orphans/`, from where the image can come back."""
 
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
+from itertools import count
 from pathlib import Path
 
+from florence_annotate.formats.names import LONGEST_NAME, shortened
 from florence_annotate.formats.staging import name_of_content
-from florence_annotate.journal import Exported, Journal, Placed
+from florence_annotate.formats.whereabouts import Whereabouts
+from florence_annotate.journal import Exported, Placed
 
-_FOLDER = "orphans/"
+FOLDER = "orphans"
 
 
 def is_one(path: str) -> bool:
     """Whether a path of the output is that of a last copy."""
-    return path.startswith(_FOLDER)
+    return path.startswith(f"{FOLDER}/")
 
 
-def find(
-    out: Path, path: str, content: str, source: str, kept: Collection[str], journal: Journal
-) -> tuple[str, Exported] | None:
-    """Where an image of the dataset is to be kept that is the last copy, and what is noted of it
-    there; None for any other.
+class LastCopies:
+    """Those among the files that one export replaces or removes."""
 
-    It has this content and was made of the original `source`, both by their SHA-256; `kept` are
-    the originals of which the dataset has a file beside this one. Raises OSError.
-    """
-    target = out / path
-    if target.is_symlink() or source in kept or _lies_elsewhere(target, source, journal):
-        return None
-    status = os.lstat(target)
-    noted = Exported(content, status.st_size, status.st_mtime_ns, source, Placed.COPY)
-    return f"{_FOLDER}{content[:10]}-{target.name}", noted
+    def __init__(self, out: Path, whereabouts: Whereabouts) -> None:
+        self._out = out
+        self._whereabouts = whereabouts
+        self._contents: dict[str, str | None] = {}
+        """Path of a last copy → what lies or will lie there, as far as that was asked."""
+
+    def find(
+        self, path: str, content: str, known: Exported | None, kept: Collection[str]
+    ) -> tuple[str, Exported] | None:
+        """Where an image of the dataset is to be kept that is the last copy, and what is to be
+        noted of it there; None for any other.
+
+        It has this content; `known` is what is noted of it, if that is; `kept` are the originals of
+        which the dataset has another file. Raises OSError.
+        """
+        target = self._out / path
+        source = (known and known.source) or content
+        if source in kept or target.is_symlink():
+            return None
+        if self._whereabouts.has_as_link(target, source) or self._whereabouts.is_there(source):
+            return None
+        status = os.lstat(target)
+        is_encoded = known is not None and known.placed == Placed.ENCODED
+        placed = Placed.ENCODED if is_encoded else Placed.COPY
+        noted = Exported(content, status.st_size, status.st_mtime_ns, source, placed)
+        return self._name(target.name, source, content), noted
+
+    def move(self, path: str, orphan: str) -> None:
+        """Move a last copy to where it is kept. Raises OSError."""
+        (self._out / FOLDER).mkdir(exist_ok=True)
+        os.replace(self._out / path, self._out / orphan)
+
+    def _name(self, name: str, source: str, content: str) -> str:
+        """A path that is free, or has this very content: names repeat in other folders, and a file
+        that is there may have been edited."""
+        stem, suffix = os.path.splitext(name)
+        for number in count(1):
+            mark = source[:10] + (f"-{number}-" if number > 1 else "-")
+            room = LONGEST_NAME - len(mark) - len(suffix.encode())
+            path = f"{FOLDER}/{mark}{shortened(stem, room)}{suffix}"
+            if path not in self._contents:
+                self._contents[path] = _lying(self._out / path)
+            if self._contents[path] in (None, content):
+                break
+        self._contents[path] = content
+        return path
 
 
-def move(out: Path, path: str, orphan: str) -> None:
-    """Move a last copy to where it is kept. Raises OSError."""
-    (out / _FOLDER).mkdir(exist_ok=True)
-    (out / path).replace(out / orphan)
-
-
-def _lies_elsewhere(target: Path, source: str, journal: Journal) -> bool:
-    """Whether a file with the bytes of an original is where one of them was read."""
-    for path in journal.originals_of(source):
-        try:
-            if _is_same_file(path, target) or name_of_content(os.fsdecode(path)) == source:
-                return True
-        except OSError:
-            continue
-    return False
-
-
-def is_link(target: Path, known: Sequence[Exported], journal: Journal) -> bool:
-    """Whether an image of the dataset and its original are one file under two names."""
-    if target.is_symlink():
-        return False
-    if any(file.placed is None for file in known) and target.stat().st_nlink > 1:
-        return True  # older versions did not note how it was placed
-    sources = [file.source for file in known if file.source and file.placed == Placed.HARD_LINK]
-    originals = [path for source in sources for path in journal.originals_of(source)]
-    return any(_is_same_file(path, target) for path in originals)
-
-
-def _is_same_file(path: bytes, target: Path) -> bool:
+def _lying(path: Path) -> str | None:
+    """The name of the content that lies there; None where nothing does."""
     try:
-        return os.path.samefile(path, target)
+        return name_of_content(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
     except OSError:
-        return False
+        return ""  # what can't be read is none of ours

@@ -11,7 +11,7 @@ _READABLE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff"
 _FILES_OF_FORMATS = (".txt", ".jpg", ".png", ".xml", ".json")
 """Endings of files that formats write for an image."""
 
-_LONGEST_NAME = 250
+LONGEST_NAME = 250
 """Bytes of a file name, with some left of the usual 255."""
 
 
@@ -103,7 +103,9 @@ def _safe(part: str) -> str:
     if part.startswith("."):
         part = "_" + part[1:]
     part = part.replace("\\", "_")
-    room = _LONGEST_NAME - len("-0123456789.jpeg")
-    if len(part.encode()) > room:
-        part = part.encode()[:room].decode("utf-8", "ignore")
-    return part
+    return shortened(part, LONGEST_NAME - len("-0123456789.jpeg"))
+
+
+def shortened(text: str, room: int) -> str:
+    """As much of a text from its beginning as has room in so many bytes of UTF-8."""
+    return text.encode()[:room].decode("utf-8", "ignore")

@@ -59,6 +59,8 @@ class Originals:
             status = os.stat(ref.path)
         except OSError as error:
             return f"its file is gone ({error.strerror})"
+        if any(folder.whereabouts.is_inside(ref.path) for folder in self._folders):
+            return "its file is a link into the dataset"
         if ref.is_seen_in(status):
             return None
         try:

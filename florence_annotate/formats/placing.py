@@ -24,6 +24,8 @@ class Placing:
     def __init__(self, export: Export) -> None:
         self._staging, self._notes = export.staging, export.notes
         self._mode = export.spec.images
+        self._linked: set[Path] = set()
+        """The dataset's own files that have their name of this export."""
 
     def begin(self, dataset: Dataset) -> None:
         pass
@@ -52,8 +54,13 @@ class Placing:
         self._staging.images[path] = StagedImage(entry.image.sha, placed)
 
     def _keep(self, held: Path, kept: Exported, path: str) -> Placed:
-        """The dataset's own file, which is as it should be, under the name that it has now."""
-        if not self._staging.hard_link(path, held, kept.content):
+        """The dataset's own file, which is as it should be, under the name that it has now. Under
+        another one, or in another folder, a file of its own: an edit of one is none of the other.
+        """
+        is_free = held.is_relative_to(self._staging.out) and held not in self._linked
+        if is_free and self._staging.hard_link(path, held, kept.content):
+            self._linked.add(held)
+        elif not self._staging.clone(path, held, kept.content):
             self._staging.copy(path, held)
         return Placed.ENCODED if kept.placed == Placed.ENCODED else Placed.COPY
 

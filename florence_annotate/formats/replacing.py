@@ -1,4 +1,4 @@
-"""A staged export → the output folder, never over somebody's corrections.
+"""What may be replaced in an output folder: never somebody's corrections.
 
 Each staged file is compared with what lies in its place: what is equal stays untouched; what was
 written by an earlier export is replaced, or removed where the new export has no such file; what is
@@ -6,22 +6,23 @@ anything else was corrected by hand, and is held: neither written, moved nor rem
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from florence_annotate.errors import OutputError
 from florence_annotate.formats import last_copies
-from florence_annotate.formats.holding import CHANGED, DESCRIPTION, Held, also_held
+from florence_annotate.formats.holding import CHANGED, DESCRIPTION, LABELS, Held, also_held
 from florence_annotate.formats.staging import LINK, Staging, name_of_content
-from florence_annotate.journal import Exported, Journal, Made, Placed
+from florence_annotate.formats.whereabouts import Whereabouts
+from florence_annotate.journal import Exported, Journal, Placed
 
 IMAGES = "images/"
 METADATA_NAME = "metadata.jsonl"
+"""A file beside the images that is none."""
 TEXT_SUFFIX = ".txt"
-"""A file beside the images that is none, and the ending of such files."""
+"""The ending of files beside the images that are none."""
 
 
 @dataclass(slots=True)
@@ -38,26 +39,28 @@ class Changes:
 
 
 class Replacing:
-    """What earlier exports wrote to an output folder, and how another one takes its place."""
+    """What earlier exports wrote to an output folder, and what another one would change there."""
 
     def __init__(self, out: Path, journal: Journal) -> None:
-        self._out = out
+        self.out = out
         self._root = str(out)
-        self._journal = journal
-        self._exports = journal.exports
+        self.exports = journal.exports
+        self.whereabouts = Whereabouts(out, journal)
+        """Of the originals."""
         self._missing: dict[str, bool] = {}
         """Whether a folder is missing in the output, as far as that was asked."""
 
     @cached_property
-    def _known(self) -> dict[str, list[Exported]]:
-        return self._exports.files()
+    def known(self) -> dict[str, list[Exported]]:
+        """What was noted before this export."""
+        return self.exports.files()
 
     @cached_property
     def _copies(self) -> dict[str, list[str]]:
         """SHA-256 of an original → paths of the images that an earlier export made of it, and of
         last copies."""
         found: dict[str, list[str]] = {}
-        for path, files in self._known.items():
+        for path, files in self.known.items():
             if is_image(path) or last_copies.is_one(path):
                 for file in files:
                     if not file.content.startswith(LINK):
@@ -68,11 +71,14 @@ class Replacing:
         """An image in the output folder that was made of an original with these bytes, and what is
         noted of it."""
         for path in self._copies.get(sha, ()):
-            known = self._known[path]
-            present = self._present(path, known)
+            known = self.known[path]
+            try:
+                present = self.present(path, known)
+            except OSError:
+                continue
             for file in known:
                 if file.content == present and sha in (file.source, present):
-                    return self._out / path, file
+                    return self.out / path, file
         return None
 
     def compare(self, staging: Staging, *, overwrite: bool) -> Changes:
@@ -83,62 +89,31 @@ class Replacing:
         changes = Changes()
         for path, wanted in staging.files.items():
             self._compare_file(path, wanted, changes, staging, overwrite)
-        restored = {image.source for image in staging.images.values()}
-        for path in self._known.keys() - staging.files.keys():
-            if last_copies.is_one(path) and not self._is_restored(path, restored):
+        restored = sources_of(staging, but=changes.held)
+        for path in self.known.keys() - staging.files.keys():
+            if last_copies.is_one(path) and restored.isdisjoint(self.sources_at(path)):
                 continue
             self._compare_file(path, None, changes, staging, overwrite)
         changing = (*changes.replaced, *changes.removed)
-        for path in also_held(self._out, staging.folder, changes.held, changing):
+        for path in also_held(self.out, staging.folder, changes.held, changing):
             changes.held[path] = changes.held[DESCRIPTION]
         changes.replaced = [path for path in changes.replaced if path not in changes.held]
         changes.removed = sorted(path for path in changes.removed if path not in changes.held)
+        if _is_described_anew(staging, changes):
+            changes.replaced.append(DESCRIPTION)
+            changes.touched = [path for path in changes.touched if path != DESCRIPTION]
         return changes
 
-    def _is_restored(self, path: str, sources: set[str]) -> bool:
-        """Whether a last copy is in the dataset again."""
-        return any((file.source or file.content) in sources for file in self._known[path])
-
-    def commit(self, staging: Staging, changes: Changes, made: Made, outcome: Any = None) -> None:
-        """Move what has changed into place; `outcome` is kept in the journal with it.
-
-        What can't be written is noted among what is held. Raises OutputError.
-        """
-        exports = self._exports
-        try:
-            if changes.replaced or changes.removed:
-                last = self._last_copies(staging, changes)
-                written = [(p, self._stamp(staging.folder, p, staging)) for p in changes.replaced]
-                exports.announce(made, [*written, *last.values()])
-                for path, (orphan, _) in last.items():
-                    last_copies.move(self._out, path, orphan)
-                if DESCRIPTION in changes.replaced:
-                    # it goes before what it describes changes, and comes last
-                    (self._out / DESCRIPTION).unlink(missing_ok=True)
-                self._move(staging, changes)
-                self._remove(changes)
-            touched = [(path, self._stamp(self._root, path, staging)) for path in changes.touched]
-            exports.settle(made, touched, self._gone(staging, changes), outcome)
-        except OSError as error:
-            raise OutputError.at(self._out, error) from error
-
-    def _gone(self, staging: Staging, changes: Changes) -> list[tuple[str, Exported]]:
-        """What is noted of files that lie there no more."""
-        return [
-            (path, file)
-            for path, known in self._known.items()
-            if path not in changes.held
-            and not (last_copies.is_one(path) and os.path.lexists(self._out / path))
-            for file in known
-            if file.content != staging.files.get(path)
-        ]
+    def sources_at(self, path: str) -> set[str]:
+        """The originals of which an image that was noted at a path was made."""
+        return {file.source or file.content for file in self.known.get(path, ())}
 
     def _compare_file(
         self, path: str, wanted: str | None, changes: Changes, staging: Staging, overwrite: bool
     ) -> None:
-        known = self._known.get(path, ())
+        known = self.known.get(path, ())
         try:
-            present = self._present(path, known)
+            present = self.present(path, known)
         except OSError as error:
             changes.held[path] = error.strerror or str(error)
             return
@@ -160,31 +135,46 @@ class Replacing:
 
     def _is_original(self, path: str, known: Sequence[Exported]) -> bool:
         """An original that was edited in place is seen through the dataset's link to it, too."""
-        return is_image(path) and last_copies.is_link(self._out / path, known, self._journal)
+        return is_image(path) and self._is_link(path, known)
+
+    def _is_link(self, path: str, known: Sequence[Exported]) -> bool:
+        """Whether an image of the dataset and its original are one file under two names."""
+        target = self.out / path
+        if target.is_symlink():
+            return False
+        if any(file.placed is None for file in known) and target.stat().st_nlink > 1:
+            return True  # older versions did not note how it was placed
+        return any(
+            file.source is not None
+            and file.placed == Placed.HARD_LINK
+            and self.whereabouts.has_as_link(target, file.source)
+            for file in known
+        )
 
     def _lstat(self, path: str) -> os.stat_result:
         return os.lstat(f"{self._root}/{path}")
 
-    def _present(self, path: str, known: Sequence[Exported]) -> str | None:
+    def present(self, path: str, known: Sequence[Exported]) -> str | None:
         """Name of the content that lies at a path now; not read again where size and time are
         known. Raises OSError for what can't be read."""
-        if self._is_missing(path.rpartition("/")[0]):
+        if self.is_missing(path.rpartition("/")[0]):
             return None
         try:
             status = self._lstat(path)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
         for file in known:
             if is_as_known(status, file):
                 return file.content
         return name_of_content(f"{self._root}/{path}")
 
-    def _is_missing(self, folder: str) -> bool:
-        """Whether a folder of the output is not there, so that no file is in it."""
+    def is_missing(self, folder: str) -> bool:
+        """Whether a folder of the output is not there, so that no file is in it: as it was when
+        that was asked first. Raises OutputError for a link in its place."""
         missing = self._missing.get(folder)
         if missing is None:
             above = folder.rpartition("/")[0]
-            missing = bool(above) and self._is_missing(above)  # asked before anything is moved
+            missing = bool(above) and self.is_missing(above)  # asked before anything is moved
             place = f"{self._root}/{folder}"
             if folder and os.path.islink(place):
                 raise OutputError(
@@ -202,58 +192,8 @@ class Replacing:
         if image is None or image.placed == Placed.SYMBOLIC_LINK:
             return False
         if image.placed == Placed.HARD_LINK:
-            return not (staging.folder / path).samefile(self._out / path)
-        return last_copies.is_link(self._out / path, known, self._journal)
-
-    def _last_copies(self, staging: Staging, changes: Changes) -> dict[str, tuple[str, Exported]]:
-        """Path of each image that would be written over or removed and is a last copy → where it is
-        kept, and what is noted of it there."""
-        kept = {image.source for image in staging.images.values()}
-        found = {}
-        for path in (*changes.replaced, *changes.removed):
-            known = self._known.get(path, ())
-            content = self._present(path, known) if is_image(path) and known else None
-            if content is not None:
-                source = next((one.source for one in known if one.content == content), None)
-                if last := last_copies.find(
-                    self._out, path, content, source or content, kept, self._journal
-                ):
-                    found[path] = last
-        return found
-
-    def _remove(self, changes: Changes) -> None:
-        for path in changes.removed:
-            try:
-                (self._out / path).unlink(missing_ok=True)
-            except PermissionError as error:
-                changes.held[path] = str(error.strerror)
-            _remove_empty_parents(self._out / path, self._out)
-
-    def _move(self, staging: Staging, changes: Changes) -> None:
-        """Move staged files into place; a folder that is not there yet, as a whole."""
-        moved: set[str] = set()
-        for path in sorted(changes.replaced, key=lambda path: path == DESCRIPTION):
-            folder = path.rpartition("/")[0]
-            if not self._is_missing(folder):
-                try:
-                    os.replace(f"{staging.folder}/{path}", f"{self._root}/{path}")
-                except (IsADirectoryError, PermissionError) as error:
-                    changes.held[path] = str(error.strerror)
-            elif (whole := self._highest_missing(folder)) not in moved:
-                os.rename(f"{staging.folder}/{whole}", f"{self._root}/{whole}")
-                moved.add(whole)
-
-    def _highest_missing(self, folder: str) -> str:
-        """The highest folder on the way to a missing one that is missing itself."""
-        above = folder.rpartition("/")[0]
-        return self._highest_missing(above) if above and self._is_missing(above) else folder
-
-    def _stamp(self, folder: str | Path, path: str, staging: Staging) -> Exported:
-        """What is to be noted of a staged file, or of one that lies in place."""
-        status = os.lstat(f"{folder}/{path}")
-        image = staging.images.get(path)
-        made_of = (None, None) if image is None else (image.source, image.placed)
-        return Exported(staging.files[path], status.st_size, status.st_mtime_ns, *made_of)
+            return not (staging.folder / path).samefile(self.out / path)
+        return self._is_link(path, known)
 
 
 def is_image(path: str) -> bool:
@@ -266,11 +206,14 @@ def is_as_known(status: os.stat_result, file: Exported) -> bool:
     return (status.st_size, status.st_mtime_ns) == (file.size_bytes, file.mtime_ns)
 
 
-def _remove_empty_parents(path: Path, top: Path) -> None:
-    for folder in path.parents:
-        if folder == top:
-            return
-        try:
-            folder.rmdir()
-        except OSError:
-            return
+def sources_of(staging: Staging, but: Collection[str]) -> set[str]:
+    """The originals of the staged images, but for those at some paths."""
+    return {image.source for path, image in staging.images.items() if path not in but}
+
+
+def _is_described_anew(staging: Staging, changes: Changes) -> bool:
+    """Whether something changes that YOLO's description is about, though that does not."""
+    if DESCRIPTION not in staging.files or DESCRIPTION in {*changes.held, *changes.replaced}:
+        return False
+    changing = (*changes.replaced, *changes.removed)
+    return any(path.startswith((LABELS, IMAGES)) for path in changing)

@@ -3,6 +3,7 @@
 So an export is whole or not there. A file's hash is taken while it is written.
 """
 
+import errno
 import hashlib
 import os
 import shutil
@@ -13,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO
 
+from florence_annotate import user_files
 from florence_annotate.errors import OutputError
 from florence_annotate.formats import cloning
 from florence_annotate.journal import Placed
@@ -237,9 +239,13 @@ LINK = "link:"
 
 
 def name_of_content(path: str | Path) -> str:
-    """SHA-256 of a file's bytes, or the goal of a link. Raises OSError."""
+    """SHA-256 of a file's bytes, or the goal of a link. Raises OSError, also for what is neither:
+    to read from a fifo would never end."""
     if os.path.islink(path):
         goal = os.fsencode(os.readlink(path))
         return LINK + goal.decode("utf-8", "backslashreplace")
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    try:
+        with user_files.opened(path) as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except user_files.UnreadableFileError as error:
+        raise OSError(errno.EINVAL, str(error)) from error

@@ -157,8 +157,9 @@ class Job:
             with Journal.create(self.out) as journal:
                 if switches.restart:
                     kept = not switches.overwrite and is_corrected(journal, self.out)
-                    journal.restart(keeps_classes=kept)
+                    # before the job, which a killed restart would leave with its policy
                     (self.out / policy_file.NAME).unlink(missing_ok=True)
+                    journal.restart(keeps_classes=kept)
                 left = leaving.select(
                     *(journal, self.sources, self.spec.limit, reporter.note),
                     allow_missing=switches.allow_missing,

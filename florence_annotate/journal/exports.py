@@ -24,7 +24,7 @@ class Placed(StrEnum):
     HARD_LINK = "hard link"
     SYMBOLIC_LINK = "symbolic link"
     COPY = "copy"
-    """A file of its own with the original's bytes, or the last one that is left of an image."""
+    """A file of its own with the original's bytes."""
     ENCODED = "encoded"
     """A file of its own with bytes of its own: turned upright, or of another kind."""
 

@@ -112,12 +112,25 @@ class Journal(Database):
 
     def restart(self, *, keeps_classes: bool = False) -> None:
         """Forget everything but what lies in the folders, and what people made of it; see
-        `forget_all`."""
+        `forget_all`.
+
+        Until it is closed, the journal knows where the originals of exported images were read.
+        """
+        for sha, path in self.tuples(
+            "SELECT DISTINCT sha, path FROM attempts "
+            "WHERE sha IN (SELECT coalesce(source, content) FROM files)"
+        ):
+            self._forgotten.setdefault(sha, []).append(path)
         with self.transaction():
             forget_all(self.connection, keeps_classes=keeps_classes)
             for table in _OF_A_JOB:
                 self.connection.execute(f"DELETE FROM {table}")
             self.connection.execute("DELETE FROM job WHERE name != ?", (_PLACES,))
+
+    @cached_property
+    def _forgotten(self) -> dict[str, list[bytes]]:
+        """SHA-256 → where images were read that a restart has forgotten."""
+        return {}
 
     # runs
 
@@ -312,4 +325,4 @@ class Journal(Database):
     def originals_of(self, sha: str) -> list[bytes]:
         """Where images with these bytes were read."""
         rows = self.all("SELECT DISTINCT path FROM attempts WHERE sha = ?", (sha,))
-        return [row["path"] for row in rows]
+        return [row["path"] for row in rows] + self._forgotten.get(sha, [])

@@ -117,6 +117,7 @@ def test_a_list_as_long_as_a_class_file_may_be_can_be_read(path: Path) -> None:
     [
         ("min_scor: 0.5", r"line 2: there is no 'min_scor' in a policy: did you mean min_score\?"),
         ("nonsense: 1", "line 2: there is no 'nonsense' in a policy: it may hold classes"),
+        ("yes: 1", "line 2: there is no True in a policy"),
         ("min_score: 2", "line 2: min_score: 2 won't do: write a number from 0 to 1"),
         ("split: {train: 0.5}", "line 2: split: .* add up to 0.5"),
         ("images: fast", "line 2: images: 'fast' won't do"),

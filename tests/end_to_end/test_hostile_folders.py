@@ -1,12 +1,14 @@
 """A dataset's folder that comes from somebody else does no harm."""
 
+import os
 import shutil
+import signal
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import command
+from conftest import command, tree
 from written_answers import answer, written_job
 
 from florence_annotate.journal import Journal
@@ -90,9 +92,7 @@ def test_what_is_planted_in_the_place_of_a_file_is_left_alone(
     assert victim.read_text() == "mine"
 
 
-def test_a_label_that_cannot_be_read_holds_up_its_image_alone(
-    job: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_label_that_cannot_be_read_holds_up_its_image_alone(job: Path) -> None:
     label = job / "labels" / "train" / "a.txt"
     label.unlink()
     label.mkdir()
@@ -140,3 +140,53 @@ def test_an_image_without_a_split_leads_out_of_no_folder(job: Path, name: str) -
     result = command("export", job)
     assert result.code == 1
     assert "outside of its dataset" in result.err
+
+
+def test_a_fifo_in_the_place_of_a_file_is_waited_for_by_nobody(job: Path) -> None:
+    label, original = job / "labels" / "train" / "a.txt", job.parent / "in" / "b.png"
+    for path in (label, original):
+        path.unlink()
+        os.mkfifo(path)
+    signal.alarm(60)
+    result = command("export", job, "--min-score", 0.9, "--images", "none", "--json")
+    assert (result.code, result.json["held"]) == (3, {"labels/train/a.txt": "it is a fifo"})
+    (orphan,) = (job / "orphans").iterdir()
+    assert orphan.name.endswith("-b.png")
+
+
+def test_a_folder_that_is_a_file_holds_up_what_belongs_there_alone(job: Path) -> None:
+    """Also where an image is looked for there, since its original is gone."""
+    folder = job / "images" / "train"
+    shutil.rmtree(folder)
+    folder.write_text("mine")
+    (job.parent / "in" / "a.png").unlink()
+    result = command("export", job, "--min-area", 100_000, "--json")
+    assert (result.code, list(result.json["held"])) == (3, ["images/train/b.png"])
+    assert list(result.json["left_out"]) == ["a.png"]
+    assert folder.read_text() == "mine"
+    assert (job / "labels" / "train" / "b.txt").read_text() == ""
+
+
+def test_a_folder_in_the_place_of_a_lost_image_is_no_copy_of_it(job: Path) -> None:
+    image = job / "images" / "train" / "a.png"
+    image.unlink()
+    image.mkdir()
+    (job.parent / "in" / "a.png").unlink()
+    result = command("export", job, "--json")
+    assert (list(result.json["left_out"]), list(result.json["held"])) == (
+        ["a.png"],
+        ["images/train/a.png"],
+    )
+
+
+def test_a_link_in_the_place_of_the_last_copies_is_not_followed(job: Path) -> None:
+    shutil.rmtree(job.parent / "in")
+    outside = job.parent / "outside"
+    outside.mkdir()
+    (job / "orphans").symlink_to(outside)
+    before = tree(job)
+    result = command("export", job, "--images", "none")
+    assert (result.code, f"{job / 'orphans'} is a link" in result.err) == (1, True)
+    assert (tree(job), list(outside.iterdir())) == (before, [])
+    with Journal.open_existing(job) as journal:
+        assert journal.exports.is_finished()

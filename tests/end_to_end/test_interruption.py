@@ -283,3 +283,22 @@ def test_a_full_disk_ends_the_job_with_what_to_do_and_it_goes_on_later(
         assert 0 < journal.counts().annotated < 60
     assert command(*arguments, "-q").code == 0
     is_same_dataset(out, uninterrupted)
+
+
+def test_a_restart_that_is_killed_takes_no_policy_over(
+    many: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not for the new job, whose settings would be those of the old one."""
+    out, options = tmp_path / "out", ("--limit", 2, "--no-canary")
+    assert annotate(many, out, *options, "--min-area", 500).code == 0
+    restart = Journal.restart
+
+    def die(journal: Journal) -> None:
+        restart(journal)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Journal, "restart", die)
+        assert annotate(many, out, *options, "--restart").code == 130
+    assert annotate(many, out, *options).code == 0
+    assert "min_area: 0.0" in (out / "policy.yaml").read_text()

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import annotate, command, tree
+from conftest import annotate, command, edit, tree
 from written_answers import answer, written_job
 
 import florence_annotate
-from florence_annotate.formats.replacing import Replacing
+from florence_annotate.formats.moving import Moving
 from florence_annotate.journal import Journal
 
 BOX, SMALL = (100, 100, 300, 300), (0, 0, 50, 50)
@@ -32,12 +32,6 @@ def job(tmp_path: Path) -> Path:
 def policy(out: Path) -> dict[str, object]:
     found: dict[str, object] = yaml.safe_load((out / "policy.yaml").read_text())
     return found
-
-
-def edit(out: Path, before: str, after: str) -> None:
-    text = (out / "policy.yaml").read_text()
-    assert before in text
-    (out / "policy.yaml").write_text(text.replace(before, after))
 
 
 def test_a_second_run_keeps_what_an_export_settled(scenes: Path, tmp_path: Path) -> None:
@@ -320,7 +314,7 @@ def test_an_export_that_is_killed_as_files_move_goes_on_with_its_flags(
     job: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(Replacing, "_move", lambda *arguments: sys.exit(137))
+        patch.setattr(Moving, "_move", lambda *arguments: sys.exit(137))
         assert command("export", job, "--min-area", 300).code == 137
     result = command("export", job, "--json")
     assert (result.json["instances"], policy(job)["min_area"]) == (1, 300)

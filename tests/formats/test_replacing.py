@@ -1,18 +1,21 @@
 """What an export does with what lies in the output folder."""
 
+import errno
 import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import annotate, command, tree
-from read_back import image_names
+from read_back import assert_noted, image_names
 from written_answers import picture
 
 from florence_annotate.formats.holding import CHANGED, Held
+from florence_annotate.formats.moving import Moving
 from florence_annotate.formats.replacing import Replacing
-from florence_annotate.formats.staging import Staging, name_of_content
+from florence_annotate.formats.staging import Staging
 from florence_annotate.journal import Journal, Made
 
 
@@ -106,23 +109,12 @@ def write(journal: Journal, files: dict[str, str], *, overwrite: bool = False) -
         replacing = Replacing(out, journal)
         journal.exports.assignments.begin()
         changes = replacing.compare(staging, overwrite=overwrite)
-        replacing.commit(staging, changes, Made({}, ()))
+        Moving(replacing, staging, changes).commit(Made({}, ()))
     return changes.held
 
 
 def texts(journal: Journal) -> dict[str, str]:
     return {name: content.decode() for name, content in tree(journal.path.parent).items()}
-
-
-def assert_noted(journal: Journal) -> None:
-    """The journal knows all files as they lie there."""
-    noted = dict(journal.exports.each())
-    out = journal.path.parent
-    assert noted.keys() == tree(out).keys()
-    for path, file in noted.items():
-        status = (out / path).lstat()
-        assert (file.size_bytes, file.mtime_ns) == (status.st_size, status.st_mtime_ns)
-        assert file.content == name_of_content(out / path)
 
 
 FIRST = {"data.yaml": "1", "labels/train/a/1.txt": "1", "labels/train/a/2.txt": "2", "x/y/z": "3"}
@@ -203,3 +195,73 @@ def test_a_folder_that_somebody_removed_is_written_again(journal: Journal) -> No
     write(journal, FIRST)
     assert texts(journal) == FIRST
     assert_noted(journal)
+
+
+def refuse(monkeypatch: pytest.MonkeyPatch, name: str, path: Path) -> None:
+    """From now on a file may not be removed (`unlink`), or nothing put in its place (`replace`)."""
+    owner = Path if name == "unlink" else os
+    change = getattr(owner, name)
+
+    def fail(*paths: Any, **options: Any) -> None:
+        if Path(paths[-1]) == path:
+            raise PermissionError(errno.EACCES, "Permission denied")
+        change(*paths, **options)
+
+    monkeypatch.setattr(owner, name, fail)
+
+
+@pytest.mark.parametrize(
+    ("how", "path"), [("unlink", "x/y/z"), ("replace", "labels/train/a/1.txt")]
+)
+def test_a_file_that_may_not_be_changed_holds_up_itself_alone(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch, how: str, path: str
+) -> None:
+    write(journal, FIRST)
+    second = {"data.yaml": "2", "labels/train/a/1.txt": "9", "labels/train/a/2.txt": "9"}
+    with monkeypatch.context() as patched:
+        refuse(patched, how, journal.path.parent / path)
+        assert write(journal, second) == {path: "Permission denied"}
+    assert texts(journal) == second | {path: FIRST[path]}
+    assert_noted(journal)
+    assert write(journal, second) == {}
+    assert texts(journal) == second
+    assert_noted(journal)
+
+
+def test_a_description_that_may_not_be_removed_holds_up_labels_of_other_classes(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def described(name: str) -> dict[str, str]:
+        return {"data.yaml": f"names: {{0: {name}}}", "labels/train/1.txt": name, "x": name}
+
+    write(journal, described("cat"))
+    with monkeypatch.context() as patched:
+        refuse(patched, "unlink", journal.path.parent / "data.yaml")
+        held = write(journal, described("dog"))
+        assert held == dict.fromkeys(("data.yaml", "labels/train/1.txt"), "Permission denied")
+    assert texts(journal) == described("cat") | {"x": "dog"}
+    assert_noted(journal)
+    assert write(journal, described("dog")) == {}
+    assert texts(journal) == described("dog")
+
+
+@pytest.mark.parametrize("changed", ["labels/train/a/1.txt", "images/train/1.txt"])
+def test_there_is_no_description_while_what_it_describes_moves(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch, changed: str
+) -> None:
+    files = FIRST | {"images/train/1.txt": "1"}
+    write(journal, files)
+    description, replace = journal.path.parent / "data.yaml", os.replace
+    seen = []
+
+    def look(source: Path, target: Path) -> None:
+        seen.append((target.name, description.exists()))
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", look)
+    write(journal, files | {changed: "2"})
+    assert seen == [(Path(changed).name, False), ("data.yaml", False)]
+    assert_noted(journal)
+    seen.clear()
+    write(journal, files | {changed: "2", "x/y/z": "2"})
+    assert seen == [("z", True)]

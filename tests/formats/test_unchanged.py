@@ -17,7 +17,7 @@ from florence_annotate.config.dataset_settings import DatasetSettings
 from florence_annotate.config.settings import CHOOSING
 from florence_annotate.dataset.opening import last_spec
 from florence_annotate.errors import OutputError
-from florence_annotate.formats import replacing, unchanged
+from florence_annotate.formats import moving, unchanged
 from florence_annotate.formats.export import export
 from florence_annotate.formats.outcome import Outcome
 from florence_annotate.formats.staging import FOLDER, Staging
@@ -291,7 +291,7 @@ def test_a_killed_export_is_finished_by_a_whole_one(
 
     before = tree(job.out)
     with monkeypatch.context() as patched:
-        patched.setattr(replacing.Replacing, "_move", die)
+        patched.setattr(moving.Moving, "_move", die)
         with pytest.raises(KeyboardInterrupt):
             job.export(min_score=0.99, classes="tree")
     # and yet it could be anything by now, so that nobody is to read it

@@ -8,7 +8,7 @@ import pytest
 import yaml
 from conftest import annotate, command, tree
 from PIL import Image
-from read_back import image_names
+from read_back import image_names, numbered
 from written_answers import answer, attempt, picture, say, written_job
 
 from florence_annotate.journal import Journal
@@ -124,16 +124,6 @@ def test_an_image_keeps_its_number_its_split_and_its_name(tmp_path: Path) -> Non
     shutil.move(tmp_path / "b3.png", source)
     assert annotate(source, out).code == 0
     assert numbered(out) == after
-
-
-def numbered(out: Path) -> dict[str, tuple[int, str, str]]:
-    """Key → COCO's id, the split and the name of each image."""
-    found = {}
-    for file in (out / "annotations").glob("instances_*.json"):
-        split = file.stem.partition("_")[2]
-        for row in json.loads(file.read_text())["images"]:
-            found[row["key"]] = (row["id"], split, row["file_name"])
-    return found
 
 
 def test_another_split_moves_images_and_says_how_many(tmp_path: Path) -> None:
