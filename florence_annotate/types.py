@@ -242,6 +242,8 @@ class Dropped:
     box: Box | None
     reason: Reason
     detail: str = ""
+    instance: Instance | None = field(default=None, compare=False, repr=False)
+    """What was left out, of its class where it got that far; None where it could not be read."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -122,17 +122,8 @@ def test_transformers_is_known_to_the_model_and_to_training_alone() -> None:
 @pytest.mark.parametrize(
     "command",
     [
-        "",
-        "run",
-        "resume",
-        "export",
-        "eval",
-        "status",
-        "failures",
-        "demo",
-        "doctor",
-        "models",
-        "tasks",
+        *("", "run", "resume", "export", "eval", "status", "failures", "explain", "stats"),
+        *("demo", "doctor", "models", "tasks"),
     ],
 )
 def test_help_is_printed_without_torch(command: str) -> None:

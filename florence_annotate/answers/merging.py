@@ -43,7 +43,9 @@ def merge(
     others = [index for group in groups for index in group.members[1:]]
     others += [group.best for group in worse]
     left = [instances[index] for index in others]
-    return kept, [Dropped(one.label, one.score, one.box, Reason.OTHER_VIEW) for one in left]
+    return kept, [
+        Dropped(one.label, one.score, one.box, Reason.OTHER_VIEW, instance=one) for one in left
+    ]
 
 
 @dataclass(eq=False, slots=True)

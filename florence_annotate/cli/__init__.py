@@ -12,11 +12,13 @@ from florence_annotate.cli import (
     doctor,
     ending,
     evaluate,
+    explain,
     export,
     failures,
     models,
     resume,
     run,
+    stats,
     status,
     tasks,
 )
@@ -66,6 +68,8 @@ app.command("export", cls=Command)(export.export)
 app.command("eval", cls=Command)(evaluate.evaluate)
 app.command("status", cls=Command)(status.status)
 app.command("failures", cls=Command)(failures.failures)
+app.command("explain", cls=Command)(explain.explain)
+app.command("stats", cls=Command)(stats.stats)
 app.command("demo", cls=Command)(demo.demo)
 app.command("doctor", cls=Command)(doctor.doctor)
 app.command("models", cls=Command)(models.list_models)

@@ -138,6 +138,11 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     ]
 
 
+def spelled_class(spec: ClassSpec) -> str:
+    """A class as its entry under `classes` is written on one line."""
+    return f"{spelled(spec.name)}: {spelled(_class(spec) or {})}"
+
+
 def _load(path: Path) -> str | None:
     if not os.path.lexists(path):
         return None

@@ -26,12 +26,13 @@ def annotate_record(
     `regions_given`: the user gave the regions that were asked about.
     """
     said = reading.read(record, regions_given=regions_given)
-    return _apply(policy, record, said, class_names)
+    return annotate_reading(record, said, policy, class_names)
 
 
-def _apply(
-    policy: Policy, record: Record, said: Reading, class_names: tuple[str, ...]
+def annotate_reading(
+    record: Record, said: Reading, policy: Policy, class_names: tuple[str, ...]
 ) -> AnnotatedImage:
+    """What a policy keeps and drops of what was read in a record, in pixels of the image."""
     verified = verified_classes(said, policy.to_verify) if policy.to_verify else None
     kept, dropped = policy.apply(said.instances, record.width, record.height, verified)
     if policy.thresholds.refine_boxes:
@@ -49,6 +50,13 @@ def _apply(
         class_names,
         bool(record.answers),
     )
+
+
+def counting_records(journal: Journal, questions: Sequence[Question]) -> Iterator[Record]:
+    """The record of each image of a job that has one, with the answers that count, by key."""
+    regions_given = reading.are_regions_given(questions)
+    for record in journal.records():
+        yield with_counting_answers(record, questions, regions_given=regions_given)
 
 
 class Dataset:
@@ -111,8 +119,7 @@ class Dataset:
         return {name: class_id for class_id, name in enumerate(self.class_names)}
 
     def _records(self) -> Iterator[Record]:
-        for record in self._journal.records():
-            yield with_counting_answers(record, self._questions, regions_given=self._regions_given)
+        return counting_records(self._journal, self._questions)
 
     def __iter__(self) -> Iterator[AnnotatedImage]:
         policy, names = self._policy, self.class_names
@@ -126,7 +133,10 @@ class Dataset:
         names = self.class_names
         for record in self._records():
             said = reading.read(record, regions_given=self._regions_given)
-            yield _apply(self._policy, record, said, names), _apply(others, record, said, names)
+            yield (
+                annotate_reading(record, said, self._policy, names),
+                annotate_reading(record, said, others, names),
+            )
 
     def split_of(self, key: str) -> str:
         """The split of an image: the one that it has kept, and where there is none, the one that it

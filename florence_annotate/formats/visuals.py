@@ -51,7 +51,12 @@ def _render(entry: Entry) -> bytes:
     drawing = codec.decode(
         codec.read_bytes(os.fsencode(entry.original)), entry.image.width * entry.image.height
     )
-    image = entry.image
+    return codec.encode(draw(drawing, entry.image), ".jpg")
+
+
+def draw(drawing: Image.Image, image: AnnotatedImage) -> Image.Image:
+    """An image's pixels with what was found on it, its captions below; a small one is larger, so
+    that labels can be read."""
     factor = -(-_LEGIBLE_SIDE // max(image.width, image.height))
     if factor > 1:
         image = _enlarge(image, factor)
@@ -61,7 +66,7 @@ def _render(entry: Entry) -> bytes:
     if image.captions:
         lines = [caption.text for caption in image.captions]
         drawing = _write_under(drawing, lines)
-    return codec.encode(drawing, ".jpg")
+    return drawing
 
 
 def _draw(drawing: Image.Image, image: AnnotatedImage) -> Image.Image:

@@ -175,6 +175,14 @@ class Exports:
         )
         return None if row is None else json.loads(row["content"])
 
+    def last_attempt(self) -> int:
+        """The number of the latest attempt that the latest export knew; 0 where there was none."""
+        row = self._database.one(
+            "SELECT last_attempt FROM exports WHERE target = ? ORDER BY number DESC",
+            (self._target,),
+        )
+        return int(row["last_attempt"]) if row else 0
+
     def policy_of_splits(self) -> Any:
         """The policy under which the images got their splits: that of the latest export, and before
         the first one to this folder, that of the folder it began with."""

@@ -23,10 +23,12 @@ _LATEST = f"FROM images JOIN attempts ON attempts.seq = {LATEST_ATTEMPT} WHERE i
 _REF = "key, attempts.path, attempts.size_bytes, attempts.mtime_ns, attempts.inode"
 """Of an `ImageRef`, as the attempt saw it."""
 
-_RECORDS = f"""
+_RECORD = f"""
 SELECT {_REF}, sha, width, height, seq, image,
        (SELECT min(seq) FROM attempts WHERE attempts.image = images.id)
-{_LATEST} AND sha IS NOT NULL AND key > :after ORDER BY key LIMIT :page
+"""
+_RECORDS = f"""
+{_RECORD} {_LATEST} AND sha IS NOT NULL AND key > :after ORDER BY key LIMIT :page
 """
 _OF_A_JOB = ("answers", "attempts", "asked_with", "runs", "images", "roots")
 """Tables that a restart empties, those that refer to others first."""
@@ -256,11 +258,24 @@ class Journal(Database):
         """
         rows = self.paged(_RECORDS, _PAGE)
         while page := list(islice(rows, _PAGE)):
-            answers = self._answers_of([seq for *_, seq, _, _ in page])
-            for *ref, sha, width, height, seq, image, first in page:
-                earlier = () if first == seq else self._earlier_answers(image, seq, sha)
-                own = answers.get(seq, ())
-                yield Record(ImageRef(*ref), sha, width, height, own, earlier)
+            yield from self._with_answers(page)
+
+    def record_of(self, key: str) -> Record | None:
+        """The same of one image, whether or not it is selected; None where it has none."""
+        rows = self.tuples(
+            f"{_RECORD} FROM images JOIN attempts ON attempts.seq = {LATEST_ATTEMPT} "
+            "WHERE key = ? AND sha IS NOT NULL",
+            (key,),
+        )
+        return next(self._with_answers(rows), None)
+
+    def _with_answers(self, rows: Sequence[tuple[Any, ...]]) -> Iterator[Record]:
+        """The records of some rows of `_RECORD`."""
+        answers = self._answers_of([seq for *_, seq, _, _ in rows])
+        for *ref, sha, width, height, seq, image, first in rows:
+            earlier = () if first == seq else self._earlier_answers(image, seq, sha)
+            own = answers.get(seq, ())
+            yield Record(ImageRef(*ref), sha, width, height, own, earlier)
 
     def _answers_of(self, attempts: Sequence[int]) -> dict[int, tuple[Answer, ...]]:
         """The answers of each of these attempts, in their order; those without any are left out."""

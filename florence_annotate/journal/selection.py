@@ -148,6 +148,14 @@ class Selection:
         ):
             yield ImageRef(*values)
 
+    def each(self) -> Iterator[tuple[ImageRef, "Selected"]]:
+        """Every image that was ever the job's, in key order, and what the sources say of it."""
+        for *values, selected in self._database.paged(
+            "SELECT key, path, size_bytes, mtime_ns, inode, selected FROM images "
+            "WHERE key > :after ORDER BY key LIMIT :page"
+        ):
+            yield ImageRef(*values), Selected(selected)
+
     def changed(self) -> Iterator[tuple[ImageRef, str]]:
         """Annotated images whose file looks another one now, with the hash they had, by key."""
         for key, path, size_bytes, mtime_ns, inode, sha in self._database.paged(

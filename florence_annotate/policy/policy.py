@@ -4,7 +4,7 @@ A policy never needs the model: it can be changed, and the dataset written again
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from florence_annotate.classes import ClassList, ClassSpec
 from florence_annotate.classes.empty_phrases import names_nothing
@@ -69,7 +69,7 @@ class Policy:
             box = _clip(instance.box, width, height)
             found = self._classify(instance, box, verified)
             if isinstance(found, Reason):
-                dropped.append(Dropped(instance.label, instance.score, box, found))
+                dropped.append(_drop(replace(instance, box=box), found))
             else:
                 candidates.append(KeptInstance.of(instance, found, box))
         kept = self._best_first(candidates, (width, height), dropped)
@@ -197,7 +197,7 @@ def _clip(box: Box, width: int, height: int) -> Box:
 
 
 def _drop(instance: Instance, reason: Reason, detail: str = "") -> Dropped:
-    return Dropped(instance.label, instance.score, instance.box, reason, detail)
+    return Dropped(instance.label, instance.score, instance.box, reason, detail, instance)
 
 
 def _name_winner(loser: Instance, winner: Instance) -> str:

@@ -197,8 +197,8 @@ def test_a_journal_that_is_a_folder_is_refused_before_a_model_is_loaded(
     result = annotate(images, out)
     assert (result.code, len(result.err.splitlines())) == (2, 1), result.err
     assert "holds other files and no job" in result.err
-    for name in ("resume", "export", "status", "failures"):
-        result = command(name, out)
+    for name in ("resume", "export", "status", "failures", "stats", "explain"):
+        result = command(name, out, *(["a.png"] if name == "explain" else []))
         assert (result.code, len(result.err.splitlines())) == (1, 1)
         assert "holds no job" in result.err
 

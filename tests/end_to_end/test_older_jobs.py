@@ -102,6 +102,25 @@ def test_an_older_job_exports_to_the_same_bytes(name: str, tmp_path: Path) -> No
     assert exported(laid, result.json) == laid.expected
 
 
+@pytest.mark.parametrize("name", ALL)
+def test_an_older_job_is_explained_and_stays_as_it_is(name: str, tmp_path: Path) -> None:
+    laid = lay(name, tmp_path)
+    before = (laid.out / "job.db").read_bytes()
+    explained = command("explain", laid.out, "plain.jpg", "--json")
+    assert explained.code == 0, explained.err
+    assert (explained.json["state"], bool(explained.json["answers"])) == ("annotated", True)
+    assert "plain.jpg" in command("explain", laid.out, "plain").out
+    measured = command("stats", laid.out, "--json")
+    assert measured.code == 0, measured.err
+    assert (laid.out / "job.db").read_bytes() == before
+    summary = command("export", laid.out, "--json").json
+    for what in ("instances", "classes", "dropped"):
+        counts = summary[what]
+        if isinstance(counts, dict):
+            counts = {each: count for each, count in counts.items() if count}
+        assert measured.json[what] == counts
+
+
 @pytest.mark.parametrize("name", CONTINUED)
 def test_an_older_job_resumes(name: str, tmp_path: Path) -> None:
     laid = lay(name, tmp_path)
