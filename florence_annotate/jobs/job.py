@@ -16,8 +16,8 @@ from florence_annotate.dataset import settled, splits
 from florence_annotate.dataset.splits import SplitRule
 from florence_annotate.errors import CheckpointError, SourceError, UsageError
 from florence_annotate.formats import export, registry
-from florence_annotate.formats.upheavals import is_corrected, no_longer_written, refuse_upheaval
-from florence_annotate.jobs import fingerprint, leaving, outlook, output, runner, setup
+from florence_annotate.formats.upheavals import no_longer_written, refuse_upheaval
+from florence_annotate.jobs import fingerprint, leaving, outlook, output, restarting, runner, setup
 from florence_annotate.jobs.fingerprint import Begun
 from florence_annotate.jobs.naming import sources_of
 from florence_annotate.jobs.outlook import Outlook, has_content
@@ -49,8 +49,6 @@ class Switches(Writing):
 
     restart: bool = False
     """Forget the job in the output folder, and begin again."""
-    allow_missing: bool = False
-    """Images of a folder that failed may leave the dataset."""
 
 
 class Job:
@@ -152,14 +150,15 @@ class Job:
             )
         switches = self._switches
         with lock.held(self.out):
+            left = self._left_by_restart()
             # whatever is wrong with the checkpoint is found before anything is written
             started = None if self._begun else self.setup.start(reporter.note)
             with Journal.create(self.out) as journal:
                 if switches.restart:
-                    kept = not switches.overwrite and is_corrected(journal, self.out)
-                    journal.restart(keeps_classes=kept)
-                    (self.out / policy_file.NAME).unlink(missing_ok=True)
-                left = leaving.select(
+                    if left:
+                        reporter.note(leaving.told(left))
+                    restarting.forget(journal, self.out, overwrite=switches.overwrite)
+                left |= leaving.select(
                     *(journal, self.sources, self.spec.limit, reporter.note),
                     allow_missing=switches.allow_missing,
                 )
@@ -188,6 +187,9 @@ class Job:
                         *(journal, self.out, self.spec),
                         overwrite=switches.overwrite,
                         renumber=switches.renumber,
+                        judge_lost=partial(
+                            leaving.judge_lost, journal, allow_missing=switches.allow_missing
+                        ),
                         settle=partial(settled.write, journal, self.out, self.spec),
                     )
                     journal.selection.forget_left()
@@ -206,12 +208,18 @@ class Job:
     def foresee(self, *, retry_failed: bool) -> Outlook:
         """What a run would do. Raises FingerprintError and SourceError where it is refused."""
         if self._begun is None:
-            return outlook.of_new(self.sources, self.spec.limit)
+            return outlook.of_new(self.sources, self.spec.limit, self._left_by_restart())
         fingerprint.refuse_other(self._begun.described(), self._bound_now(), self.out)
         with Journal.open_existing(self.out) as journal:
             journal.selection.note(self.sources, self.spec.limit)
             left = leaving.judge(journal, self.sources, allow_missing=self._switches.allow_missing)
             return outlook.of_begun(journal, left, retry_failed=retry_failed)
+
+    def _left_by_restart(self) -> dict[str, Any]:
+        if not self._switches.restart:
+            return {}
+        allowed = self._switches.allow_missing
+        return restarting.judge(self.spec, self.out, allow_missing=allowed)
 
     def _bound_now(self) -> dict[str, Any]:
         return self.setup.fingerprint().described(self._asked())
