@@ -51,8 +51,8 @@ def run(request: Request, note: Callable[[str], None]) -> Result:
 
     Raises JobError, LockedError, UsageError, SourceError, ExportError and OutputError.
     """
-    out = request.out.resolve()
-    folder = out if request.target is None else request.target.resolve()
+    out = output.real(request.out)
+    folder = out if request.target is None else output.real(request.target)
     is_elsewhere = folder != out
     with Journal.open_existing(out) as journal:
         # what can't be read, or written to, is refused before anything is touched

@@ -131,9 +131,31 @@ def dangle_below(source: Path) -> None:
     (source / "disk").symlink_to("nowhere")
 
 
+def put_a_file(source: Path) -> None:
+    shutil.rmtree(source)
+    source.touch()
+
+
+def put_a_file_below(source: Path) -> None:
+    put_a_file(source / "disk")
+
+
+def link_to_itself(source: Path) -> None:
+    shutil.rmtree(source)
+    source.symlink_to(source.name)
+
+
+def link_to_itself_below(source: Path) -> None:
+    link_to_itself(source / "disk")
+
+
 @pytest.mark.parametrize(
     ("fail", "words", "count"),
     [
+        (put_a_file, "in' is a file now", 4),
+        (put_a_file_below, "in/disk' is a file now", 2),
+        (link_to_itself, "in' is a link that leads nowhere", 4),
+        (link_to_itself_below, "in/disk' is a link that leads nowhere", 2),
         (unmount, "in' is empty", 4),
         (unmount_below, "in/disk' is empty", 2),
         (leave_a_hidden_file, "in/disk' is empty", 2),
@@ -158,6 +180,24 @@ def test_a_folder_that_failed_is_refused_before_anything_changes(
         assert f"{count} annotated images" in line
         assert "--allow-missing" in line
     assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize("command_line", ["run loop -o new", "run in -o loop", "export loop"])
+def test_a_link_to_itself_is_refused(
+    source: Path, command_line: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(source.parent)
+    Path("loop").symlink_to("loop")
+    name, *rest = command_line.split()
+    refused = command(name, *rest, *(("--model", "shapes") if name == "run" else ()))
+    assert (refused.code, "loop" in refused.err) == (1, True)
+
+
+def test_an_export_to_a_link_to_itself_is_refused(out: Path) -> None:
+    loop = out.with_name("loop")
+    loop.symlink_to("loop")
+    refused = command("export", out, "-o", loop)
+    assert (refused.code, "loop" in refused.err) == (1, True)
 
 
 def test_what_failed_leaves_only_where_that_is_allowed(source: Path, out: Path) -> None:
@@ -230,7 +270,7 @@ def linked(scenes: Path, tmp_path: Path) -> Path:
     return out
 
 
-@pytest.mark.parametrize("fail", [unmount, remove, dangle])
+@pytest.mark.parametrize("fail", [unmount, remove, dangle, put_a_file, link_to_itself])
 def test_an_export_is_refused_where_the_originals_of_a_source_are_gone(
     linked: Path, fail: Callable[[Path], None]
 ) -> None:
