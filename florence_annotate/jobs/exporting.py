@@ -13,9 +13,8 @@ from florence_annotate.config.job_spec import JobSpec
 from florence_annotate.dataset import opening, settled
 from florence_annotate.errors import ExportError, SourceError, UsageError
 from florence_annotate.formats import export as formats
-from florence_annotate.formats import hub, registry, staging
+from florence_annotate.formats import hub, registry, staging, upheavals
 from florence_annotate.formats.replacing import Replacing
-from florence_annotate.formats.upheavals import no_longer_written, refuse_upheaval
 from florence_annotate.jobs import fingerprint, leaving, output
 from florence_annotate.jobs.naming import roots_of
 from florence_annotate.jobs.writing import Writing, Written
@@ -69,10 +68,8 @@ def run(request: Request, note: Callable[[str], None]) -> Result:
             before = before if name is None else settled.read(journal, folder)
         spec = _specify(request, journal, before)
         names = _refuse(request, journal, folder, spec)
-        for line in settled.changes(journal, spec):
+        for line in (*settled.changes(journal, spec), *upheavals.notes(journal, spec, names)):
             note(line)
-        if gone := no_longer_written(journal, names):
-            note(gone)
         stays = _what_stays(request, journal, folder, spec, before)
 
         def settle(class_names: Sequence[str]) -> None:
@@ -201,7 +198,7 @@ def _refuse(request: Request, journal: Journal, folder: Path, spec: JobSpec) -> 
     if request.push_to_hub:
         hub.refuse_unpublishable(request.push_to_hub, names)
     rule = opening.open_dataset(journal, spec).split_rule
-    refuse_upheaval(
+    upheavals.refuse_upheaval(
         *(journal, folder, spec, rule, names),
         renumber=request.renumber,
         overwrite=request.overwrite,

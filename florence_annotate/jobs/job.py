@@ -15,8 +15,7 @@ from florence_annotate.config.job_spec import JobSpec
 from florence_annotate.dataset import settled, splits
 from florence_annotate.dataset.splits import SplitRule
 from florence_annotate.errors import CheckpointError, SourceError, UsageError
-from florence_annotate.formats import export, registry
-from florence_annotate.formats.upheavals import no_longer_written, refuse_upheaval
+from florence_annotate.formats import export, registry, upheavals
 from florence_annotate.jobs import fingerprint, leaving, outlook, output, restarting, runner, setup
 from florence_annotate.jobs.fingerprint import Begun
 from florence_annotate.jobs.naming import sources_of
@@ -88,7 +87,7 @@ class Job:
         if exists(out):
             with Journal.open_existing(out) as journal:
                 rule = SplitRule.begun_with(self._splits(journal), self.spec)
-                refuse_upheaval(
+                upheavals.refuse_upheaval(
                     *(journal, out, self.spec, rule, self.formats),
                     renumber=switches.renumber or switches.restart,
                     overwrite=switches.overwrite,
@@ -263,10 +262,9 @@ class Job:
         if self._left_aside:
             names = ", ".join(self._left_aside)
             reporter.note(f"the preset's {names} left aside: {policy_file.NAME} says otherwise")
-        for line in settled.changes(journal, self.spec):
+        changes = settled.changes(journal, self.spec)
+        for line in (*changes, *upheavals.notes(journal, self.spec, self.formats)):
             reporter.note(line)
-        if gone := no_longer_written(journal, self.formats):
-            reporter.note(gone)
         settled.write(journal, self.out, self.spec)
 
     def _decoding(self) -> dict[str, Any]:

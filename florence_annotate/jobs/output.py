@@ -29,7 +29,7 @@ def default_output(sources: tuple[str, ...]) -> Path:
 
 
 def real(path: Path) -> Path:
-    """Where a path leads, also one of a link that leads to itself, at which `Path.resolve` fails."""
+    """Where a path leads; a link that leads to itself, at which `Path.resolve` fails, to itself."""
     return Path(os.path.realpath(path))
 
 
