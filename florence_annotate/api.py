@@ -18,8 +18,7 @@ from florence_annotate.config import job_spec, policy_file
 from florence_annotate.dataset import settled
 from florence_annotate.dataset.annotated_image import AnnotatedImage
 from florence_annotate.dataset.dataset import Dataset, annotate_record
-from florence_annotate.dataset.opening import last_spec
-from florence_annotate.dataset.opening import open_dataset as open_job
+from florence_annotate.dataset.opening import last_spec, open_chosen
 from florence_annotate.engines.start import Ready
 from florence_annotate.errors import UsageError
 from florence_annotate.images import codec
@@ -244,17 +243,21 @@ def open_dataset(
     """The annotated images of a job's output folder, finished or not, as they were exported last.
 
     A `policy` is a file like `policy.yaml`, to go by instead; `settings` are those of `export`, and
-    beat it: `min_score=0.4`. Iterate over the dataset, as often as you like; `class_names` and
-    `split_of(key)` go with it. Raises JobError where the folder holds no job, and UsageError for a
-    policy or a setting that is none.
+    beat it: `min_score=0.4`. So it is with the images that the last export left out: with
+    `include=[], exclude=[], labelled_only=False` all come. Nobody looks at their files: an image
+    whose original is gone or another one by now is yielded as it was annotated, though an export
+    may leave it out, and so is one that nothing was asked about (`was_asked`). Iterate over the
+    dataset, as often as you like; `class_names` and `split_of(key)` go with it. Raises JobError
+    where the folder holds no job, and UsageError for a policy or a setting that is none.
     """
     journal = Journal.open_existing(Path(out))
     spec, exported = last_spec(journal), journal.exports.policy()
     if exported is not None:
-        spec = settled.apply(spec, settled.of_export(exported))
+        as_exported = settled.of_export(exported) | settled.chosen_by_export(exported)
+        spec = settled.apply(spec, as_exported)
     if policy is not None:
         file = policy_file.read(Path(policy))
         if file is None:
             raise UsageError(f"there is no policy {policy}")
         spec = settled.apply(spec, file.settings)
-    return open_job(journal, job_spec.change(spec, settings))
+    return open_chosen(journal, job_spec.change(spec, settings))

@@ -37,6 +37,7 @@ def export(
         ),
     ] = None,
     add_format: flags.AddFormat = None,
+    allow_missing: flags.AllowMissing = False,
     push_to_hub: flags.PushToHub = None,
     overwrite: flags.Overwrite = False,
     renumber: flags.Renumber = False,
@@ -59,6 +60,7 @@ def export(
         push_to_hub,
         overwrite=overwrite,
         renumber=renumber,
+        allow_missing=allow_missing,
         add_formats=as_list(add_format or ""),
     )
     result = exporting.run(request, (lambda text: None) if quiet else screen.note)

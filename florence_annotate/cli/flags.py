@@ -57,7 +57,8 @@ Renumber = Annotated[
     bool,
     typer.Option(
         "--renumber",
-        help="Let a class list give classes other ids than the dataset has.",
+        help="Let a class list give classes other ids than an earlier list gave them; the first "
+        "list of a dataset does not need it.",
         rich_help_panel=Panel.DATASET,
     ),
 ]
@@ -73,8 +74,8 @@ AllowMissing = Annotated[
     bool,
     typer.Option(
         "--allow-missing",
-        help="Go on where a folder that held annotated images is empty, gone or can't be read: "
-        "they leave the dataset.",
+        help="Go on where a source that held annotated images is not there, or a folder of one is "
+        "empty or can't be read: they leave the dataset.",
         rich_help_panel=Panel.BEHAVIOUR,
     ),
 ]

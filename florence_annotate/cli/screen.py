@@ -12,6 +12,7 @@ from rich.table import Table
 
 from florence_annotate.cli.ending import Interrupted, print_json
 from florence_annotate.cli.progress import ScreenReporter
+from florence_annotate.formats.holding import LEFT_OVER
 from florence_annotate.jobs.leaving import told
 from florence_annotate.journal import FILE_NAME
 
@@ -258,11 +259,11 @@ def _remarks(summary: dict[str, Any]) -> list[str]:
         fit = "fits" if len(unlisted) == 1 else "fit"
         remarks.append(f"{_count(len(unlisted), 'name')} of --split-file {fit} no image: {some}")
     if held := summary["held"]:
-        some = "; ".join(f"{path}: {why}" for path, why in list(held.items())[:3])
+        by_weight = sorted(held.items(), key=lambda each: each[1] != LEFT_OVER)
+        some = "; ".join(f"{path}: {why}" for path, why in by_weight[:3])
         more = " …" if len(held) > 3 else ""
         remarks.append(
-            f"{_count(len(held), 'file')} left as found: {some}{more} (--overwrite writes the "
-            "model's again)"
+            f"{_count(len(held), 'file')} left as found: {some}{more} (--overwrite gives them up)"
         )
     if beyond := summary["images"]["beyond_limit"]:
         remarks.append(f"--limit left out {_count(beyond, 'image')} that nothing was asked about")
@@ -275,8 +276,7 @@ def _written(summary: dict[str, Any], out: Path) -> list[str]:
     from florence_annotate.formats.registry import FORMATS
 
     lines = [f"\n{out}"]
-    for name in summary["formats"]:
-        lines.append(f"  {FORMATS[name].files:29} {FORMATS[name].about}")
+    lines += [f"  {FORMATS[name].files:29} {FORMATS[name].about}" for name in summary["formats"]]
     if summary["settings"]["images"] != "none":
         lines.append("  images/                       the images" + _say_hard_links(summary))
     if summary["settings"]["visuals"]:

@@ -1,6 +1,6 @@
 """Journal + policy → annotated images, in key order, one at a time."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 
@@ -74,8 +74,10 @@ class Dataset:
         settings: PolicySettings,
         split_rule: SplitRule,
         known_names: Sequence[str] = (),
+        is_chosen: Callable[[AnnotatedImage], bool] = lambda image: True,
     ) -> None:
-        """`known_names` are the classes by id that an earlier export had without a list.
+        """`known_names` are the classes by id that an earlier export had without a list;
+        `is_chosen` says which images are yielded.
 
         Raises UsageError for a class that the job never asked for.
         """
@@ -85,6 +87,7 @@ class Dataset:
         self._classes = settings.classes
         self.split_rule = split_rule
         self._known_names = tuple(known_names)
+        self._is_chosen = is_chosen
         # the journal is read for the labels only once one is looked for
         self._policy = policy_of(settings, questions, lambda label: self._ids.get(label))
 
@@ -124,7 +127,9 @@ class Dataset:
     def __iter__(self) -> Iterator[AnnotatedImage]:
         policy, names = self._policy, self.class_names
         for record in self._records():
-            yield annotate_record(record, policy, names, regions_given=self._regions_given)
+            image = annotate_record(record, policy, names, regions_given=self._regions_given)
+            if self._is_chosen(image):
+                yield image
 
     def beside(self, other: PolicySettings) -> Iterator[tuple[AnnotatedImage, AnnotatedImage]]:
         """Each image under the dataset's policy, and under another one with the same classes; in

@@ -1,11 +1,16 @@
 """A job's journal and its last settings → its dataset."""
 
+from collections.abc import Sequence
+from functools import partial
+
 from florence_annotate.config import job_spec
 from florence_annotate.config.job_spec import JobSpec
+from florence_annotate.dataset.choosing import is_chosen
 from florence_annotate.dataset.dataset import Dataset
 from florence_annotate.dataset.splits import SplitRule
 from florence_annotate.errors import JobError
 from florence_annotate.journal import Journal, older
+from florence_annotate.policy.settings import PolicySettings
 from florence_annotate.types import Question
 
 
@@ -26,7 +31,17 @@ def last_spec(journal: Journal) -> JobSpec:
 
 
 def open_dataset(journal: Journal, spec: JobSpec) -> Dataset:
-    """The job's images under the policy of a specification."""
+    """All of the job's images under the policy of a specification."""
+    return Dataset(*_made_of(journal, spec))
+
+
+def open_chosen(journal: Journal, spec: JobSpec) -> Dataset:
+    """Of the job's images, those that a specification chooses, under its policy."""
+    return Dataset(*_made_of(journal, spec), partial(is_chosen, spec=spec))
+
+
+def _made_of(
+    journal: Journal, spec: JobSpec
+) -> tuple[Journal, Sequence[Question], PolicySettings, SplitRule, Sequence[str]]:
     known = journal.exports.class_ids.given() if spec.classes is None else ()
-    rule = SplitRule.of(spec, journal)
-    return Dataset(journal, questions_of(journal), spec.policy(), rule, known)
+    return journal, questions_of(journal), spec.policy(), SplitRule.of(spec, journal), known

@@ -8,6 +8,7 @@ from typing import Any
 from florence_annotate.config import job_spec, policy_file
 from florence_annotate.config.job_spec import OPTIONS, JobSpec
 from florence_annotate.config.policy_file import NAME, SETTLED
+from florence_annotate.config.settings import CHOOSING
 from florence_annotate.declaration import Kept
 from florence_annotate.journal import Journal
 
@@ -38,6 +39,12 @@ def read(journal: Journal, folder: Path) -> dict[str, Any]:
 def of_export(policy: Mapping[str, Any]) -> dict[str, Any]:
     """The settings of an export, as the journal keeps them."""
     held = {name: value for name, value in policy.items() if name in _KEPT}
+    return _settled(JobSpec.model_validate(held), held)
+
+
+def chosen_by_export(policy: Mapping[str, Any]) -> dict[str, Any]:
+    """By which settings an export chose among the images: they are not settled, but its own."""
+    held = {name: policy[name] for name in CHOOSING if name in policy}
     return _settled(JobSpec.model_validate(held), held)
 
 

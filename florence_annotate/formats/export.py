@@ -5,6 +5,7 @@ from pathlib import Path
 
 from florence_annotate.config.job_spec import JobSpec
 from florence_annotate.dataset.annotated_image import AnnotatedImage
+from florence_annotate.dataset.choosing import is_included, is_labelled_enough
 from florence_annotate.dataset.dataset import Dataset
 from florence_annotate.dataset.opening import open_dataset, questions_of
 from florence_annotate.dataset.statistics import Statistics
@@ -21,8 +22,8 @@ from florence_annotate.formats.replacing import Replacing
 from florence_annotate.formats.staging import Staging
 from florence_annotate.formats.unchanged import Unchanged
 from florence_annotate.formats.upheavals import WRITTEN, gets_other_ids, refuse_upheaval
-from florence_annotate.images.sources import is_wanted
 from florence_annotate.journal import Journal, Made
+from florence_annotate.types import ImageRef
 
 
 def export(
@@ -33,16 +34,19 @@ def export(
     overwrite: bool,
     renumber: bool = False,
     home: Replacing | None = None,
+    judge_lost: Callable[[Sequence[ImageRef]], None],
     settle: Callable[[Sequence[str]], None],
 ) -> Outcome:
     """Write all formats of a specification, and remove what an earlier export wrote beyond them.
 
     `home` is the job's own folder, where the export goes to another one: it may have what is left
-    of an image. `settle` is called with the names of the classes by id once nothing can be refused
-    any more, and before the first file changes. Nothing is built where that would change nothing. A
-    file that was corrected by hand stays as it is, unless it may be overwritten. Raises UsageError
-    for settings that would renumber classes, unless they may, and for those that leave no image,
-    ExportError where no original is left, OutputError for a full disk.
+    of an image. `judge_lost` is called with the images of which there is no file left, if there are
+    any, and may refuse to leave them out. `settle` is called with the names of the classes by id
+    once nothing can be refused any more, and before the first file changes. Nothing is built where
+    that would change nothing. A file that was corrected by hand stays as it is, unless it may be
+    overwritten. Raises UsageError for settings that would renumber classes, unless they may, and
+    for those that leave no image, ExportError where no original is left, what `judge_lost` raises,
+    OutputError for a full disk.
     """
     questions = questions_of(journal)
     formats = registry.settle(spec, questions)
@@ -73,6 +77,8 @@ def export(
                 if entry.image.ref.key in job.notes.left_out:
                     break  # by a writer that could not read it
         originals.refuse_none()
+        if originals.lost:
+            judge_lost(originals.lost)
         for writer in writers:
             writer.finish()
         outcome = Outcome(formats, dataset.class_names, statistics, job.notes, staging.finish())
@@ -113,12 +119,11 @@ def _chosen(dataset: Dataset, job: Export) -> Iterator[AnnotatedImage]:
     spec, notes = job.spec, job.notes
     is_any_included = False
     for image in dataset:
-        if not is_wanted(image.ref.key, spec.include, spec.exclude):
+        if not is_included(image, spec):
             notes.not_included += 1
             continue
         is_any_included = True
-        # where nothing was asked it is not known that there is nothing
-        if spec.labelled_only and image.was_asked and not image.is_labelled:
+        if not is_labelled_enough(image, spec):
             notes.unlabelled += 1
             continue
         yield image

@@ -12,6 +12,12 @@ Held = dict[str, str]
 """Path in the output folder → why it stays as it is."""
 
 CHANGED = "it was changed since it was written"
+LEFT_OVER = (
+    "it was changed since it was written, and is no image of the dataset any more; YOLO would "
+    "learn that there is nothing in it: move it away"
+)
+BY_HAND = (CHANGED, LEFT_OVER)
+"""The reasons that are somebody's doing."""
 DESCRIPTION = "data.yaml"
 """Without it a dataset of YOLO is none."""
 LABELS = "labels/"

@@ -27,6 +27,8 @@ class Originals:
         self._notes = notes
         self._are_needed = are_needed
         self._found_any = False
+        self.lost: list[ImageRef] = []
+        """Images that are left out because there is no file of them."""
         self.seen_again: list[ImageRef] = []
         """Images whose files look other ones than those that were read, and are the same."""
 
@@ -37,6 +39,8 @@ class Originals:
         copies = (folder.own_copy(image.sha) for folder in self._folders)
         kept = next(filter(None, copies), None) if problem else None
         if problem and kept is None:
+            if not os.path.exists(image.ref.path):
+                self.lost.append(image.ref)
             self._notes.left_out[image.ref.key] = problem
             return None
         self._found_any = True

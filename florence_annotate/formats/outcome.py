@@ -6,7 +6,7 @@ from typing import Any
 
 from florence_annotate.dataset.statistics import Statistics
 from florence_annotate.formats.entries import Notes
-from florence_annotate.formats.holding import CHANGED
+from florence_annotate.formats.holding import BY_HAND
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class Outcome:
     @property
     def unwritten(self) -> list[str]:
         """Paths of files that could not be written."""
-        return [path for path, why in self.notes.held.items() if why != CHANGED]
+        return [path for path, why in self.notes.held.items() if why not in BY_HAND]
 
     def to_json(self) -> dict[str, Any]:
         """All but the files, as JSON values, in the order in which they were counted."""

@@ -13,7 +13,14 @@ from pathlib import Path
 
 from florence_annotate.errors import OutputError
 from florence_annotate.formats import last_copies
-from florence_annotate.formats.holding import CHANGED, DESCRIPTION, LABELS, Held, also_held
+from florence_annotate.formats.holding import (
+    CHANGED,
+    DESCRIPTION,
+    LABELS,
+    LEFT_OVER,
+    Held,
+    also_held,
+)
 from florence_annotate.formats.staging import LINK, Staging, name_of_content
 from florence_annotate.formats.whereabouts import Whereabouts
 from florence_annotate.journal import Exported, Journal, Placed
@@ -123,7 +130,7 @@ class Replacing:
             return
         is_ours = present in {None, wanted, *(file.content for file in known)}
         if not is_ours and not overwrite and not self._is_original(path, known):
-            changes.held[path] = CHANGED
+            changes.held[path] = CHANGED if wanted or not is_image(path) else LEFT_OVER
         else:
             (changes.replaced if wanted else changes.removed).append(path)
 

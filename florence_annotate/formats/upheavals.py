@@ -86,8 +86,24 @@ def is_corrected(journal: Journal, out: Path) -> bool:
     return next(_changed_labels(journal, out), None) is not None
 
 
-def no_longer_written(journal: Journal, formats: Sequence[str]) -> str | None:
-    """In words for the user, which formats of the export before leave the folder, if any does."""
+def notes(journal: Journal, spec: JobSpec, formats: Sequence[str]) -> list[str]:
+    """What the user is told of an export before it is made, beside the settings that change."""
+    return [
+        line for line in (_no_longer_written(journal, formats), _kept_ids(journal, spec)) if line
+    ]
+
+
+def _kept_ids(journal: Journal, spec: JobSpec) -> str | None:
+    """Which ids labels have that become classes where there was a class list before."""
+    policy = journal.exports.policy() or {}
+    if spec.classes is not None or policy.get("classes") is None:
+        return None
+    given = _order(journal.exports.class_ids.given())
+    return f"class ids stay as the class list gave them, with further labels behind: {given}"
+
+
+def _no_longer_written(journal: Journal, formats: Sequence[str]) -> str | None:
+    """Which formats of the export before leave the folder, if any does."""
     policy = journal.exports.policy() or {WRITTEN: ()}
     gone = [name for name in policy[WRITTEN] if name not in formats]
     if not gone:

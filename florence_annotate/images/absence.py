@@ -35,6 +35,7 @@ class Absence(StrEnum):
     EMPTY = "empty", "is empty", True
     UNREADABLE = "unreadable", "can't be read", True
     DANGLING = "dangling", "is a link that leads nowhere", True
+    NO_FOLDER = "no-folder", "is a file now", True
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ def look_for(path: bytes, root: bytes) -> Absent | None:
         return Absent(Absence.MISSING, root)
     try:
         if not stat.S_ISDIR(os.stat(found).st_mode):
-            return Absent(Absence.GONE)
+            return Absent(Absence.NO_FOLDER, found)
         with os.scandir(found) as entries:
             is_empty = all(entry.name.startswith(b".") for entry in entries)
     except OSError:

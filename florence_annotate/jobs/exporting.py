@@ -4,18 +4,18 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from florence_annotate.config import job_spec, policy_file
 from florence_annotate.config.job_spec import JobSpec
 from florence_annotate.dataset import opening, settled
-from florence_annotate.errors import ExportError, UsageError
+from florence_annotate.errors import ExportError, SourceError, UsageError
 from florence_annotate.formats import export as formats
-from florence_annotate.formats import hub, registry, staging
+from florence_annotate.formats import hub, registry, staging, upheavals
 from florence_annotate.formats.replacing import Replacing
-from florence_annotate.formats.upheavals import no_longer_written, refuse_upheaval
-from florence_annotate.jobs import fingerprint, output
+from florence_annotate.jobs import fingerprint, leaving, output
 from florence_annotate.jobs.naming import roots_of
 from florence_annotate.jobs.writing import Writing, Written
 from florence_annotate.journal import Journal, lock
@@ -48,10 +48,10 @@ class Result(Written):
 def run(request: Request, note: Callable[[str], None]) -> Result:
     """Export, and keep what was settled with it; `note` tells the user what changes.
 
-    Raises JobError, LockedError, UsageError, ExportError and OutputError.
+    Raises JobError, LockedError, UsageError, SourceError, ExportError and OutputError.
     """
-    out = request.out.resolve()
-    folder = out if request.target is None else request.target.resolve()
+    out = output.real(request.out)
+    folder = out if request.target is None else output.real(request.target)
     is_elsewhere = folder != out
     with Journal.open_existing(out) as journal:
         # what can't be read, or written to, is refused before anything is touched
@@ -68,10 +68,8 @@ def run(request: Request, note: Callable[[str], None]) -> Result:
             before = before if name is None else settled.read(journal, folder)
         spec = _specify(request, journal, before)
         names = _refuse(request, journal, folder, spec)
-        for line in settled.changes(journal, spec):
+        for line in (*settled.changes(journal, spec), *upheavals.notes(journal, spec, names)):
             note(line)
-        if gone := no_longer_written(journal, names):
-            note(gone)
         stays = _what_stays(request, journal, folder, spec, before)
 
         def settle(class_names: Sequence[str]) -> None:
@@ -84,6 +82,9 @@ def run(request: Request, note: Callable[[str], None]) -> Result:
                 overwrite=request.overwrite,
                 renumber=request.renumber,
                 home=home,
+                judge_lost=partial(
+                    leaving.judge_lost, journal, allow_missing=request.allow_missing
+                ),
                 settle=settle,
             )
         if is_elsewhere:
@@ -151,7 +152,7 @@ def _established(journal: Journal) -> Iterator[None]:
     journal.exports.establish()
     try:
         yield
-    except (UsageError, ExportError):  # raised before the first file is moved
+    except (UsageError, SourceError, ExportError):  # raised before the first file is moved
         journal.exports.abandon()
         raise
 
@@ -197,7 +198,7 @@ def _refuse(request: Request, journal: Journal, folder: Path, spec: JobSpec) -> 
     if request.push_to_hub:
         hub.refuse_unpublishable(request.push_to_hub, names)
     rule = opening.open_dataset(journal, spec).split_rule
-    refuse_upheaval(
+    upheavals.refuse_upheaval(
         *(journal, folder, spec, rule, names),
         renumber=request.renumber,
         overwrite=request.overwrite,

@@ -15,9 +15,8 @@ from florence_annotate.config.job_spec import JobSpec
 from florence_annotate.dataset import settled, splits
 from florence_annotate.dataset.splits import SplitRule
 from florence_annotate.errors import CheckpointError, SourceError, UsageError
-from florence_annotate.formats import export, registry
-from florence_annotate.formats.upheavals import is_corrected, no_longer_written, refuse_upheaval
-from florence_annotate.jobs import fingerprint, leaving, outlook, output, runner, setup
+from florence_annotate.formats import export, registry, upheavals
+from florence_annotate.jobs import fingerprint, leaving, outlook, output, restarting, runner, setup
 from florence_annotate.jobs.fingerprint import Begun
 from florence_annotate.jobs.naming import sources_of
 from florence_annotate.jobs.outlook import Outlook, has_content
@@ -49,8 +48,6 @@ class Switches(Writing):
 
     restart: bool = False
     """Forget the job in the output folder, and begin again."""
-    allow_missing: bool = False
-    """Images of a folder that failed may leave the dataset."""
 
 
 class Job:
@@ -90,7 +87,7 @@ class Job:
         if exists(out):
             with Journal.open_existing(out) as journal:
                 rule = SplitRule.begun_with(self._splits(journal), self.spec)
-                refuse_upheaval(
+                upheavals.refuse_upheaval(
                     *(journal, out, self.spec, rule, self.formats),
                     renumber=switches.renumber or switches.restart,
                     overwrite=switches.overwrite,
@@ -152,15 +149,15 @@ class Job:
             )
         switches = self._switches
         with lock.held(self.out):
+            left = self._left_by_restart()
             # whatever is wrong with the checkpoint is found before anything is written
             started = None if self._begun else self.setup.start(reporter.note)
             with Journal.create(self.out) as journal:
                 if switches.restart:
-                    kept = not switches.overwrite and is_corrected(journal, self.out)
-                    # before the job, which a killed restart would leave with its policy
-                    (self.out / policy_file.NAME).unlink(missing_ok=True)
-                    journal.restart(keeps_classes=kept)
-                left = leaving.select(
+                    if left:
+                        reporter.note(leaving.told(left))
+                    restarting.forget(journal, self.out, overwrite=switches.overwrite)
+                left |= leaving.select(
                     *(journal, self.sources, self.spec.limit, reporter.note),
                     allow_missing=switches.allow_missing,
                 )
@@ -189,6 +186,9 @@ class Job:
                         *(journal, self.out, self.spec),
                         overwrite=switches.overwrite,
                         renumber=switches.renumber,
+                        judge_lost=partial(
+                            leaving.judge_lost, journal, allow_missing=switches.allow_missing
+                        ),
                         settle=partial(settled.write, journal, self.out, self.spec),
                     )
                     journal.selection.forget_left()
@@ -207,12 +207,18 @@ class Job:
     def foresee(self, *, retry_failed: bool) -> Outlook:
         """What a run would do. Raises FingerprintError and SourceError where it is refused."""
         if self._begun is None:
-            return outlook.of_new(self.sources, self.spec.limit)
+            return outlook.of_new(self.sources, self.spec.limit, self._left_by_restart())
         fingerprint.refuse_other(self._begun.described(), self._bound_now(), self.out)
         with Journal.open_existing(self.out) as journal:
             journal.selection.note(self.sources, self.spec.limit)
             left = leaving.judge(journal, self.sources, allow_missing=self._switches.allow_missing)
             return outlook.of_begun(journal, left, retry_failed=retry_failed)
+
+    def _left_by_restart(self) -> dict[str, Any]:
+        if not self._switches.restart:
+            return {}
+        allowed = self._switches.allow_missing
+        return restarting.judge(self.spec, self.out, allow_missing=allowed)
 
     def _bound_now(self) -> dict[str, Any]:
         return self.setup.fingerprint().described(self._asked())
@@ -256,10 +262,9 @@ class Job:
         if self._left_aside:
             names = ", ".join(self._left_aside)
             reporter.note(f"the preset's {names} left aside: {policy_file.NAME} says otherwise")
-        for line in settled.changes(journal, self.spec):
+        changes = settled.changes(journal, self.spec)
+        for line in (*changes, *upheavals.notes(journal, self.spec, self.formats)):
             reporter.note(line)
-        if gone := no_longer_written(journal, self.formats):
-            reporter.note(gone)
         settled.write(journal, self.out, self.spec)
 
     def _decoding(self) -> dict[str, Any]:

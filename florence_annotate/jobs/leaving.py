@@ -2,15 +2,18 @@
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-from florence_annotate.errors import JobError, SourceError
+from florence_annotate.dataset.opening import last_spec
+from florence_annotate.errors import JobError, SourceError, UsageError
 from florence_annotate.images.absence import Absence, Absent
 from florence_annotate.images.sources import Sources
+from florence_annotate.jobs.naming import sources_of
 from florence_annotate.journal import Journal
+from florence_annotate.types import ImageRef
 
 _EXAMPLES = 3
 
@@ -98,6 +101,24 @@ def select(
     journal.roots.replace(sources.roots)
     journal.selection.take_over()
     return left
+
+
+def judge_lost(journal: Journal, lost: Sequence[ImageRef], *, allow_missing: bool) -> None:
+    """Raise SourceError where an export would leave out images whose files it did not find, and
+    that is not since somebody deleted them, but since folders failed; unless that is allowed."""
+    if allow_missing:
+        return
+    out = journal.path.parent
+    try:
+        sources = sources_of(last_spec(journal), out, restart=False)
+    except (SourceError, UsageError) as error:
+        raise SourceError(
+            f"{_count(len(lost))} of the dataset {out} can't be found: {error}; or leave them out "
+            "of the dataset with --allow-missing"
+        ) from error
+    for _ in sources:
+        pass  # what can't be read is known then
+    Leaving.of(((ref.key, ref.path) for ref in lost), sources).refuse_failed(out)
 
 
 def told(described: Mapping[str, Any]) -> str:

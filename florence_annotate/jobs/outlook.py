@@ -23,11 +23,11 @@ class Outlook:
     """See `florence_annotate.jobs.leaving.Leaving.described`."""
 
 
-def of_new(refs: Iterable[ImageRef], limit: int | None) -> Outlook:
-    """Of a job that has not begun."""
+def of_new(refs: Iterable[ImageRef], limit: int | None, left: dict[str, Any]) -> Outlook:
+    """Of a job that has not begun; `left` is not empty where it begins again."""
     total = sum(1 for _ in refs)
     images = min(total, limit or total)
-    return Outlook(images, images, total - images, {})
+    return Outlook(images, images, total - images, left)
 
 
 def of_begun(journal: Journal, left: dict[str, Any], *, retry_failed: bool) -> Outlook:

@@ -28,11 +28,16 @@ def default_output(sources: tuple[str, ...]) -> Path:
     )
 
 
+def real(path: Path) -> Path:
+    """Where a path leads; a link that leads to itself, at which `Path.resolve` fails, to itself."""
+    return Path(os.path.realpath(path))
+
+
 def refuse_overlap(out: Path, folders: Iterable[Path], images: Iterable[Path]) -> None:
     """Raise UsageError for an output that overlaps with folders that are walked for images, or
     holds an image that was named by itself."""
-    resolved = out.resolve()
-    for folder in (folder.resolve() for folder in folders):
+    resolved = real(out)
+    for folder in map(real, folders):
         if resolved == folder or folder in resolved.parents:
             raise UsageError(
                 f"the output {out} lies in the source {folder}, where its images would "
@@ -43,7 +48,7 @@ def refuse_overlap(out: Path, folders: Iterable[Path], images: Iterable[Path]) -
                 f"the source {folder} lies in the output {out}: choose another output with -o"
             )
     for image in images:
-        if resolved in image.resolve().parents:
+        if resolved in real(image).parents:
             raise UsageError(
                 f"the source image {image} lies in the output {out}: leave it out, or "
                 "choose another output with -o"

@@ -13,6 +13,8 @@ class Writing:
     """Corrections may be lost."""
     renumber: bool = False
     """Classes may get other ids."""
+    allow_missing: bool = False
+    """Images of a folder that failed may leave the dataset."""
     add_formats: Sequence[str] = ()
     """Further formats, from now on."""
 

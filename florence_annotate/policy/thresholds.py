@@ -15,8 +15,8 @@ class Thresholds(BaseModel):
     min_score: Annotated[
         float,
         Option(
-            "Leave out instances below this score, 0 to 1: an estimate of the probability that label "
-            "and box are right, shown to hold on painted scenes alone; eval shows it on yours.",
+            "Leave out instances below this score, 0 to 1: an estimate of the probability that "
+            "label and box are right, shown to hold on painted scenes alone; eval shows it on yours.",
             Panel.DATASET,
             "P",
             kept=Kept.POLICY,

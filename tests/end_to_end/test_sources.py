@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Result, annotate, command, rows
+from conftest import Result, annotate, command, rows, tree
 from written_answers import select
 
 from florence_annotate.cli.progress import ScreenReporter
@@ -131,9 +131,31 @@ def dangle_below(source: Path) -> None:
     (source / "disk").symlink_to("nowhere")
 
 
+def put_a_file(source: Path) -> None:
+    shutil.rmtree(source)
+    source.touch()
+
+
+def put_a_file_below(source: Path) -> None:
+    put_a_file(source / "disk")
+
+
+def link_to_itself(source: Path) -> None:
+    shutil.rmtree(source)
+    source.symlink_to(source.name)
+
+
+def link_to_itself_below(source: Path) -> None:
+    link_to_itself(source / "disk")
+
+
 @pytest.mark.parametrize(
     ("fail", "words", "count"),
     [
+        (put_a_file, "in' is a file now", 4),
+        (put_a_file_below, "in/disk' is a file now", 2),
+        (link_to_itself, "in' is a link that leads nowhere", 4),
+        (link_to_itself_below, "in/disk' is a link that leads nowhere", 2),
         (unmount, "in' is empty", 4),
         (unmount_below, "in/disk' is empty", 2),
         (leave_a_hidden_file, "in/disk' is empty", 2),
@@ -160,6 +182,24 @@ def test_a_folder_that_failed_is_refused_before_anything_changes(
     assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
 
 
+@pytest.mark.parametrize("command_line", ["run loop -o new", "run in -o loop", "export loop"])
+def test_a_link_to_itself_is_refused(
+    source: Path, command_line: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(source.parent)
+    Path("loop").symlink_to("loop")
+    name, *rest = command_line.split()
+    refused = command(name, *rest, *(("--model", "shapes") if name == "run" else ()))
+    assert (refused.code, "loop" in refused.err) == (1, True)
+
+
+def test_an_export_to_a_link_to_itself_is_refused(out: Path) -> None:
+    loop = out.with_name("loop")
+    loop.symlink_to("loop")
+    refused = command("export", out, "-o", loop)
+    assert (refused.code, "loop" in refused.err) == (1, True)
+
+
 def test_what_failed_leaves_only_where_that_is_allowed(source: Path, out: Path) -> None:
     unmount_below(source)
     assert annotate(source, out, *JSONL).code == 1
@@ -169,6 +209,37 @@ def test_what_failed_leaves_only_where_that_is_allowed(source: Path, out: Path) 
     assert result.code == 0, result.err
     assert left(result) == {"empty": 2}
     assert keys(out) == ["1.jpg", "2.jpg"]
+
+
+def test_a_restart_is_refused_as_any_run_where_a_folder_failed(
+    scenes: Path, tmp_path: Path
+) -> None:
+    a, b = lay(scenes, tmp_path / "a", "1.jpg"), lay(scenes, tmp_path / "b", "1.jpg", first=1)
+    out = tmp_path / "out"
+    again = ("run", a, b, "-o", out, "--model", "shapes", "--workers", 0, *JSONL, "--restart")
+    assert command(*again).code == 0  # where there is no job yet, nothing can leave
+    unmount(b)
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    for refused in (command(*again), command(*again, "--dry-run")):
+        assert refused.code == 1
+        assert "b' is empty, and 1 annotated image of the dataset" in refused.err
+        assert "--allow-missing" in refused.err
+    assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
+    assert left(command(*again, "--allow-missing", "--dry-run", "--json")) == {"empty": 1}
+    result = command(*again, "--allow-missing")
+    words = "1 annotated image leaves the dataset: 1 in a folder that is empty (b/1.jpg)"
+    assert (result.code, words in result.err, words in result.out) == (0, True, True)
+    assert keys(out) == ["a/1.jpg"]
+
+
+def test_a_restart_says_which_images_leave_by_it(source: Path, out: Path) -> None:
+    (source / "1.jpg").unlink()
+    planned = annotate(source, out, *JSONL, "--restart", "--dry-run", "--json")
+    assert left(planned) == {"gone": 1}
+    result = annotate(source, out, *JSONL, "--restart", "--json")
+    assert (result.code, result.json["run"]["annotated"]) == (0, 3)
+    assert left(result) == {"gone": 1}
+    assert "1 annotated image leaves the dataset: 1 deleted or moved (1.jpg)" in result.err
 
 
 def test_one_of_two_sources_that_is_gone_is_refused_and_may_be_left_out(
@@ -185,6 +256,72 @@ def test_one_of_two_sources_that_is_gone_is_refused_and_may_be_left_out(
     result = command(*both, "--allow-missing", "--json")
     assert left(result) == {"missing": 1}
     assert keys(out) == ["a/1.jpg"]
+
+
+@pytest.fixture
+def linked(scenes: Path, tmp_path: Path) -> Path:
+    """A dataset of symbolic links, of two sources."""
+    lay(scenes, tmp_path / "a", "1.jpg", "2.jpg", "day/3.jpg")
+    lay(scenes, tmp_path / "b", "1.jpg", first=3)
+    both, out = (tmp_path / "a", tmp_path / "b"), tmp_path / "linked"
+    options = (*JSONL, "--images", "symlink", "--split", "train=1")
+    result = command("run", *both, "-o", out, "--model", "shapes", "--workers", 0, *options)
+    assert result.code == 0, result.err
+    return out
+
+
+@pytest.mark.parametrize("fail", [unmount, remove, dangle, put_a_file, link_to_itself])
+def test_an_export_is_refused_where_the_originals_of_a_source_are_gone(
+    linked: Path, fail: Callable[[Path], None]
+) -> None:
+    before = tree(linked)
+    kept = linked.with_name("kept")
+    (linked.parent / "b").rename(kept)
+    (linked.parent / "b").mkdir()
+    fail(linked.parent / "b")
+    for refused in (
+        command("export", linked),
+        command("export", linked, "-o", linked.with_name("lent")),
+    ):
+        assert refused.code == 1
+        assert "b' is" in refused.err
+        assert f"1 annotated image of the dataset {linked} came from there" in refused.err
+        assert "--allow-missing" in refused.err
+    assert tree(linked) == before
+    assert not linked.with_name("lent").exists()
+    without = command("export", linked, "--allow-missing", "--json")
+    assert (without.code, [*without.json["left_out"]]) == (0, ["b/1.jpg"])
+    assert keys(linked) == ["a/1.jpg", "a/2.jpg", "a/day/3.jpg"]
+
+
+def test_an_export_goes_on_without_originals_that_it_does_not_need(linked: Path) -> None:
+    shutil.rmtree(linked.parent / "b")
+    assert command("export", linked, "--images", "none").code == 0
+    assert len(keys(linked)) == 4
+
+
+def test_an_export_leaves_out_single_originals_that_were_deleted(linked: Path) -> None:
+    (linked.parent / "a" / "1.jpg").unlink()
+    result = command("export", linked)
+    assert result.code == 0, result.err
+    assert "1 image is not in the dataset: a/1.jpg: its file is gone" in result.out
+    assert keys(linked) == ["a/2.jpg", "a/day/3.jpg", "b/1.jpg"]
+
+
+def test_an_export_whose_list_is_gone_cannot_tell_why_originals_are(
+    source: Path, tmp_path: Path
+) -> None:
+    listed, out = tmp_path / "all.txt", tmp_path / "listed"
+    listed.write_text("in/1.jpg\nin/disk/day/3.jpg\n")
+    assert annotate(f"@{listed}", out, *JSONL, "--images", "symlink").code == 0
+    (source / "1.jpg").unlink()
+    listed.unlink()
+    refused = command("export", out)
+    assert refused.code == 1
+    assert f"can't read the list {listed}" in refused.err
+    assert "--allow-missing" in refused.err
+    assert command("export", out, "--allow-missing").code == 0
+    assert keys(out) == ["in/disk/day/3.jpg"]
 
 
 def test_a_source_that_is_not_given_any_more_is_said(scenes: Path, tmp_path: Path) -> None:

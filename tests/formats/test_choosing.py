@@ -1,6 +1,7 @@
 """Images that stay out of an export on purpose, and come back."""
 
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from conftest import command, rows, tree
 from read_back import image_names
 from written_answers import answer, written_job
 
+import florence_annotate
 from florence_annotate.tasks import CAPTION, OD
 from florence_annotate.types import Question
 
@@ -126,3 +128,30 @@ def test_a_caption_is_a_label_where_the_job_gives_captions(tmp_path: Path) -> No
     out = written_job(tmp_path, said, asked, formats="jsonl", labelled_only=True)
     assert export(out)["images_without_labels"] == 1
     assert keys(out) == ["box.png", "caption.png"]
+
+
+def opened(out: Path, **settings: object) -> list[str]:
+    images = florence_annotate.open_dataset(out, **settings)  # type: ignore[arg-type]
+    return [image.ref.key for image in images]
+
+
+def test_a_dataset_is_opened_with_the_images_that_the_last_export_took(out: Path) -> None:
+    assert opened(out) == list(SAID)  # nothing was exported yet
+    export(out, "--exclude", "day/*")
+    assert opened(out) == keys(out) == ["a.png", "night/d.png"]
+    assert opened(out, exclude="a.png") == ["day/b.png", "day/c.jpg", "night/d.png"]
+    assert opened(out, exclude=[]) == list(SAID)
+    export(out, "--labelled-only")
+    assert opened(out) == keys(out) == ["a.png", "day/b.png", "night/d.png"]
+    assert opened(out, policy=out / "policy.yaml") == keys(out)
+    assert opened(out, labelled_only=False) == list(SAID)
+    export(out)
+    assert opened(out) == list(SAID)
+
+
+def test_a_dataset_is_opened_whatever_became_of_its_originals(out: Path) -> None:
+    export(out, "--images", "symlink")
+    ref = next(iter(florence_annotate.open_dataset(out))).ref
+    Path(os.fsdecode(ref.path)).unlink()
+    assert list(export(out)["left_out"]) == [ref.key]
+    assert opened(out) == list(SAID)

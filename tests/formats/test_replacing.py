@@ -52,6 +52,30 @@ def test_a_corrected_file_is_not_removed_either(dataset: Path, tmp_path: Path) -
     assert not (out / "labels").exists()
 
 
+def test_an_edited_image_that_left_the_dataset_stays_and_is_said_first(tmp_path: Path) -> None:
+    names = ("1.png", "2.png", "3.png", "4.png", "5.png")
+    for number, name in enumerate(names):
+        picture(tmp_path / "in" / name, (40 + number, 40))
+    out = tmp_path / "out"
+    options = ("--images", "copy", "--split", "train=1")
+    assert annotate(tmp_path / "in", out, *options).code == 0
+    for name in names[:4]:
+        (out / "labels/train" / name).with_suffix(".txt").write_text("0 0.5 0.5 0.1 0.1\n")
+    edited = out / "images/train/5.png"
+    picture(edited, (80, 80))
+    (tmp_path / "in/5.png").unlink()
+    result = annotate(tmp_path / "in", out, *options)
+    assert result.code == 0, result.err
+    words = "5 files left as found: images/train/5.png: it was changed since it was written, and is"
+    assert words in result.out
+    assert "YOLO would learn that there is nothing in it: move it away" in result.out
+    assert edited.exists()
+    assert command("export", out, "--overwrite").code == 0
+    assert image_names(out) == ["1.png", "2.png", "3.png", "4.png"]
+    assert not edited.exists()
+    assert len(list((out / "orphans").iterdir())) == 1
+
+
 def test_a_corrected_file_that_was_backed_up_by_a_link_is_protected_too(
     dataset: Path, tmp_path: Path
 ) -> None:

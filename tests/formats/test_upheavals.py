@@ -43,6 +43,15 @@ def test_labels_that_come_later_get_ids_behind_the_others(job: Path) -> None:
     assert names(job) == ["car", "dog", "tree", "apple", "zebra"]
 
 
+def test_where_a_class_list_is_taken_away_it_is_said_which_ids_stay(job: Path) -> None:
+    told = "class ids stay as the class list gave them, with further labels behind: 0 tree, 1 car"
+    assert command("export", job, "--classes", "tree,car").code == 0
+    without = command("export", job, "--classes", "none")
+    assert (without.code, names(job)) == (0, ["tree", "car", "dog"])
+    assert told in without.err.splitlines()
+    assert "class ids" not in command("export", job, "--min-area", 1).err
+
+
 def test_a_list_that_would_renumber_is_refused_with_both_orders(job: Path) -> None:
     first = command("export", job, "--classes", "tree,car")
     assert (first.code, names(job)) == (0, ["tree", "car"])

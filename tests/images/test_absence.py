@@ -59,10 +59,13 @@ def test_a_source_is_missing_where_its_folder_is(root: Path) -> None:
     assert look(root) == Absent(Absence.MISSING, os.fsencode(root))
 
 
-def test_a_folder_that_became_a_file_held_what_is_gone(root: Path) -> None:
+def test_a_folder_that_became_a_file_has_failed(root: Path) -> None:
     delete_the_folder(root)
     (root / "day").touch()
-    assert look(root) == Absent(Absence.GONE)
+    assert look(root) == Absent(Absence.NO_FOLDER, os.fsencode(root / "day"))
+    root.rename(root.with_name("elsewhere"))
+    root.touch()
+    assert look(root) == Absent(Absence.NO_FOLDER, os.fsencode(root))
 
 
 @pytest.mark.parametrize("at", ["day/1.jpg", "day"])
