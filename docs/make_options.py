@@ -7,7 +7,7 @@ from pathlib import Path
 
 import typer
 
-from florence_annotate.cli import app
+from florence_annotate.cli.app import app
 from florence_annotate.cli.flags import default_of, help_of, metavar_of
 from florence_annotate.config.job_spec import OPTIONS, JobSpec, flag_of
 from florence_annotate.config.wording import types_of

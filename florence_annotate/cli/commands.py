@@ -8,6 +8,7 @@ from typing import Any
 from typer.core import TyperCommand, TyperGroup
 
 from florence_annotate.cli import ending
+from florence_annotate.cli.command_line import in_command
 from florence_annotate.errors import UsageError, nearest
 
 _NAMES = 26
@@ -24,7 +25,7 @@ class Command(TyperCommand):
         formatter.write(_page(self, ctx, formatter.width, _sections(self, ctx)))
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        with ending.in_command(ctx):
+        with in_command(ctx):
             return super().parse_args(ctx, args)
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
@@ -40,7 +41,7 @@ class Group(TyperGroup):
         formatter.write(_page(self, ctx, formatter.width, sections))
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        with ending.in_command(ctx):
+        with in_command(ctx):
             return super().parse_args(ctx, args)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
@@ -54,7 +55,7 @@ class Group(TyperGroup):
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt as error:
-            raise ending.Interrupted("stopped at once") from error
+            raise ending.Interrupted(ending.AT_ONCE) from error
 
 
 def _page(command: Any, ctx: Any, width: int, sections: dict[str, list[Row]]) -> str:

@@ -1,23 +1,18 @@
 """How a command ends that could not be done: one line on standard error, an exit code, and with
 `--json` the same on standard output.
 
-What the command line itself has wrong is found by typer; its errors are said in our words here.
+What this imports is what a Ctrl-C has to wait for until it is told so.
 """
 
 import json
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Callable
 
-import typer
-
-from florence_annotate.errors import FlorenceAnnotateError, UsageError, nearest
+from florence_annotate.errors import FlorenceAnnotateError
 
 NAME = "florence-annotate"
-
-# of click, which newer versions of typer carry within and older ones import
-_WrongCommandLine: type[Exception] = typer.BadParameter.__bases__[0]
+AT_ONCE = "stopped at once"
+"""What an interrupted command says where there is nothing more to be said."""
 
 
 class Interrupted(Exception):  # noqa: N818 - it is no error
@@ -26,7 +21,7 @@ class Interrupted(Exception):  # noqa: N818 - it is no error
 
 def print_json(value: object) -> None:
     """In ASCII, so that it is JSON in whatever coding standard output is written."""
-    typer.echo(json.dumps(value, indent=2))
+    print(json.dumps(value, indent=2), flush=True)
 
 
 def exit_code_of(command: Callable[[], int | None]) -> int:
@@ -35,9 +30,10 @@ def exit_code_of(command: Callable[[], int | None]) -> int:
         return command() or 0
     except FlorenceAnnotateError as error:
         return _tell(error.kind, str(error), error.exit_code)
-    except Interrupted as stop:
-        typer.echo(f"\n{stop}", err=True)
-        return _tell("interrupted", str(stop), 130, is_said=True)
+    except (Interrupted, KeyboardInterrupt) as stop:
+        message = str(stop) or AT_ONCE
+        _say(f"\n{message}")
+        return _tell("interrupted", message, 130, is_said=True)
     except MemoryError:
         return _tell(
             "memory",
@@ -62,44 +58,17 @@ def exit_code_of(command: Callable[[], int | None]) -> int:
 
 def _tell(kind: str, message: str, exit_code: int, *, is_said: bool = False) -> int:
     if not is_said:
-        typer.echo(f"error: {' '.join(message.splitlines())}", err=True)
+        _say(f"error: {' '.join(message.splitlines())}")
     if _asks_json(sys.argv[1:]):
         print_json({"error": {"kind": kind, "message": message, "exit_code": exit_code}})
     return exit_code
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 def _asks_json(arguments: list[str]) -> bool:
     """Whether --json is there, also in a command line that can't be read as a whole."""
     end = arguments.index("--") if "--" in arguments else len(arguments)
     return "--json" in arguments[:end]
-
-
-@contextmanager
-def in_command(context: Any) -> Iterator[None]:
-    """Say in our words what is wrong with the command line of this command. Raises UsageError."""
-    try:
-        yield
-    except _WrongCommandLine as error:
-        raise UsageError(_message_of(error, context)) from error
-
-
-def _message_of(error: Any, context: Any) -> str:
-    see = f"'{context.command_path} --help' lists what it takes"
-    parameters = context.command.get_params(context)
-    parameter = getattr(error, "param", None)
-    if parameter is not None and parameter.required and not error.message:
-        if parameter.param_type_name == "option":
-            return f"{parameter.opts[0]} is missing: add {parameter.opts[0]} {parameter.metavar}"
-        usage = " ".join([context.command_path, *context.command.collect_usage_pieces(context)])
-        return f"{parameter.metavar.rstrip('.')} is missing: write {usage}"
-    if parameter is not None:
-        return f"{parameter.opts[-1]}: {error.message}"
-    if (option := getattr(error, "option_name", None)) is not None:
-        flags = {flag: each for each in parameters for flag in each.opts + each.secondary_opts}
-        if option not in flags:
-            return f"there is no option {option}: {nearest(option, flags) or see}"
-        if flags[option].is_flag:
-            return f"{option} is a switch and takes no value: write {option} alone"
-        return f"{option} lacks its value: write {option} {flags[option].metavar}"
-    words = " ".join(error.format_message().split()).rstrip(".")
-    return f"{words[:1].lower()}{words[1:]}: {see}"

@@ -22,10 +22,11 @@ def status(out: flags.Out, as_json: flags.AsJson = False) -> None:
         bound = fingerprint.describe(journal) or {}
         report = journal.last_report()
         is_mixed = not journal.exports.is_finished()
+        has_run = bool(journal.last_run())
     is_unfinished = seen.state in (State.STOPPED, State.INTERRUPTED)
     is_mixed = is_mixed and seen.state is not State.RUNNING
     go_on = None
-    if is_unfinished or is_mixed:
+    if (is_unfinished or is_mixed) and has_run:
         go_on = screen.command("resume" if is_unfinished else "export", out)
     if as_json:
         values = {**asdict(counts), "pending": counts.pending, "state": seen.state}
@@ -47,6 +48,8 @@ def status(out: flags.Out, as_json: flags.AsJson = False) -> None:
         typer.echo("dataset    half-written, by a command that was killed")
     if go_on:
         typer.echo(f"go on      {go_on}")
+    elif is_unfinished:
+        typer.echo("go on      give the 'run' again that began it")
     typer.echo(f"annotated  {counts.annotated}")
     typer.echo(f"failed     {counts.failed}")
     if counts.beyond_limit:

@@ -94,6 +94,8 @@ def run(request: Request, note: Callable[[str], None]) -> Result:
         bound = fingerprint.describe(journal)
         summary = summaries.summarise(journal, folder, spec, bound, exported)
         summaries.write_summary(folder, summary)
+        if not is_elsewhere:
+            journal.note_written()
     return Result(folder, summary=summary, unwritten=bool(exported.unwritten))
 
 

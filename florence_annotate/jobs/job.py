@@ -176,9 +176,12 @@ class Job:
                     journal.note_asking(run_id)
                     with reporter.progress(total, started.memory_in_use) as progress:
                         report = runner.run(started.engine, pending, journal, run_id, progress)
-                journal.end_run(run_id, self._report(report, left))
+                is_to_be_written = not report.interrupted
+                journal.end_run(
+                    run_id, self._report(report, left), is_to_be_written=is_to_be_written
+                )
                 exported = None
-                if not report.interrupted:
+                if is_to_be_written:
                     reporter.note("writing the dataset …")
                     # it may have been edited while the images were annotated
                     self.spec = settled.apply(self.spec, settled.read(journal, self.out))
@@ -195,6 +198,7 @@ class Job:
                 bound = fingerprint.describe(journal)
                 summary = summaries.summarise(journal, self.out, self.spec, bound, exported)
                 summaries.write_summary(self.out, summary)
+                journal.note_written()
                 counts = journal.counts()
         allowed = self.spec.max_failures.allows(counts.failed, counts.images)
         return Finished(

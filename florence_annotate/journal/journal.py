@@ -35,6 +35,9 @@ _OF_A_JOB = ("answers", "attempts", "asked_with", "runs", "images", "roots")
 _PLACES = "places"
 """The value of a job that names where each folder was that it was exported to, beside its own: by
 its name, the path's bytes in hexadecimal. It outlives a restart, as the folders do."""
+_UNWRITTEN = "unwritten_run"
+"""The value of a job that names the run that asked all and has no dataset yet: one that ends by an
+error then can write nothing more, least of all where the disk is full."""
 _PAGE = 64
 """Records that are read at once: their answers may be long."""
 
@@ -105,10 +108,13 @@ class Journal(Database):
 
     def set_value(self, name: str, value: Any) -> None:
         with self.transaction():
-            self.connection.execute(
-                "INSERT OR REPLACE INTO job VALUES (?, ?)",
-                (name, json.dumps(value, ensure_ascii=False, sort_keys=True)),
-            )
+            self._set_value(name, value)
+
+    def _set_value(self, name: str, value: Any) -> None:
+        self.connection.execute(
+            "INSERT OR REPLACE INTO job VALUES (?, ?)",
+            (name, json.dumps(value, ensure_ascii=False, sort_keys=True)),
+        )
 
     def restart(self, *, keeps_classes: bool = False) -> None:
         """Forget everything but what lies in the folders, and what people made of it; see
@@ -151,16 +157,30 @@ class Journal(Database):
             return None
         return float(row["n"] / max(time.time() - since, 1e-9))
 
-    def has_ended(self) -> bool:
-        """Whether the latest run came to its end, or was stopped in order."""
+    def has_asked(self) -> bool:
+        """Whether the latest run has asked all that it was to ask, or was stopped in order."""
         row = self.one("SELECT report FROM runs ORDER BY id DESC LIMIT 1")
-        return row is None or row["report"] is not None
+        return row is not None and row["report"] is not None
 
-    def end_run(self, run: int, report: dict[str, Any]) -> None:
+    def has_ended(self) -> bool:
+        """Whether the latest run came to its end, its dataset written, or was stopped in order."""
+        return self.has_asked() and self.value(_UNWRITTEN) != self.last_run()
+
+    def end_run(self, run: int, report: dict[str, Any], *, is_to_be_written: bool = False) -> None:
+        """Keep the report of a run that asks no more; its dataset may still have to be written,
+        see `note_written`."""
         with self.transaction():
             self.connection.execute(
                 "UPDATE runs SET report = ? WHERE id = ?", (json.dumps(report), run)
             )
+            if is_to_be_written:
+                self._set_value(_UNWRITTEN, run)
+
+    def note_written(self) -> None:
+        """The dataset in the job's own folder is as the latest run, or an export since, left it."""
+        if self.value(_UNWRITTEN) is not None:
+            with self.transaction():
+                self.connection.execute("DELETE FROM job WHERE name = ?", (_UNWRITTEN,))
 
     def last_run(self) -> int:
         """The id of the latest run; 0 before the first one."""

@@ -16,7 +16,8 @@ class Thresholds(BaseModel):
         float,
         Option(
             "Leave out instances below this score, 0 to 1: an estimate of the probability that "
-            "label and box are right, shown to hold on painted scenes alone; eval shows it on yours.",
+            "label and box are right, shown to hold on painted scenes alone; eval shows it on your "
+            "own.",
             Panel.DATASET,
             "P",
             kept=Kept.POLICY,

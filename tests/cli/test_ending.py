@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -188,3 +189,32 @@ def test_without_a_command_there_is_the_help() -> None:
     result = command()
     assert result.code == 2
     assert "Begin with: florence-annotate run" in result.err
+
+
+STOPPED_IN_AN_IMPORT = """
+import os, sys
+stops_in, number, *arguments = sys.argv[1:]
+class Stops:
+    def find_spec(self, name, path=None, target=None):
+        if name == stops_in:
+            exec(f"os.kill(os.getpid(), {number})")  # where imports run text, CPython notes it
+sys.meta_path.insert(0, Stops())
+from florence_annotate.cli import main
+sys.argv = ["florence-annotate", *arguments]
+main()
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("module", ["typer", "florence_annotate.jobs.exporting"])
+def test_a_signal_while_modules_are_imported_ends_as_any_other(
+    module: str, number: signal.Signals, dataset: Path
+) -> None:
+    arguments = [module, str(number.value), "export", str(dataset), "--json"]
+    done = subprocess.run(
+        [sys.executable, "-c", STOPPED_IN_AN_IMPORT, *arguments], capture_output=True, text=True
+    )
+    assert done.returncode == 130, done.stderr
+    assert done.stderr == "\nstopped at once\n"
+    error = {"kind": "interrupted", "message": "stopped at once", "exit_code": 130}
+    assert json.loads(done.stdout) == {"error": error}

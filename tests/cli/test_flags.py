@@ -8,7 +8,7 @@ import pytest
 import typer
 from conftest import command
 
-from florence_annotate.cli import app
+from florence_annotate.cli.app import app
 from florence_annotate.config import presets
 from florence_annotate.config.job_spec import OPTIONS, flag_of
 from florence_annotate.config.settings import CHOOSING

@@ -15,8 +15,10 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import children
+import numpy as np
 import pytest
 from conftest import annotate, command, scores, tree
+from PIL import Image
 
 from florence_annotate.errors import JobError
 from florence_annotate.journal import Journal
@@ -264,12 +266,8 @@ main()
 """
 
 
-def test_a_full_disk_ends_the_job_with_what_to_do_and_it_goes_on_later(
-    many: Path, uninterrupted: Path
-) -> None:
-    out = uninterrupted.with_name("starved")
-    limit = (uninterrupted / "job.db").stat().st_size * 7 // 10
-    arguments = ["run", many, "-o", out, "--model", "shapes", "--workers", 0, "--batch-size", 2]
+def starve(limit: int, *arguments: object) -> None:
+    """Run a command to which no file can have more bytes."""
     starved = subprocess.run(
         [sys.executable, "-c", SHORT_OF_DISK, str(limit), *map(str, arguments)],
         capture_output=True, text=True, timeout=120,
@@ -279,6 +277,15 @@ def test_a_full_disk_ends_the_job_with_what_to_do_and_it_goes_on_later(
     assert last.startswith("error: can't write")
     assert "free space" in last
     assert "Traceback" not in starved.stderr
+
+
+def test_a_full_disk_ends_the_job_with_what_to_do_and_it_goes_on_later(
+    many: Path, uninterrupted: Path
+) -> None:
+    out = uninterrupted.with_name("starved")
+    limit = (uninterrupted / "job.db").stat().st_size * 7 // 10
+    arguments = ["run", many, "-o", out, "--model", "shapes", "--workers", 0, "--batch-size", 2]
+    starve(limit, *arguments)
     with Journal.open_to_write(out) as journal:
         assert 0 < journal.counts().annotated < 60
     assert command(*arguments, "-q").code == 0
@@ -293,8 +300,8 @@ def test_a_restart_that_is_killed_takes_no_policy_over(
     assert annotate(many, out, *options, "--min-area", 500).code == 0
     restart = Journal.restart
 
-    def die(journal: Journal) -> None:
-        restart(journal)
+    def die(journal: Journal, **kept: bool) -> None:
+        restart(journal, **kept)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
@@ -302,3 +309,35 @@ def test_a_restart_that_is_killed_takes_no_policy_over(
         assert annotate(many, out, *options, "--restart").code == 130
     assert annotate(many, out, *options).code == 0
     assert "min_area: 0.0" in (out / "policy.yaml").read_text()
+
+
+@pytest.mark.parametrize("goes_on", ["resume", "export"])
+def test_a_disk_that_is_full_once_all_is_annotated_leaves_a_job_that_stopped(
+    many: Path, tmp_path: Path, goes_on: str
+) -> None:
+    source, out = tmp_path / "source", tmp_path / "out"
+    source.mkdir()
+    noise = np.random.default_rng(0).integers(0, 256, (600, 900, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(source / "large.png")
+    limit = (source / "large.png").stat().st_size * 3 // 4
+    starve(limit, "run", source, "-o", out, "--model", "shapes", "--workers", 0, "--images", "copy")
+    status = command("status", out, "--json").json
+    assert (status["state"], status["pending"], status["annotated"]) == ("stopped", 0, 1)
+    assert status["go_on"] == f"florence-annotate resume {out}"
+    shown = command("status", out).out
+    assert "it ended before it was done" in shown and "go on" in shown
+    assert command(goes_on, out, "-q").code == 0
+    assert command("status", out, "--json").json["state"] == "ended"
+
+
+def test_a_job_that_ended_by_an_error_before_its_first_run_stopped(
+    scenes: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    with Journal.create(out):
+        pass
+    status = command("status", out, "--json").json
+    assert (status["state"], status["go_on"]) == ("stopped", None)
+    assert "go on      give the 'run' again that began it" in command("status", out).out
+    assert annotate(scenes, out, "--limit", 1, "-q").code == 0
+    assert command("status", out, "--json").json["state"] == "ended"
