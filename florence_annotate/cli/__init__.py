@@ -51,8 +51,8 @@ def _main(
 
     Begin with: florence-annotate run ./images --classes person,car
 
-    Exit codes: 0 done; 1 could not run; 2 usage; 3 done, but with more failures than
-    --max-failures allows, or a figure lower than --fail-under asks; 130 interrupted, and the same
+    Exit codes: 0 done; 1 could not run; 2 usage; 3 done, but a gate is missed, such as
+    --max-failures or --fail-under, or files could not be written; 130 interrupted, and the same
     command goes on.
     """
     if context.invoked_subcommand is None:
