@@ -127,6 +127,7 @@ def test_transformers_is_known_to_the_model_and_to_training_alone() -> None:
         "resume",
         "export",
         "eval",
+        "diff",
         "status",
         "failures",
         "demo",

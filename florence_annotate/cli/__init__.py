@@ -9,6 +9,7 @@ import typer
 
 from florence_annotate.cli import (
     demo,
+    diff,
     doctor,
     ending,
     evaluate,
@@ -64,6 +65,7 @@ app.command("run", cls=Command)(run.run)
 app.command("resume", cls=Command)(resume.resume)
 app.command("export", cls=Command)(export.export)
 app.command("eval", cls=Command)(evaluate.evaluate)
+app.command("diff", cls=Command)(diff.diff)
 app.command("status", cls=Command)(status.status)
 app.command("failures", cls=Command)(failures.failures)
 app.command("demo", cls=Command)(demo.demo)

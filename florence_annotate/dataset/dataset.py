@@ -66,8 +66,10 @@ class Dataset:
         settings: PolicySettings,
         split_rule: SplitRule,
         known_names: Sequence[str] = (),
+        until: int | None = None,
     ) -> None:
-        """`known_names` are the classes by id that an earlier export had without a list.
+        """`known_names` are the classes by id that an earlier export had without a list, `until` is
+        the last attempt that counts.
 
         Raises UsageError for a class that the job never asked for.
         """
@@ -77,6 +79,7 @@ class Dataset:
         self._classes = settings.classes
         self.split_rule = split_rule
         self._known_names = tuple(known_names)
+        self._until = until
         # the journal is read for the labels only once one is looked for
         self._policy = policy_of(settings, questions, lambda label: self._ids.get(label))
 
@@ -111,7 +114,7 @@ class Dataset:
         return {name: class_id for class_id, name in enumerate(self.class_names)}
 
     def _records(self) -> Iterator[Record]:
-        for record in self._journal.records():
+        for record in self._journal.records(self._until):
             yield with_counting_answers(record, self._questions, regions_given=self._regions_given)
 
     def __iter__(self) -> Iterator[AnnotatedImage]:

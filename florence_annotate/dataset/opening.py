@@ -25,8 +25,9 @@ def last_spec(journal: Journal) -> JobSpec:
     return job_spec.load(settings)
 
 
-def open_dataset(journal: Journal, spec: JobSpec) -> Dataset:
-    """The job's images under the policy of a specification."""
+def open_dataset(journal: Journal, spec: JobSpec, until: int | None = None) -> Dataset:
+    """The job's images under the policy of a specification; `until` is the last attempt that
+    counts, where one is named."""
     known = journal.exports.class_ids.given() if spec.classes is None else ()
     rule = SplitRule.of(spec, journal)
-    return Dataset(journal, questions_of(journal), spec.policy(), rule, known)
+    return Dataset(journal, questions_of(journal), spec.policy(), rule, known, until)

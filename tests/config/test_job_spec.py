@@ -4,8 +4,8 @@ from typing import Any
 import pytest
 
 from florence_annotate.config import job_spec, presets
-from florence_annotate.config.job_spec import OPTIONS, JobSpec
 from florence_annotate.config.gate_settings import MaxFailures
+from florence_annotate.config.job_spec import OPTIONS, JobSpec
 from florence_annotate.errors import FingerprintError, JobError, UsageError
 from florence_annotate.jobs import fingerprint
 
@@ -207,8 +207,12 @@ def test_an_unknown_preset_is_refused_with_the_list() -> None:
 def test_a_specification_survives_the_journal() -> None:
     spec = job_spec.build(
         {
-            **{"classes": "a,b", "split": "train=0.7,test=0.3", "sources": ("x",)},
-            **{"max_failures": "2%", "min_labelled": "90.5%", "max_truncated": "0%"},
+            "classes": "a,b",
+            "split": "train=0.7,test=0.3",
+            "sources": ("x",),
+            "max_failures": "2%",
+            "min_labelled": "90.5%",
+            "max_truncated": "0%",
             "min_instances": "a=3, b = 2",
         }
     )

@@ -51,7 +51,11 @@ def gate(
     name: str, asked: str, found: int, of: int | None, class_name: str | None = None, *, met: bool
 ) -> dict[str, Any]:
     return {
-        **{"gate": name, "class": class_name, "asked": asked, "found": found, "of": of},
+        "gate": name,
+        "class": class_name,
+        "asked": asked,
+        "found": found,
+        "of": of,
         "met": met,
     }
 
