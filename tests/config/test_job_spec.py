@@ -219,6 +219,13 @@ def test_a_specification_survives_the_journal() -> None:
     assert job_spec.load(job_spec.dump(spec)) == spec.model_copy(update={"by_flag": frozenset()})
 
 
+def test_a_gate_of_a_preset_is_taken_away(tmp_path: Path) -> None:
+    (tmp_path / "own.yaml").write_text("min-labelled: 80%\nmin-instances: {car: 5}\n")
+    given = {"min_instances": "none", "max_truncated": "none"}
+    spec = job_spec.build(given, str(tmp_path / "own.yaml"))
+    assert (str(spec.min_labelled), spec.min_instances, spec.max_truncated) == ("80%", None, None)
+
+
 @pytest.mark.parametrize(
     ("settings", "asked"),
     [
