@@ -19,6 +19,8 @@ class Panel(StrEnum):
     TASK = "The task"
     MODEL = "The model"
     IMAGES = "The images"
+    GATES = "Gates (exit code 3 where one is missed)"
+    """`export` takes them too."""
     BEHAVIOUR = "Behaviour"
 
 

@@ -122,7 +122,7 @@ def test_transformers_is_known_to_the_model_and_to_training_alone() -> None:
 @pytest.mark.parametrize(
     "command",
     [
-        *("", "run", "resume", "export", "eval", "status", "failures", "explain", "stats"),
+        *("", "run", "resume", "export", "eval", "diff", "status", "failures", "explain", "stats"),
         *("demo", "doctor", "models", "tasks"),
     ],
 )

@@ -4,6 +4,7 @@ import typer
 
 from florence_annotate.cli import (
     demo,
+    diff,
     doctor,
     ending,
     evaluate,
@@ -48,8 +49,8 @@ def _main(
 
     Begin with: florence-annotate run ./images --classes person,car
 
-    Exit codes: 0 done; 1 could not run; 2 usage; 3 done, but with more failures than
-    --max-failures allows, or a figure lower than --fail-under asks; 130 interrupted, and the same
+    Exit codes: 0 done; 1 could not run; 2 usage; 3 done, but a gate is missed, such as
+    --max-failures or --fail-under, or files could not be written; 130 interrupted, and the same
     command goes on.
     """
     if context.invoked_subcommand is None:
@@ -61,6 +62,7 @@ app.command("run", cls=Command)(run.run)
 app.command("resume", cls=Command)(resume.resume)
 app.command("export", cls=Command)(export.export)
 app.command("eval", cls=Command)(evaluate.evaluate)
+app.command("diff", cls=Command)(diff.diff)
 app.command("status", cls=Command)(status.status)
 app.command("failures", cls=Command)(failures.failures)
 app.command("explain", cls=Command)(explain.explain)

@@ -11,7 +11,9 @@ from florence_annotate.config.settings import CHOOSING
 from florence_annotate.declaration import Panel, as_list
 
 
-@with_settings(after={"add_format": [*in_panels(Panel.DATASET), *CHOOSING]})
+@with_settings(
+    after={"add_format": [*in_panels(Panel.DATASET), *CHOOSING, *in_panels(Panel.GATES)]}
+)
 def export(
     out: flags.Out,
     settings: flags.Settings,
@@ -68,5 +70,4 @@ def export(
     screen.show_finished(
         result.summary, folder, push_to_hub, of_run=False, as_json=as_json, quiet=quiet
     )
-    if result.unwritten:
-        raise typer.Exit(3)
+    screen.fail_where_short(result)

@@ -13,7 +13,7 @@ from florence_annotate.declaration import Panel, as_list
 
 @with_settings(
     after={
-        "output": in_panels(Panel.DATASET, Panel.TASK, Panel.MODEL, Panel.IMAGES),
+        "output": in_panels(Panel.DATASET, Panel.TASK, Panel.MODEL, Panel.IMAGES, Panel.GATES),
         "preset": in_panels(Panel.BEHAVIOUR),
     }
 )

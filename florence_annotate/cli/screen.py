@@ -19,6 +19,7 @@ from florence_annotate.journal import FILE_NAME
 if TYPE_CHECKING:
     from florence_annotate.jobs.job import Job
     from florence_annotate.jobs.outlook import Outlook
+    from florence_annotate.jobs.writing import Written
 
 _SHOWN_LABELS = 20
 """Classes on the screen where no list of them was given: checkpoints may say hundreds of labels."""
@@ -96,12 +97,14 @@ def run(
         _show_interrupted(finished.summary, job.out)
         raise typer.Exit(130)
     show_finished(finished.summary, job.out, push_to_hub, of_run=True, as_json=as_json, quiet=quiet)
-    if not finished.within_failures:
-        if quiet or as_json:
-            failed = finished.summary["images"]["failed"]
-            note(f"{_count(failed, 'image')} failed: {command('failures', job.out)}")
-        raise typer.Exit(3)
-    if finished.unwritten:
+    fail_where_short(finished)
+
+
+def fail_where_short(written: "Written") -> None:
+    """Name each gate that is missed; raise Exit where there is one, or files were not written."""
+    for line in written.missed_gates:
+        note(line)
+    if written.missed_gates or written.unwritten:
         raise typer.Exit(3)
 
 

@@ -15,11 +15,11 @@ from florence_annotate import tasks
 from florence_annotate.classes import ClassList, Matching
 from florence_annotate.config import presets
 from florence_annotate.config.dataset_settings import DatasetSettings
+from florence_annotate.config.gate_settings import GateSettings
 from florence_annotate.config.model_settings import MOST_WORKERS, ModelSettings
 from florence_annotate.config.older_jobs import BEFORE_IT_EXISTED
 from florence_annotate.config.presets import Preset
 from florence_annotate.config.settings import (
-    ContractSettings,
     ImageSettings,
     TaskSettings,
     holds_bytes,
@@ -40,7 +40,7 @@ from florence_annotate.tasks import PROMPTS, PromptGives, Task
 
 # the fields of the last base come first, and so do its flags in the help
 class JobSpec(
-    ContractSettings,
+    GateSettings,
     ImageSettings,
     ModelSettings,
     TaskSettings,
@@ -230,7 +230,10 @@ def _read_classes(settings: dict[str, Any]) -> dict[str, Any]:
     return others | {"classes": class_list.classes}
 
 
-_WITHOUT = ("classes", "formats", "join", "split", "split_by", "split_file", "visuals_limit")
+_WITHOUT = (
+    *("classes", "formats", "join", "split", "split_by", "split_file", "visuals_limit"),
+    *("min_labelled", "min_instances", "max_truncated"),
+)
 """Settings that may be taken away, beside those that are numbers."""
 
 

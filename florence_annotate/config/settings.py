@@ -1,8 +1,9 @@
 """The settings of a job, each declared once: type, bounds, default, help, and whether it binds.
 
 They come in groups, as the help shows them; `florence_annotate.config.job_spec.JobSpec` has all.
-Those of the model are in `model_settings`, those of what is written in `dataset_settings`, those
-that leave something out of a dataset in `florence_annotate.policy.thresholds`.
+Those of the model are in `model_settings`, those of what is written in `dataset_settings`, what a
+pipeline asks of a dataset in `gate_settings`, and what leaves something out of a dataset in
+`florence_annotate.policy.thresholds`.
 """
 
 import os
@@ -26,35 +27,6 @@ from florence_annotate.questions.texts import SIDECAR
 def _as_text(value: Any) -> Any:
     """A number that YAML made of `768`."""
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
-
-
-class MaxFailures(BaseModel):
-    """`3` images, or `2%` of them."""
-
-    model_config = ConfigDict(frozen=True)
-
-    count: int | None = Field(default=None, ge=0)
-    percent: float | None = Field(default=None, ge=0, le=100)
-
-    def __str__(self) -> str:
-        return str(self.count or 0) if self.percent is None else f"{self.percent:g}%"
-
-    def allows(self, failures: int, images: int) -> bool:
-        if self.percent is not None:
-            return failures * 100 <= self.percent * images
-        return failures <= (self.count or 0)
-
-
-def _as_max_failures(value: Any) -> Any:
-    if not isinstance(value, int | str):
-        return value
-    number = str(value).strip()
-    try:
-        if number.endswith("%"):
-            return MaxFailures(percent=float(number.removesuffix("%")))
-        return MaxFailures(count=int(number))
-    except ValueError as error:
-        raise ValueError("write a number of images, as in 10, or a share, as in 2%") from error
 
 
 class Group(BaseModel):
@@ -226,15 +198,6 @@ class ImageSettings(Group):
 
 CHOOSING = ("include", "exclude", "labelled_only")
 """By them an export, too, chooses among the images of its job."""
-
-
-class ContractSettings(Group):
-    """What a pipeline relies on."""
-
-    max_failures: Annotated[
-        Annotated[MaxFailures, BeforeValidator(_as_max_failures)],
-        Option("Images that may fail before the exit code is 3.", Panel.BEHAVIOUR, "N|P%"),
-    ] = MaxFailures(count=0)
 
 
 def refuse_empty(value: str | None) -> None:

@@ -52,10 +52,13 @@ def annotate_reading(
     )
 
 
-def counting_records(journal: Journal, questions: Sequence[Question]) -> Iterator[Record]:
-    """The record of each image of a job that has one, with the answers that count, by key."""
+def counting_records(
+    journal: Journal, questions: Sequence[Question], until: int | None = None
+) -> Iterator[Record]:
+    """The record of each image of a job that has one, with the answers that count, by key; `until`
+    is the last attempt that counts, where one is named."""
     regions_given = reading.are_regions_given(questions)
-    for record in journal.records():
+    for record in journal.records(until):
         yield with_counting_answers(record, questions, regions_given=regions_given)
 
 
@@ -75,9 +78,10 @@ class Dataset:
         split_rule: SplitRule,
         known_names: Sequence[str] = (),
         is_chosen: Callable[[AnnotatedImage], bool] = lambda image: True,
+        until: int | None = None,
     ) -> None:
         """`known_names` are the classes by id that an earlier export had without a list;
-        `is_chosen` says which images are yielded.
+        `is_chosen` says which images are yielded; `until` is the last attempt that counts.
 
         Raises UsageError for a class that the job never asked for.
         """
@@ -88,6 +92,7 @@ class Dataset:
         self.split_rule = split_rule
         self._known_names = tuple(known_names)
         self._is_chosen = is_chosen
+        self._until = until
         # the journal is read for the labels only once one is looked for
         self._policy = policy_of(settings, questions, lambda label: self._ids.get(label))
 
@@ -122,7 +127,7 @@ class Dataset:
         return {name: class_id for class_id, name in enumerate(self.class_names)}
 
     def _records(self) -> Iterator[Record]:
-        return counting_records(self._journal, self._questions)
+        return counting_records(self._journal, self._questions, self._until)
 
     def __iter__(self) -> Iterator[AnnotatedImage]:
         policy, names = self._policy, self.class_names

@@ -30,9 +30,10 @@ def last_spec(journal: Journal) -> JobSpec:
     return job_spec.load(settings)
 
 
-def open_dataset(journal: Journal, spec: JobSpec) -> Dataset:
-    """All of the job's images under the policy of a specification."""
-    return Dataset(*_made_of(journal, spec))
+def open_dataset(journal: Journal, spec: JobSpec, until: int | None = None) -> Dataset:
+    """All of the job's images under the policy of a specification; `until` is the last attempt
+    that counts, where one is named."""
+    return Dataset(*_made_of(journal, spec), until=until)
 
 
 def open_chosen(journal: Journal, spec: JobSpec) -> Dataset:

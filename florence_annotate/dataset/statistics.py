@@ -28,6 +28,9 @@ class Statistics:
     """Labels that belong to no class."""
     captions: Counter[str] = field(default_factory=Counter)
     """Texts about the images, by what they are called."""
+    images: int = 0
+    labelled: int = 0
+    """Images with an instance or a caption."""
     not_asked: int = 0
     """Images without a text or regions of their own, where the job needs them."""
     large: int = 0
@@ -38,6 +41,8 @@ class Statistics:
     """Keys of images with an answer that was cut at the token limit."""
 
     def add(self, image: AnnotatedImage) -> None:
+        self.images += 1
+        self.labelled += image.is_labelled
         for instance in image.instances:
             self.instances[image.class_names[instance.class_id]] += 1
             self.large += area(instance.box) > LARGE * image.width * image.height

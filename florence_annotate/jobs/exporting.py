@@ -19,6 +19,7 @@ from florence_annotate.jobs import fingerprint, leaving, output
 from florence_annotate.jobs.naming import roots_of
 from florence_annotate.jobs.writing import Writing, Written
 from florence_annotate.journal import Journal, lock
+from florence_annotate.reports import gates
 from florence_annotate.reports import summary as summaries
 
 _LEFT_WHEN_KILLED = (lock.FILE_NAME, staging.FOLDER, policy_file.PART_NAME)
@@ -67,6 +68,7 @@ def run(request: Request, note: Callable[[str], None]) -> Result:
             journal.export_to(name)
             before = before if name is None else settled.read(journal, folder)
         spec = _specify(request, journal, before)
+        gates.refuse_unknown(spec)
         names = _refuse(request, journal, folder, spec)
         for line in (*settled.changes(journal, spec), *upheavals.notes(journal, spec, names)):
             note(line)
@@ -92,7 +94,9 @@ def run(request: Request, note: Callable[[str], None]) -> Result:
         else:
             journal.selection.forget_left()
         bound = fingerprint.describe(journal)
-        summary = summaries.summarise(journal, folder, spec, bound, exported)
+        # those of the last run were that run's
+        judged = gates.judge(spec, spec.by_flag, journal.counts(), exported)
+        summary = summaries.summarise(journal, folder, spec, bound, exported, judged)
         summaries.write_summary(folder, summary)
         if not is_elsewhere:
             journal.note_written()

@@ -11,6 +11,7 @@ from typing import Any
 
 from florence_annotate.answers import scores
 from florence_annotate.config import job_spec, policy_file
+from florence_annotate.config.gate_settings import GateSettings
 from florence_annotate.config.job_spec import JobSpec
 from florence_annotate.dataset import settled, splits
 from florence_annotate.dataset.splits import SplitRule
@@ -28,6 +29,7 @@ from florence_annotate.labels.by_name import ByName
 from florence_annotate.labels.splits import SplitLists
 from florence_annotate.questions import texts
 from florence_annotate.questions.request import Request
+from florence_annotate.reports import gates
 from florence_annotate.reports import summary as summaries
 
 _DECODED_OTHERWISE = "decoded_otherwise"
@@ -39,7 +41,6 @@ class Finished(Written):
     """How a run of a job ended."""
 
     interrupted: bool
-    within_failures: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +78,7 @@ class Job:
                 for name in sorted(spec.given - spec.by_flag)
                 if name in settings and getattr(self.spec, name) != getattr(spec, name)
             ]
+        gates.refuse_unknown(self.spec)
         if next(iter(self.sources), None) is None:
             self._refuse_no_image()
         request = self.spec.request()
@@ -196,16 +198,20 @@ class Job:
                     )
                     journal.selection.forget_left()
                 bound = fingerprint.describe(journal)
-                summary = summaries.summarise(journal, self.out, self.spec, bound, exported)
+                judged = (
+                    []
+                    if exported is None
+                    else gates.judge(
+                        self.spec, GateSettings.model_fields, journal.counts(), exported
+                    )
+                )
+                summary = summaries.summarise(journal, self.out, self.spec, bound, exported, judged)
                 summaries.write_summary(self.out, summary)
                 journal.note_written()
-                counts = journal.counts()
-        allowed = self.spec.max_failures.allows(counts.failed, counts.images)
         return Finished(
             summary=summary,
             unwritten=exported is not None and bool(exported.unwritten),
             interrupted=report.interrupted,
-            within_failures=allowed,
         )
 
     def foresee(self, *, retry_failed: bool) -> Outlook:

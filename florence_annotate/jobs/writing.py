@@ -26,3 +26,9 @@ class Written:
     summary: dict[str, Any]
     unwritten: bool
     """Files of the dataset could not be written; the summary names them."""
+
+    @property
+    def missed_gates(self) -> list[str]:
+        """A line for each gate that is missed."""
+        lines: list[str] = self.summary["missed_gates"]
+        return lines

@@ -74,6 +74,17 @@ def forget_all(connection: sqlite3.Connection, *, keeps_classes: bool) -> None:
     connection.execute("DELETE FROM policies WHERE id NOT IN (SELECT policy FROM exports)")
 
 
+class Earlier(NamedTuple):
+    """An export that was."""
+
+    place: int
+    """Among all to its folder that the journal keeps, from 1."""
+    policy: Any
+    """JSON values."""
+    last_attempt: int
+    """The last one that it was made of."""
+
+
 class Exports:
     """The exports of a job to one folder.
 
@@ -182,6 +193,16 @@ class Exports:
             (self._target,),
         )
         return int(row["last_attempt"]) if row else 0
+
+    def history(self) -> list[Earlier]:
+        """Those since the job was begun, or begun again, the latest first."""
+        rows = self._database.tuples(
+            "SELECT content, last_attempt FROM exports JOIN policies ON policies.id = policy "
+            "WHERE target = ? AND last_attempt >= 0 ORDER BY number",
+            (self._target,),
+        )
+        kept = (Earlier(n, json.loads(content), last) for n, (content, last) in enumerate(rows, 1))
+        return list(kept)[::-1]
 
     def policy_of_splits(self) -> Any:
         """The policy under which the images got their splits: that of the latest export, and before

@@ -30,6 +30,8 @@ SELECT {_REF}, sha, width, height, seq, image,
 _RECORDS = f"""
 {_RECORD} {_LATEST} AND sha IS NOT NULL AND key > :after ORDER BY key LIMIT :page
 """
+_RECORDS_UNTIL = _RECORDS.replace("images.id)", "images.id AND seq <= :until)")
+"""The same of an earlier time, when this attempt was the last one."""
 _OF_A_JOB = ("answers", "attempts", "asked_with", "runs", "images", "roots")
 """Tables that a restart empties, those that refer to others first."""
 _PLACES = "places"
@@ -271,12 +273,16 @@ class Journal(Database):
             raise LookupError(f"the job has no image {ref.key!r}")
         return cursor.lastrowid
 
-    def records(self) -> Iterator[Record]:
-        """The latest record of each selected image that has one, in key order.
+    def records(self, until: int | None = None) -> Iterator[Record]:
+        """The latest record of each selected image that has one, in key order; of those `until` an
+        attempt, where one is named.
 
         With it come the answers of earlier attempts at the same bytes.
         """
-        rows = self.paged(_RECORDS, _PAGE)
+        if until is None:
+            rows = self.paged(_RECORDS, _PAGE)
+        else:
+            rows = self.paged(_RECORDS_UNTIL, _PAGE, until=until)
         while page := list(islice(rows, _PAGE)):
             yield from self._with_answers(page)
 
@@ -317,6 +323,11 @@ class Journal(Database):
         earlier = [attempt for (attempt,) in rows]
         answers = self._answers_of(earlier)
         return tuple(answers.get(attempt, ()) for attempt in earlier)
+
+    def last_attempt(self) -> int:
+        """The number of the latest attempt; 0 before the first one."""
+        row = self.one("SELECT coalesce(max(seq), 0) AS seq FROM attempts")
+        return int(row["seq"]) if row else 0
 
     def attempts(self) -> Iterator[tuple[ImageRef, int]]:
         """The image, as it was read, and the number of the latest record of each selected image

@@ -3,7 +3,7 @@
 import importlib.metadata
 import json
 import platform
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -14,6 +14,7 @@ from florence_annotate.dataset.statistics import LARGE, SAME_REGION
 from florence_annotate.errors import OutputError, nearest_of
 from florence_annotate.formats.outcome import Outcome
 from florence_annotate.journal import Journal
+from florence_annotate.reports.gates import Gate
 from florence_annotate.version import __version__
 
 SUMMARY_NAME = "summary.json"
@@ -28,11 +29,12 @@ def summarise(
     spec: JobSpec,
     bound: Mapping[str, Any] | None,
     exported: Outcome | None,
+    gates: Sequence[Gate] = (),
 ) -> dict[str, Any]:
     """Everything that a CI pipeline may want to know of a job, as JSON values.
 
     `bound` is what binds the job, by name. `exported` is None for a run that was interrupted before
-    its dataset was written.
+    its dataset was written. `gates` are those that were judged.
     """
     counts = journal.counts()
     run = journal.last_report()
@@ -53,6 +55,18 @@ def summarise(
             for failure in journal.failures()
         ],
         "left_dataset": left,
+        "gates": [
+            {
+                "gate": gate.gate,
+                "class": gate.class_name,
+                "asked": gate.asked,
+                "found": gate.found,
+                "of": gate.of,
+                "met": gate.missed is None,
+            }
+            for gate in gates
+        ],
+        "missed_gates": [gate.missed for gate in gates if gate.missed is not None],
         "run": run,
         "fingerprint": bound,
         "settings": spec.model_dump(),

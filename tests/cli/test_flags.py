@@ -37,7 +37,7 @@ def test_the_help_of_run_has_every_setting_and_export_those_of_the_dataset() -> 
     of_run, of_export = flags_of("run"), flags_of("export")
     for name, option in OPTIONS.items():
         assert flag_of(name) in of_run
-        is_exports = option.panel is Panel.DATASET or name in CHOOSING
+        is_exports = option.panel in (Panel.DATASET, Panel.GATES) or name in CHOOSING
         assert (flag_of(name) in of_export) is is_exports
 
 

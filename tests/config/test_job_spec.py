@@ -4,8 +4,8 @@ from typing import Any
 import pytest
 
 from florence_annotate.config import job_spec, presets
+from florence_annotate.config.gate_settings import MaxFailures
 from florence_annotate.config.job_spec import OPTIONS, JobSpec
-from florence_annotate.config.settings import MaxFailures
 from florence_annotate.errors import FingerprintError, JobError, UsageError
 from florence_annotate.jobs import fingerprint
 
@@ -126,6 +126,13 @@ def test_a_checkpoint_in_a_folder_is_found_from_everywhere(
         ({"sources": 3}, "SOURCE: 3 won't do"),
         ({"max_failures": "some"}, "2%"),
         ({"max_failures": "-1"}, "--max-failures"),
+        ({"min_labelled": "0.9"}, "--min-labelled: '0.9' won't do: write a share from 0% to 100%"),
+        ({"min_labelled": "101%"}, "--min-labelled"),
+        ({"max_truncated": "nan%"}, "--max-truncated"),
+        ({"min_instances": "car"}, "write classes with a whole number of 1 or more, as in car=10"),
+        ({"min_instances": "car=0"}, "--min-instances"),
+        ({"min_instances": "car=1,car=2"}, "car is named twice"),
+        ({"min_instances": ""}, "--min-instances"),
         ({"min_score": 2.0}, "--min-score: 2.0 won't do: write a number from 0 to 1"),
         ({"nms": -0.1}, "--nms"),
         ({"min_area": "inf"}, "--min-area"),
@@ -199,9 +206,24 @@ def test_an_unknown_preset_is_refused_with_the_list() -> None:
 
 def test_a_specification_survives_the_journal() -> None:
     spec = job_spec.build(
-        {"classes": "a,b", "split": "train=0.7,test=0.3", "max_failures": "2%", "sources": ("x",)}
+        {
+            "classes": "a,b",
+            "split": "train=0.7,test=0.3",
+            "sources": ("x",),
+            "max_failures": "2%",
+            "min_labelled": "90.5%",
+            "max_truncated": "0%",
+            "min_instances": "a=3, b = 2",
+        }
     )
     assert job_spec.load(job_spec.dump(spec)) == spec.model_copy(update={"by_flag": frozenset()})
+
+
+def test_a_gate_of_a_preset_is_taken_away(tmp_path: Path) -> None:
+    (tmp_path / "own.yaml").write_text("min-labelled: 80%\nmin-instances: {car: 5}\n")
+    given = {"min_instances": "none", "max_truncated": "none"}
+    spec = job_spec.build(given, str(tmp_path / "own.yaml"))
+    assert (str(spec.min_labelled), spec.min_instances, spec.max_truncated) == ("80%", None, None)
 
 
 @pytest.mark.parametrize(

@@ -361,4 +361,5 @@ def test_a_resume_with_nothing_to_do_builds_nothing(
     monkeypatch.setattr(Staging, "__enter__", fail)
     resumed = command("resume", out, "--json")
     assert resumed.code == 0, resumed.err
-    assert {**resumed.json, "run": 0, "settings": 0} == {**before, "run": 0, "settings": 0}
+    same = {"run": 0, "settings": 0, "gates": 0}  # which are those of each command
+    assert resumed.json | same == before | same
