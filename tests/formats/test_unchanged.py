@@ -46,7 +46,10 @@ class Job:
         with Journal.open_to_write(self.out) as journal:
             spec = job_spec.change(last_spec(journal), settings)
             return export(
-                *(journal, self.out, spec), overwrite=overwrite, settle=lambda names: None
+                *(journal, self.out, spec),
+                overwrite=overwrite,
+                judge_lost=lambda lost: None,
+                settle=lambda names: None,
             )
 
     def is_built(self, **settings: Any) -> bool:

@@ -27,7 +27,12 @@ def summary_of(out: Path, *, is_exported: bool = True) -> dict[str, Any]:
         spec = last_spec(journal)
         exported = None
         if is_exported:
-            exported = export(journal, out, spec, overwrite=False, settle=lambda names: None)
+            exported = export(
+                *(journal, out, spec),
+                overwrite=False,
+                judge_lost=lambda lost: None,
+                settle=lambda names: None,
+            )
         return summarise(journal, out, spec, {"model": "shapes"}, exported)
 
 
