@@ -4,8 +4,9 @@
 
 The journal is real: the embedded checkpoint annotates some hundred painted scenes, and what it
 said is appended under 100,000 keys in nested folders, each a small file of its own whose size, time
-and hash fit. Both commits work in turn on copies of the same journal. What is compared is CPU time,
-user and system, of the whole command, and its peak memory; and the files that both wrote, by hash.
+and hash fit. Both commits work in turn on copies of the same journal. What is compared is CPU time
+of the whole command, user and system, and user alone, which others on the machine change least; and
+its peak memory, and the files that both wrote, by hash. How long it took stands beside that.
 
 `two` exports yolo and coco; `unchanged` does so again; `resume` goes on with that job, in which
 nothing is left to do, with the listing of its sources (measured apart) taken off; `nine` exports
@@ -20,6 +21,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -38,10 +40,12 @@ FIRST_SEED = 3_500_000
 SMALL = 48
 """Pixels of the longer side of the files; what they weigh is not measured here."""
 NINE = "yolo,coco,coco-results,voc,labelme,label-studio,cvat,parquet,jsonl"
+KINDS = ("user", "cpu", "elapsed")
+"""Seconds that are measured: cpu is user and system."""
 BARS = {"two": 0.6, "unchanged": 0.35, "resume": 0.25, "nine": 0.35}
 
 _DRIVER = """
-import contextlib, dataclasses, json, sys, time
+import contextlib, json, os, sys
 from pathlib import Path
 what, report, *arguments = sys.argv[1:]
 outcome = {}
@@ -50,9 +54,12 @@ if what == "list":
         from florence_annotate.images.sources import Sources
     except ImportError:
         from florence_annotate.sources import Sources
-    begun = time.process_time()
+    begun = os.times()
     found = sum(1 for _ in Sources(arguments, frozenset({".jpg"})))
-    outcome = {"seconds": time.process_time() - begun, "images": found}
+    ended = os.times()
+    seconds = [after - before for after, before in zip(ended, begun)]
+    outcome = {"user": seconds[0], "cpu": seconds[0] + seconds[1], "elapsed": seconds[4]}
+    outcome["images"] = found
 else:
     from florence_annotate.cli import main
     try:
@@ -77,9 +84,9 @@ Path(report).write_text(json.dumps(outcome))
 class Run:
     """What one process took."""
 
-    cpu_seconds: float
+    seconds: dict[str, float]
+    """Of each kind of `KINDS`."""
     peak_mb: float
-    outcome: dict[str, Any]
 
 
 @dataclass
@@ -109,6 +116,7 @@ class Contestant:
     def run(self, table: str, what: str, *arguments: object) -> None:
         report = self.folder.with_name(f"{self.name}-report.json")
         report.unlink(missing_ok=True)
+        began = time.perf_counter()
         process = subprocess.Popen(
             [sys.executable, "-c", _DRIVER, what, str(report), *map(str, arguments)],
             cwd=self.checkout,
@@ -116,12 +124,17 @@ class Contestant:
             stdout=subprocess.DEVNULL,
         )
         _, status, usage = os.wait4(process.pid, 0)
+        elapsed = time.perf_counter() - began
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode or not report.exists():
             raise SystemExit(f"{self.name}: {' '.join(map(str, arguments))} failed")
         outcome = json.loads(report.read_text())
-        run = Run(usage.ru_utime + usage.ru_stime, outcome["peak_kb"] / 1024, outcome)
-        print(f"  {table}, {self.name}: {run.cpu_seconds:.1f} s, {run.peak_mb:.0f} MB", flush=True)
+        whole = (usage.ru_utime, usage.ru_utime + usage.ru_stime, elapsed)
+        # a listing is timed within its process, without what starts one
+        seconds = {kind: outcome.get(kind, own) for kind, own in zip(KINDS, whole, strict=True)}
+        run = Run(seconds, outcome["peak_kb"] / 1024)
+        told = ", ".join(f"{kind} {value:.2f} s" for kind, value in seconds.items())
+        print(f"  {table}, {self.name}: {told}, {run.peak_mb:.0f} MB", flush=True)
         self.runs.setdefault(table, []).append(run)
 
     def files(self) -> dict[str, str]:
@@ -129,15 +142,11 @@ class Contestant:
         found: dict[str, str] = json.loads((self.out / "summary.json").read_text())["files"]
         return found
 
-    def seconds(self, table: str) -> list[float]:
-        """CPU seconds of each turn of a table, without what is measured apart."""
-        taken = [run.cpu_seconds for run in self.runs[table]]
-        if table == "resume":
-            listing = median(run.outcome["seconds"] for run in self.runs["listing"])
-            return [seconds - listing for seconds in taken]
-        if table == "placing":
-            return [seconds - median(self.seconds("two")) for seconds in taken]
-        return taken
+    def seconds(self, table: str, kind: str) -> list[float]:
+        """Seconds of each turn of a table, without what is measured apart."""
+        apart = {"resume": "listing", "placing": "two"}.get(table)
+        without = median(self.seconds(apart, kind)) if apart else 0.0
+        return [run.seconds[kind] - without for run in self.runs[table]]
 
 
 def make_job(folder: Path, images: int, checkout: Path) -> Path:
@@ -264,21 +273,27 @@ def tell(contestants: Sequence[Contestant], tables: Sequence[str]) -> dict[str, 
     for table in tables:
         row = kept[table] = {
             one.name: {
-                "cpu seconds": one.seconds(table),
+                **{f"{kind} seconds": one.seconds(table, kind) for kind in KINDS},
                 "peak MB": [run.peak_mb for run in one.runs[table]],
             }
             for one in contestants
         }
-        medians = [median(one.seconds(table)) for one in contestants]
+        medians = [
+            {kind: median(one.seconds(table, kind)) for kind in KINDS} for one in contestants
+        ]
         peaks = [max(run.peak_mb for run in one.runs[table]) for one in contestants]
         said = "; ".join(
-            f"{one.name} {seconds:.1f} s, {peak:.0f} MB"
+            f"{one.name} {', '.join(f'{kind} {s:.2f} s' for kind, s in seconds.items())}, "
+            f"{peak:.0f} MB"
             for one, seconds, peak in zip(contestants, medians, peaks, strict=True)
         )
         if len(contestants) == 2:
-            ratio, bar = medians[1] / medians[0], BARS.get(table)
-            said += f"; ratio {ratio:.3f}" + (f" (bar {bar})" if bar else "")
-            row |= {"ratio": ratio, "bar": bar, "memory ratio": peaks[1] / peaks[0]}
+            ratios = {kind: medians[1][kind] / medians[0][kind] for kind in ("user", "cpu")}
+            bar = BARS.get(table)
+            said += "; ratio " + ", ".join(f"{kind} {ratio:.3f}" for kind, ratio in ratios.items())
+            said += f" (bar of cpu {bar})" if bar else ""
+            row |= {"user ratio": ratios["user"], "ratio": ratios["cpu"], "bar": bar}
+            row |= {"memory ratio": peaks[1] / peaks[0]}
         print(f"{table}: {said}")
     return kept
 

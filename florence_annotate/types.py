@@ -32,14 +32,14 @@ class ImageRef:
     inode: int | None = None
     """None where it is not known, as in what older versions wrote."""
 
+    @classmethod
+    def of(cls, key: str, path: bytes, status: os.stat_result) -> Self:
+        """An image in a file with this status."""
+        return cls(key, path, status.st_size, status.st_mtime_ns, _inode_of(status))
+
     def seen_as(self, status: os.stat_result) -> Self:
         """The same image in a file with this status."""
-        return replace(
-            self,
-            size_bytes=status.st_size,
-            mtime_ns=status.st_mtime_ns,
-            inode=_inode_of(status),
-        )
+        return self.of(self.key, self.path, status)
 
     def is_seen_in(self, status: os.stat_result) -> bool:
         """Whether a file with this status looks like the one that was named.

@@ -7,7 +7,8 @@ checkpoints' processor), so a coordinate is off by at most half a bin.
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from typing import Any
 
 from florence_annotate import tasks
 from florence_annotate.answers import scores
@@ -181,7 +182,7 @@ class _Parser:
             x1, y1 = to_pixels(one.bins[0], width), to_pixels(one.bins[1], height)
             x2, y2 = to_pixels(one.bins[2], width), to_pixels(one.bins[3], height)
             evidence = Evidence(label_logprobs, one.logprobs, tuple(one.bins), one.spreads)
-            self._add(Instance(label, 0.0, (x1, y1, x2, y2), self.task, evidence=evidence))
+            self._add(label, (x1, y1, x2, y2), evidence)
 
     def _add_quads(self, text: str, text_logprobs: tuple[float, ...], said: _Run) -> None:
         for start in range(0, len(said.bins), 8):
@@ -191,9 +192,8 @@ class _Parser:
                 self._drop(text, text_logprobs + one.logprobs, Reason.TORN_QUAD, detail)
                 continue
             quad = self._points(one.bins)
-            box = _box_around([quad])
             evidence = _evidence_of_points(text_logprobs, one.logprobs, [one])
-            self._add(Instance("", 0.0, box, self.task, (), quad, text, evidence=evidence))
+            self._add("", _box_around([quad]), evidence, quad=quad, text=text)
 
     def _add_polygons(
         self, label: str, label_logprobs: tuple[float, ...], parts: list[_Run]
@@ -210,14 +210,13 @@ class _Parser:
                 detail = f"{len(points)} of at least 3 points"
                 self._drop(label, label_logprobs + logprobs, Reason.TORN_POLYGON, detail)
         if polygons:
-            box = _box_around(polygons)
             evidence = _evidence_of_points(label_logprobs, logprobs, whole)
-            self._add(Instance(label, 0.0, box, self.task, tuple(polygons), evidence=evidence))
+            self._add(label, _box_around(polygons), evidence, polygons=tuple(polygons))
 
-    def _add(self, instance: Instance) -> None:
+    def _add(self, label: str, box: Box, evidence: Evidence, **more: Any) -> None:
         """Add an instance, whose score follows from its evidence."""
-        assert instance.evidence is not None
-        self.instances.append(replace(instance, score=scores.score(instance.evidence)))
+        score = scores.score(evidence)
+        self.instances.append(Instance(label, score, box, self.task, evidence=evidence, **more))
 
     def _drop(self, label: str, logprobs: Sequence[float], reason: Reason, detail: str) -> None:
         """What has no box has no probability to be right; its tokens have a mean."""

@@ -57,17 +57,24 @@ def edge_masses(
     bins off it may be for a side of so many. The evidence has spreads.
     """
     x1, y1, x2, y2 = evidence.edges
-    count = len(SPREAD_RANGES)
+    spreads, count = evidence.spreads, len(SPREAD_RANGES)
+    across, down = _weights(tolerance(x2 - x1)), _weights(tolerance(y2 - y1))
     return [
-        mass_within(evidence.spreads[index * count : (index + 1) * count], tolerance(side))
-        for index, side in enumerate((x2 - x1, y2 - y1) * 2)
+        _mass(across, spreads[:count]),
+        _mass(down, spreads[count : 2 * count]),
+        _mass(across, spreads[2 * count : 3 * count]),
+        _mass(down, spreads[3 * count :]),
     ]
 
 
 def mass_within(spread: bytes, bins: float) -> float:
     """The part of a distribution within so many bins of the chosen one, of its spread."""
+    return _mass(_weights(bins), spread)
+
+
+def _mass(weights: tuple[float, ...], spread: bytes) -> float:
     # what 255ths leave out by rounding is made up for by none of them
-    inside: float = sum(map(mul, _weights(bins), spread))
+    inside: float = sum(map(mul, weights, spread))
     return min(1.0, inside / 255)
 
 

@@ -28,9 +28,9 @@ from florence_annotate.dataset.splits import RULE, SplitRule
 from florence_annotate.declaration import Kept
 from florence_annotate.formats import last_copies
 from florence_annotate.formats.outcome import Outcome
-from florence_annotate.formats.replacing import is_as_known
+from florence_annotate.formats.replacing import is_as_known, is_image
 from florence_annotate.images.sources import is_wanted
-from florence_annotate.journal import Exported, Journal, Placed
+from florence_annotate.journal import Journal, Placed
 from florence_annotate.types import Question
 
 SHAPING = tuple(name for name, option in OPTIONS.items() if option.kept is not Kept.RUN)
@@ -69,11 +69,14 @@ class Unchanged:
         kept = self._journal.exports.outcome()
         if kept is None or kept.get("made_from") != self._made_from:
             return None
-        files = self._files_in_place()
-        if files is None or kept["files"] != _digest_files(files):
+        found = self._files_in_place()
+        if found is None:
+            return None
+        files, placed = found
+        if kept["files"] != _digest_files(files):
             return None
         outcome = Outcome.from_json(kept, files)
-        if self._are_originals_needed and not self._are_originals_in_place(outcome):
+        if self._are_originals_needed and not self._are_originals_in_place(outcome, placed):
             return None
         return outcome
 
@@ -104,32 +107,32 @@ class Unchanged:
             "versions": _versions(),
         }
         total.update(json.dumps(shaping, sort_keys=True).encode())
-        for ref, seq in self._journal.attempts():
-            total.update(f"\n{seq} {ref.key}".encode())
+        for key, seq in self._journal.attempts():
+            total.update(f"\n{seq} {key}".encode())
         return total.hexdigest()
 
-    def _files_in_place(self) -> dict[str, str] | None:
-        """Path → content of the exported files, where all are as they were written."""
+    def _files_in_place(self) -> tuple[dict[str, str], dict[str, str | None]] | None:
+        """Path → content of the exported files, where all are as they were written; and of those
+        that are images path → `Exported.placed`."""
         files: dict[str, str] = {}
-        for path, file in self._exported:
+        placed: dict[str, str | None] = {}
+        root = str(self._out)
+        for path, file in self._journal.exports.each():
             try:
-                is_same = is_as_known(os.lstat(f"{self._out}/{path}"), file)
+                is_same = is_as_known(os.lstat(f"{root}/{path}"), file)
             except OSError:
                 return None
             if not is_same or path in files:
                 return None
             if not last_copies.is_one(path):
                 files[path] = file.content
-        return files
+            if is_image(path):
+                placed[path] = file.placed
+        return files, placed
 
-    @cached_property
-    def _exported(self) -> list[tuple[str, Exported]]:
-        return self._journal.exports.each()
-
-    def _are_originals_in_place(self, outcome: Outcome) -> bool:
-        placed = {path: file.placed for path, file in self._exported}
+    def _are_originals_in_place(self, outcome: Outcome, placed: dict[str, str | None]) -> bool:
         find = self._journal.exports.assignments.by_rising_key()
-        for ref, _ in self._journal.attempts():
+        for ref in self._journal.annotated():
             if not is_wanted(ref.key, self._spec.include, self._spec.exclude):
                 continue
             try:

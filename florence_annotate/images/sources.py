@@ -216,7 +216,7 @@ class Sources:
         if not stat.S_ISREG(status.st_mode):
             self._skip(path, f"no regular file but {kind_of(status.st_mode)}")
             return None
-        return ImageRef(key, path, 0, 0).seen_as(status)
+        return ImageRef.of(key, path, status)
 
     def _skip(self, path: bytes, reason: str) -> None:
         self.skipped.append(Skipped(printable(path), reason))

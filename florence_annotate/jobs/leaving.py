@@ -94,12 +94,14 @@ def select(
             "same command again"
         )
     journal.selection.note(sources, limit)
-    left = judge(journal, sources, allow_missing=allow_missing)
+    is_news = journal.selection.is_news()
+    left = judge(journal, sources, allow_missing=allow_missing) if is_news else {}
     if left:
         note(told(left))
     # before the keys, which would be in the way of their own prefix
     journal.roots.replace(sources.roots)
-    journal.selection.take_over()
+    if is_news:
+        journal.selection.take_over()
     return left
 
 

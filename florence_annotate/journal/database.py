@@ -154,16 +154,19 @@ class Database:
         """Rows whose first column is a text that rises from row to row and is never empty.
 
         Read a page at a time, so that no read lies open while the caller works: a writer waits for
-        readers. `sql` must take `:after`, the text after which it begins, and `:page`, how many
-        rows at most.
+        readers. Nor are all rows alive at once, which would set off full garbage collections.
+        `sql` must take `:after`, the text after which it begins, and `:page`, how many rows at
+        most. Where rows have the first column in common and rise by the second, it also takes
+        `:after_second`.
         """
-        after = ""
+        after = after_second = ""
         while True:
-            rows = self.tuples(sql, parameters | {"after": after, "page": page})
+            begin = {"after": after, "after_second": after_second, "page": page}
+            rows = self.tuples(sql, parameters | begin)
             yield from rows
             if len(rows) < page:
                 return
-            after = rows[-1][0]
+            after, after_second, *_ = *rows[-1], ""
 
 
 def exists(folder: Path) -> bool:

@@ -3,7 +3,7 @@
 import json
 import secrets
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
@@ -210,14 +210,15 @@ class Exports:
         policy = self.policy()
         return self._origin.policy() if policy is None and self._origin else policy
 
-    def each(self) -> list[tuple[str, Exported]]:
+    def each(self) -> Iterator[tuple[str, Exported]]:
         """Files that were written, with their paths in the output folder, in the order of those."""
-        rows = self._database.tuples(
+        for path, *values in self._database.paged(
             "SELECT path, content, size_bytes, mtime_ns, source, placed FROM files "
-            "WHERE target = ? ORDER BY path",
-            (self._target,),
-        )
-        return [(path, Exported(*values)) for path, *values in rows]
+            "WHERE target = :target AND (path, content) > (:after, :after_second) "
+            "ORDER BY path, content LIMIT :page",
+            target=self._target,
+        ):
+            yield path, Exported(*values)
 
     def files(self) -> dict[str, list[Exported]]:
         """The same by path."""

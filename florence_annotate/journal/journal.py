@@ -329,14 +329,20 @@ class Journal(Database):
         row = self.one("SELECT coalesce(max(seq), 0) AS seq FROM attempts")
         return int(row["seq"]) if row else 0
 
-    def attempts(self) -> Iterator[tuple[ImageRef, int]]:
-        """The image, as it was read, and the number of the latest record of each selected image
-        that has one, in key order. What an attempt found never changes."""
-        for *ref, seq in self.paged(
-            f"SELECT {_REF}, seq {_LATEST} AND sha IS NOT NULL "
-            "AND key > :after ORDER BY key LIMIT :page"
+    def attempts(self) -> Iterator[tuple[str, int]]:
+        """Key and number of the latest record of each selected image that has one, in key order.
+        What an attempt found never changes."""
+        yield from self.paged(
+            f"SELECT key, seq {_LATEST} AND sha IS NOT NULL AND key > :after "
+            "ORDER BY key LIMIT :page"
+        )
+
+    def annotated(self) -> Iterator[ImageRef]:
+        """Each selected image with a record, as its latest attempt saw it, in key order."""
+        for ref in self.paged(
+            f"SELECT {_REF} {_LATEST} AND sha IS NOT NULL AND key > :after ORDER BY key LIMIT :page"
         ):
-            yield ImageRef(*ref), seq
+            yield ImageRef(*ref)
 
     def failures(self) -> Iterator[Failure]:
         """Selected images whose latest attempt failed, in key order."""

@@ -5,6 +5,7 @@ import sqlite3
 from pathlib import Path
 
 from florence_annotate.errors import JobError
+from florence_annotate.types import SPLITS
 
 VERSION = 3
 OWN = 1
@@ -242,13 +243,8 @@ def _make_own_target(connection: sqlite3.Connection) -> None:
     connection.execute("INSERT INTO targets VALUES (?, ?)", (OWN, secrets.token_hex(8)))
 
 
-_PATHS = {
-    "files": "path",
-    # an image may have lost its split; see `Assignments.begin`
-    "exported_images": "'images/' || iif(split = '', '', split || '/') || name",
-}
-"""Table → what in it is a path in the output folder. Of an image that begins with a folder in any
-case: only as the beginning of a path a `:` is no part of a name."""
+# an image may have lost its split; see `Assignments.begin`
+_IS_NO_SPLIT = f"split NOT IN ({', '.join(repr(split) for split in ('', *SPLITS))})"
 
 
 def refuse_outside(connection: sqlite3.Connection, journal: Path) -> None:
@@ -256,15 +252,24 @@ def refuse_outside(connection: sqlite3.Connection, journal: Path) -> None:
 
     It may come from somebody else, and what it names is written, moved and removed.
     """
-    for table, path in _PATHS.items():
-        for (found,) in connection.execute(
-            f"SELECT {path} AS path FROM {table} WHERE path GLOB '*..*' OR path GLOB '/*' OR "
-            "path GLOB '*//*' OR path GLOB '*/' OR instr(path, char(92)) OR instr(path, ':') "
-            "OR path = ''"
-        ):
-            parts = found.replace("\\", "/").split("/")
-            if {"", ".", ".."} & set(parts) or ":" in parts[0]:
-                raise JobError(
-                    f"{journal} speaks of a file outside of its dataset ({found!r}), which no "
-                    "export wrote: it is damaged, or made to do harm; don't use it"
-                )
+    # asked of each column by itself: what they are joined to would be made anew for each question
+    files = connection.execute(
+        f"SELECT path, 0 FROM files WHERE {_looks_outside('path')} OR path GLOB '*:*'"
+    )
+    # only as the beginning of a path a `:` is no part of a name, and an image's has a folder first
+    images = connection.execute(
+        f"SELECT 'images/' || iif(split = '', '', split || '/') || name, {_IS_NO_SPLIT} "
+        f"FROM exported_images WHERE {_looks_outside('name')} OR {_IS_NO_SPLIT}"
+    )
+    for found, is_no_split in (*files, *images):
+        parts = found.replace("\\", "/").split("/")
+        if is_no_split or {"", ".", ".."} & set(parts) or ":" in parts[0]:
+            raise JobError(
+                f"{journal} speaks of a file outside of its dataset ({found!r}), which no "
+                "export wrote: it is damaged, or made to do harm; don't use it"
+            )
+
+
+def _looks_outside(column: str) -> str:
+    """The condition that a path in a column may be no plain way down from a folder."""
+    return f"({column} GLOB '*..*' OR '/' || {column} || '/' GLOB '*//*' OR {column} GLOB '*\\*')"

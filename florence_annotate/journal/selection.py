@@ -55,6 +55,12 @@ def _is_pending(table: str) -> str:
     )
 
 
+_IS_SAME = " AND ".join(
+    f"listed.{name} IS images.{name}"
+    for name in ("key", "path", "size_bytes", "mtime_ns", "inode", "selected")
+)
+"""The condition that an image was noted as it is known."""
+
 _PENDING = (
     f"FROM images LEFT JOIN attempts ON attempts.seq = {LATEST_ATTEMPT} "
     f"WHERE {_is_pending('images')}"
@@ -96,6 +102,15 @@ class Selection:
         ):
             yield Noted(ImageRef(*ref), bool(is_beyond_limit), bool(is_pending), sha)
 
+    def is_news(self) -> bool:
+        """Whether the images that were noted are not just those of the job, as they were before."""
+        row = self._database.one(
+            f"SELECT (SELECT count(*) FROM listed JOIN images ON {_IS_SAME}) AS same, "
+            "(SELECT count(*) FROM listed) AS noted, "
+            "(SELECT count(*) FROM images WHERE selected) AS selected"
+        )
+        return row is None or not row["same"] == row["noted"] == row["selected"]
+
     def leaving(self) -> Iterator[tuple[str, bytes]]:
         """Key and path of each annotated image that was the job's and was not noted, by key.
 
@@ -118,9 +133,7 @@ class Selection:
             connection.execute(
                 "UPDATE images SET path = listed.path, size_bytes = listed.size_bytes, "
                 "mtime_ns = listed.mtime_ns, inode = listed.inode, selected = listed.selected "
-                "FROM listed WHERE listed.key = images.key AND (listed.path, listed.size_bytes, "
-                "listed.mtime_ns, listed.inode, listed.selected) IS NOT (images.path, "
-                "images.size_bytes, images.mtime_ns, images.inode, images.selected)"
+                f"FROM listed WHERE listed.key = images.key AND NOT ({_IS_SAME})"
             )
             connection.execute(
                 "INSERT INTO images (key, path, size_bytes, mtime_ns, inode, selected) "

@@ -33,7 +33,7 @@ def find_near_identical(journal: Journal, max_pixels: int) -> NearIdentical:
     is in one group."""
     found = NearIdentical()
     keys_of: dict[bytes, list[str]] = {}
-    for ref, _ in journal.attempts():
+    for ref in journal.annotated():
         try:
             image = codec.decode(codec.read_bytes(ref.path), max_pixels)
         except codec.UnreadableImageError as error:

@@ -134,6 +134,14 @@ def test_a_colon_in_a_name_is_no_harm(tmp_path: Path) -> None:
         assert {kept.name for _, kept in journal.exports.assignments.each()} == set(names)
 
 
+@pytest.mark.parametrize("split", ["..", "valid", "train/..", "/", "val/", "a\\b"])
+def test_a_split_that_no_job_has_is_refused(job: Path, split: str) -> None:
+    change(job, "UPDATE exported_images SET split = ? WHERE image = 1", split)
+    result = command("export", job)
+    assert result.code == 1
+    assert "outside of its dataset" in result.err
+
+
 @pytest.mark.parametrize("name", ["../victim.png", "/victim.png", "", "a//b.png"])
 def test_an_image_without_a_split_leads_out_of_no_folder(job: Path, name: str) -> None:
     change(job, "UPDATE exported_images SET split = '', name = ? WHERE image = 1", name)

@@ -65,6 +65,18 @@ def test_files_come_in_the_order_of_their_paths(journal: Journal) -> None:
     assert [path for path, _ in journal.exports.each()] == sorted(paths)
 
 
+def test_of_more_files_than_are_read_at_once_none_is_missed_and_none_comes_twice(
+    journal: Journal,
+) -> None:
+    # an odd number before them, so that a page ends between the two contents of a file
+    paths = [f"{number:04}" for number in range(2500)]
+    export(journal, [("0", OLD), *((path, OLD) for path in paths)])
+    journal.exports.assignments.begin()
+    journal.exports.announce(MADE, ((path, NEW) for path in paths))
+    both = [(path, file) for path in paths for file in (NEW, OLD)]
+    assert list(journal.exports.each()) == [("0", OLD), *both]
+
+
 def test_an_export_that_keeps_no_outcome_forgets_the_one_before(journal: Journal) -> None:
     export(journal, outcome={"x": 1})
     export(journal)

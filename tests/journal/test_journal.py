@@ -149,7 +149,8 @@ def test_records_come_in_the_order_of_keys_with_all_answers(journal: Journal) ->
     ]
     journal.append(1, written)
     assert list(journal.records()) == [written[1], written[0], written[2]]
-    assert [ref.key for ref, _ in journal.attempts()] == ["a", "b", "c"]
+    assert [key for key, _ in journal.attempts()] == ["a", "b", "c"]
+    assert list(journal.annotated()) == [refs[1], refs[0], refs[2]]
 
 
 def test_selecting_the_same_images_again_writes_nothing(journal: Journal) -> None:

@@ -60,6 +60,42 @@ def test_an_image_that_comes_back_has_not_left(annotated: Path) -> None:
         assert list(journal.selection.leaving()) == [("b", b"/in/b")]
 
 
+@pytest.mark.parametrize(
+    ("listed", "limit", "is_news"),
+    [
+        ([ref(key) for key in "abc"], None, False),
+        ([ref(key) for key in "cab"], 3, False),
+        ([ref(key) for key in "ab"], None, True),
+        ([ref(key) for key in "abcd"], None, True),
+        ([ref(key) for key in "abd"], None, True),
+        ([ref(key) for key in "abc"], 2, True),
+        ([], None, True),
+        *(
+            ([ref("a"), ref("b"), replace(ref("c"), **change)], None, True)
+            for change in ({"path": b"/c"}, {"size_bytes": 2}, {"mtime_ns": 2}, {"inode": 2})
+        ),
+    ],
+)
+def test_what_differs_from_the_images_of_the_job_is_news(
+    annotated: Path, listed: list[ImageRef], limit: int | None, is_news: bool
+) -> None:
+    with Journal.open_to_write(annotated) as journal:
+        journal.selection.note(listed, limit)
+        assert journal.selection.is_news() is is_news
+
+
+def test_what_nobody_was_told_of_stays_news(annotated: Path) -> None:
+    """That an image left, till an export is finished."""
+    with Journal.open_to_write(annotated) as journal:
+        for _ in range(2):
+            journal.selection.note([ref("a"), ref("b")])
+            assert journal.selection.is_news()
+            journal.selection.take_over()
+        journal.selection.forget_left()
+        journal.selection.note([ref("a"), ref("b")])
+        assert not journal.selection.is_news()
+
+
 def test_a_limit_leaves_what_is_known_in_the_job(annotated: Path) -> None:
     with Journal.open_to_write(annotated) as journal:
         select(journal, map(ref, "abcd"), 1)
