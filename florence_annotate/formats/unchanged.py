@@ -70,9 +70,10 @@ class Unchanged:
         if kept is None or kept.get("made_from") != self._made_from:
             return None
         files = self._files_in_place()
-        if files is None or kept["files"] != _digest_files(files):
-            return None
-        outcome = Outcome.from_json(kept, files)
+        with self._journal.reading("what an export came to"):
+            if files is None or kept["files"] != _digest_files(files):
+                return None
+            outcome = Outcome.from_json(kept, files)
         if self._are_originals_needed and not self._are_originals_in_place(outcome):
             return None
         return outcome
