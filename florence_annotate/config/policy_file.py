@@ -22,8 +22,8 @@ from pydantic import ValidationError
 from florence_annotate import classes as class_lists
 from florence_annotate.classes import ClassSpec
 from florence_annotate.config.job_spec import OPTIONS, JobSpec, explain
-from florence_annotate.config.yaml_editing import EditedYaml, spelled
 from florence_annotate.config.wording import types_of, what_to_write
+from florence_annotate.config.yaml_editing import EditedYaml, spelled
 from florence_annotate.declaration import Kept
 from florence_annotate.errors import OutputError, UsageError, nearest
 from florence_annotate.user_files import SMALL, UnreadableFileError, read_text
