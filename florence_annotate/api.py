@@ -18,14 +18,13 @@ from florence_annotate.config import job_spec, policy_file
 from florence_annotate.dataset import settled
 from florence_annotate.dataset.annotated_image import AnnotatedImage
 from florence_annotate.dataset.dataset import Dataset, annotate_record
-from florence_annotate.dataset.opening import last_spec
+from florence_annotate.dataset.opening import last_spec, open_journal
 from florence_annotate.dataset.opening import open_dataset as open_job
 from florence_annotate.engines.start import Ready
 from florence_annotate.errors import UsageError
 from florence_annotate.images import codec
 from florence_annotate.images.loading import LoadingOptions, as_picture, load
 from florence_annotate.jobs.setup import Setup
-from florence_annotate.journal import Journal
 from florence_annotate.labels.given import Region
 from florence_annotate.policy.settings import PolicySettings, policy_of
 from florence_annotate.questions.plan import Plan
@@ -248,7 +247,7 @@ def open_dataset(
     `split_of(key)` go with it. Raises JobError where the folder holds no job, and UsageError for a
     policy or a setting that is none.
     """
-    journal = Journal.open_existing(Path(out))
+    journal = open_journal(Path(out))
     spec, exported = last_spec(journal), journal.exports.policy()
     if exported is not None:
         spec = settled.apply(spec, settled.of_export(exported))

@@ -46,9 +46,9 @@ def _main(
 
     Begin with: florence-annotate run ./images --classes person,car
 
-    Exit codes: 0 done; 1 could not run; 2 usage; 3 done, but with more failures than
-    --max-failures allows, or a figure lower than --fail-under asks; 130 interrupted, and the same
-    command goes on.
+    Exit codes: 0 done; 1 could not run; 2 usage; 3 done, but run or resume with more failures than
+    --max-failures allows, a dataset with files that could not be written, or eval with a figure
+    lower than --fail-under asks; 130 interrupted, and the same command goes on.
     """
     if context.invoked_subcommand is None:
         typer.echo(context.get_help(), err=True)
