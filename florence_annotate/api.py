@@ -18,13 +18,12 @@ from florence_annotate.config import job_spec, policy_file
 from florence_annotate.dataset import settled
 from florence_annotate.dataset.annotated_image import AnnotatedImage
 from florence_annotate.dataset.dataset import Dataset, annotate_record
-from florence_annotate.dataset.opening import last_spec, open_chosen
+from florence_annotate.dataset.opening import last_spec, open_chosen, open_journal
 from florence_annotate.engines.start import Ready
 from florence_annotate.errors import UsageError
 from florence_annotate.images import codec
 from florence_annotate.images.loading import LoadingOptions, as_picture, load
 from florence_annotate.jobs.setup import Setup
-from florence_annotate.journal import Journal
 from florence_annotate.labels.given import Region
 from florence_annotate.policy.settings import PolicySettings, policy_of
 from florence_annotate.questions.plan import Plan
@@ -250,7 +249,7 @@ def open_dataset(
     dataset, as often as you like; `class_names` and `split_of(key)` go with it. Raises JobError
     where the folder holds no job, and UsageError for a policy or a setting that is none.
     """
-    journal = Journal.open_existing(Path(out))
+    journal = open_journal(Path(out))
     spec, exported = last_spec(journal), journal.exports.policy()
     if exported is not None:
         as_exported = settled.of_export(exported) | settled.chosen_by_export(exported)

@@ -47,7 +47,13 @@ class DeviceError(FlorenceAnnotateError):
 
 
 class JobError(FlorenceAnnotateError):
-    pass
+    @classmethod
+    def damaged(cls, journal: Path | str, what: object) -> "JobError":
+        """A journal that says what this program never wrote."""
+        why = " ".join(str(what).split())
+        return cls(
+            f"{journal} is damaged ({why}): put a copy of it back, or choose another output with -o"
+        )
 
 
 class FingerprintError(JobError):

@@ -67,7 +67,7 @@ def read_document(text: str) -> Document:
     except UnreadableFileError:
         raise
     except Exception as error:  # a tag that does not fit its value raises whatever it comes upon
-        problem = " ".join(str(error).split())
+        problem = " ".join(str(error).split()).replace(' in "<unicode string>"', "")
         raise UnreadableFileError("no-yaml", f"it is not valid YAML: {problem}") from error
     return Document(content, root)
 

@@ -23,8 +23,8 @@ def export(
             "--output",
             "-o",
             metavar="FOLDER",
-            help="Write a whole dataset into another folder, with a policy of its own. "
-            "[default: OUT]",
+            help="Write a whole dataset into another folder, with a policy of its own; OUT keeps "
+            "its ids and splits, and must be writable too. [default: OUT]",
             rich_help_panel=Panel.DATASET,
         ),
     ] = None,

@@ -7,9 +7,9 @@ from florence_annotate.cli import ending, flags
 
 def failures(out: flags.Out, as_json: flags.AsJson = False) -> None:
     """List the images that could not be annotated, and why."""
-    from florence_annotate.journal import Journal
+    from florence_annotate.dataset import opening
 
-    with Journal.open_existing(out) as journal:
+    with opening.open_journal(out) as journal:
         failed = list(journal.failures())
     if as_json:
         ending.print_json(

@@ -22,9 +22,8 @@ def resume(
     from florence_annotate.config import job_spec
     from florence_annotate.dataset import opening
     from florence_annotate.jobs.job import Job, Switches
-    from florence_annotate.journal import Journal
 
-    with Journal.open_existing(out) as journal:
+    with opening.open_journal(out) as journal:
         spec = opening.last_spec(journal)
     changed = job_spec.change(spec, settings)
     switches = Switches(overwrite=overwrite, allow_missing=allow_missing)

@@ -11,12 +11,12 @@ from florence_annotate.journal.lock import Holder
 
 def status(out: flags.Out, as_json: flags.AsJson = False) -> None:
     """Say how far a job is, whether it runs, and how to go on; also while it runs."""
+    from florence_annotate.dataset import opening
     from florence_annotate.jobs import fingerprint, state
     from florence_annotate.jobs.state import State
-    from florence_annotate.journal import Journal
 
     state.refuse_unbegun(out)
-    with Journal.open_existing(out) as journal:
+    with opening.open_journal(out) as journal:
         seen = state.look(out, journal)
         counts = journal.counts()
         bound = fingerprint.describe(journal) or {}

@@ -153,6 +153,11 @@ class DatasetSettings(Group):
         ),
     ] = None
 
+    @field_validator("formats")
+    @classmethod
+    def _formats_are_named_once(cls, value: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        return None if value is None else tuple(dict.fromkeys(value))
+
     @field_validator("split_by")
     @classmethod
     def _split_by_can_be_read(cls, value: str | None) -> str | None:

@@ -276,6 +276,10 @@ def flag_of(name: str) -> str:
     return (option and option.flag) or f"--{name.replace('_', '-')}"
 
 
+_JOURNAL = "job.db"
+"""For messages: a text of it does not say where it lies."""
+
+
 def dump(spec: JobSpec) -> str:
     """The specification as JSON text; `load` reads it."""
     # not pydantic's own, which refuses names without UTF-8
@@ -285,21 +289,29 @@ def dump(spec: JobSpec) -> str:
 def load(text: str) -> JobSpec:
     """The specification of `dump`, also of an older version, whose text may lack settings.
 
-    There, what differs from the defaults was given. Raises JobError for settings of a newer one.
+    There, what differs from the defaults was given. Raises JobError for settings of a newer one,
+    and for a text that is none.
     """
     before = {name: value for name, value in BEFORE_IT_EXISTED.items() if name in OPTIONS}
-    settings = before | json.loads(text)
+    try:
+        settings = before | json.loads(text)
+    except (ValueError, TypeError, RecursionError) as error:
+        raise JobError.damaged(_JOURNAL, f"the settings of a run: {error}") from error
     if unknown := sorted(settings.keys() - JobSpec.model_fields.keys()):
         raise JobError(
             f"the job has settings of a newer florence-annotate ({', '.join(unknown)}): go on with "
             "that version, or choose another output with -o"
         )
-    if (settings.get("workers") or 0) > MOST_WORKERS:  # from before there was a bound
+    workers = settings.get("workers")
+    if isinstance(workers, int) and workers > MOST_WORKERS:  # from before there was a bound
         settings["workers"] = MOST_WORKERS
     for name in OPTIONS.keys() & settings.keys():  # from before they were refused
         if not OPTIONS[name].holds_path and holds_bytes(settings[name]):
             del settings[name]
-    spec = _validate(settings)
+    try:
+        spec = _validate(settings)
+    except (UsageError, TypeError) as error:
+        raise JobError.damaged(_JOURNAL, f"the settings of a run: {error}") from error
     if "given" in settings:
         return spec
     default = JobSpec()

@@ -7,12 +7,14 @@ comments and the order of a file that was edited by hand stay (`yaml_editing`).
 
 import os
 import re
+import stat
 import textwrap
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
 from pydantic import ValidationError
@@ -20,6 +22,7 @@ from pydantic import ValidationError
 from florence_annotate import classes as class_lists
 from florence_annotate.classes import ClassSpec
 from florence_annotate.config.job_spec import OPTIONS, JobSpec, explain
+from florence_annotate.config.wording import types_of, what_to_write
 from florence_annotate.config.yaml_editing import edited, spelled
 from florence_annotate.declaration import Kept
 from florence_annotate.errors import OutputError, UsageError, nearest
@@ -122,6 +125,8 @@ def write(
     try:
         with temporary.open("x", encoding="utf-8", newline="") as part:
             part.write(text)
+        with suppress(OSError):  # as where there is none yet, or on file systems without modes
+            temporary.chmod(stat.S_IMODE(path.stat().st_mode))
         os.replace(temporary, path)
     except OSError as error:
         with suppress(OSError):
@@ -165,11 +170,27 @@ def _parsed(path: Path, text: str) -> Document:
 def _value(name: str, value: Any, where: str) -> Any:
     """A setting as `JobSpec` has it."""
     if name == "classes":
-        return None if value is None else class_lists.from_data(value, where).classes
+        return None if value is None else _classes(value, where)
+    kinds = types_of(JobSpec.model_fields[name])
+    if value is None and NoneType not in kinds:
+        expected = what_to_write(JobSpec.model_fields[name])
+        raise UsageError(f"{where}: {name} is empty: {expected}, or take the line out")
+    if isinstance(value, bool) and bool not in kinds:  # a number to pydantic
+        expected = what_to_write(JobSpec.model_fields[name])
+        raise UsageError(f"{where}: {name}: {spelled(value)} won't do: {expected}")
     try:
         return getattr(JobSpec.model_validate({name: value}), name)
     except ValidationError as error:
         raise UsageError(f"{where}: {explain(error, str)}") from error
+
+
+def _classes(value: Any, where: str) -> tuple[ClassSpec, ...]:
+    try:
+        return class_lists.from_data(value, where).classes
+    except UsageError as error:
+        if str(error).startswith(where):
+            raise
+        raise UsageError(f"{where}: {error}") from error
 
 
 def _plain(name: str, value: Any) -> Any:
@@ -190,9 +211,10 @@ def _told(name: str, value: Any) -> str:
     if value is None:
         return "none"
     plain = _plain(name, value)
-    if isinstance(plain, dict) and not any(plain.values()):
-        plain = list(plain)
-    text = spelled(plain)
+    if name == "classes":  # as --classes takes them, but for what some have beside the name
+        plain = [{one: said} if said else one for one, said in plain.items()]
+    is_list = isinstance(plain, list) and plain
+    text = ", ".join(map(spelled, plain)) if is_list else spelled(plain)
     return text if len(text) <= _LONGEST_LINE else f"{text[:_LONGEST_LINE]} …"
 
 

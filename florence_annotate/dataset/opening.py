@@ -2,16 +2,30 @@
 
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 
-from florence_annotate.config import job_spec
+from florence_annotate.config import job_spec, policy_file
 from florence_annotate.config.job_spec import JobSpec
 from florence_annotate.dataset.choosing import is_chosen
 from florence_annotate.dataset.dataset import Dataset
 from florence_annotate.dataset.splits import SplitRule
 from florence_annotate.errors import JobError
-from florence_annotate.journal import Journal, older
+from florence_annotate.journal import Journal, exists, older
 from florence_annotate.policy.settings import PolicySettings
 from florence_annotate.types import Question
+
+
+def open_journal(folder: Path) -> Journal:
+    """The journal of a job's folder, to be read.
+
+    Raises JobError where the folder holds none, also for a dataset that was exported to it.
+    """
+    if not exists(folder) and policy_file.target_of(folder / policy_file.NAME) is not None:
+        raise JobError(
+            f"{folder} is a dataset that a job in another folder was exported to, as the target in "
+            "its policy.yaml says, and holds no job of its own: give the folder of that job"
+        )
+    return Journal.open_existing(folder)
 
 
 def questions_of(journal: Journal) -> tuple[Question, ...]:

@@ -5,12 +5,15 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from florence_annotate.config import job_spec, policy_file
 from florence_annotate.config.job_spec import OPTIONS, JobSpec
 from florence_annotate.config.policy_file import NAME, SETTLED
 from florence_annotate.config.settings import CHOOSING
 from florence_annotate.declaration import Kept
-from florence_annotate.journal import Journal
+from florence_annotate.errors import JobError
+from florence_annotate.journal import FILE_NAME, Journal
 
 _KEPT = tuple(n for n, option in OPTIONS.items() if option.kept in (Kept.POLICY, Kept.JOURNAL))
 """What a dataset goes by."""
@@ -37,9 +40,13 @@ def read(journal: Journal, folder: Path) -> dict[str, Any]:
 
 
 def of_export(policy: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings of an export, as the journal keeps them."""
+    """The settings of an export, as the journal keeps them. Raises JobError for what are none."""
     held = {name: value for name, value in policy.items() if name in _KEPT}
-    return _settled(JobSpec.model_validate(held), held)
+    try:
+        return _settled(JobSpec.model_validate(held), held)
+    except ValidationError as error:
+        why = f"the policy of an export: {job_spec.explain(error, str)}"
+        raise JobError.damaged(FILE_NAME, why) from error
 
 
 def chosen_by_export(policy: Mapping[str, Any]) -> dict[str, Any]:

@@ -43,7 +43,8 @@ class SplitRule:
     @classmethod
     def of(cls, spec: JobSpec, journal: Journal) -> Self:
         """The rule of a job under a specification."""
-        return cls.begun_with(journal.value(BEGUN_WITH), spec)
+        with journal.reading("how it splits images"):
+            return cls.begun_with(journal.value(BEGUN_WITH), spec)
 
     @classmethod
     def begun_with(cls, begun: Mapping[str, Any] | None, spec: JobSpec) -> Self:
@@ -75,7 +76,7 @@ class SplitRule:
             return False
         said = policy.get(RULE)
         if said is None:  # then a rule was shares and a seed
-            said = {"shares": policy["split"] or DEFAULT_SHARES, "seed": policy["seed"]}
+            said = {"shares": policy.get("split") or DEFAULT_SHARES, "seed": policy.get("seed", 0)}
         unsaid = SplitRule(DEFAULT_SHARES, 0, is_by_content=self.is_by_content).to_json()
         return any(value != said.get(name, unsaid[name]) for name, value in self.to_json().items())
 

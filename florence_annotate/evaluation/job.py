@@ -58,7 +58,7 @@ def evaluate(request: Request) -> Evaluation:
     gates that make no sense.
     """
     asked = [] if request.fail_under is None else gates.parse(request.fail_under)
-    with Journal.open_existing(request.out) as journal:
+    with opening.open_journal(request.out) as journal:
         spec = settled.apply(opening.last_spec(journal), settled.read(journal, request.out))
         dataset = opening.open_dataset(journal, spec)
         if not dataset.class_names:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from florence_annotate.config.job_spec import JobSpec
-from florence_annotate.errors import UsageError
+from florence_annotate.errors import UsageError, nearest
 from florence_annotate.formats.coco import CocoWriter
 from florence_annotate.formats.coco_captions import CocoCaptionsWriter
 from florence_annotate.formats.coco_results import CocoResultsWriter
@@ -129,12 +129,13 @@ def settle(spec: JobSpec, questions: Sequence[Question]) -> tuple[str, ...]:
     names = spec.formats
     if names is None:
         return _usual(holds)
+    # else they were settled, in policy.yaml or in a preset
+    where = "--format" if "formats" in spec.by_flag else "formats (policy.yaml, or --config)"
     if not names:
-        raise UsageError(f"--format names no format: choose from {', '.join(FORMATS)}")
+        raise UsageError(f"{where}: it names no format: choose from {', '.join(FORMATS)}")
     for name in names:
-        if name not in FORMATS:
-            raise UsageError(f"there is no format {name!r}: choose from {', '.join(FORMATS)}")
-    if empty := [name for name in dict.fromkeys(names) if not FORMATS[name].needs & holds]:
+        _refuse_unknown(name, where)
+    if empty := [name for name in names if not FORMATS[name].needs & holds]:
         listed = ", ".join(empty)
         choose = f"choose {', '.join(_usual(holds))}"
         raise UsageError(
@@ -144,12 +145,18 @@ def settle(spec: JobSpec, questions: Sequence[Question]) -> tuple[str, ...]:
         )
     for name in names:
         _refuse_without_means(name, spec.images)
-    if len(yolos := [name for name in dict.fromkeys(names) if FORMATS[name].is_yolo]) > 1:
+    if len(yolos := [name for name in names if FORMATS[name].is_yolo]) > 1:
         raise UsageError(
             f"{' and '.join(yolos)} write the same files: choose one of them, and export the other "
             "to another folder: 'florence-annotate export … -o FOLDER'"
         )
-    return tuple(dict.fromkeys(names))
+    return names
+
+
+def _refuse_unknown(name: str, where: str) -> None:
+    if name not in FORMATS:
+        hint = nearest(name, FORMATS) or f"choose from {', '.join(FORMATS)}"
+        raise UsageError(f"{where}: there is no format {name!r}: {hint}")
 
 
 def _refuse_without_means(name: str, image_mode: str) -> None:
@@ -172,8 +179,8 @@ def with_added(spec: JobSpec, names: Sequence[str], questions: Sequence[Question
     if not names:
         return spec
     held = settle(spec, questions)
-    if unknown := next((name for name in names if name not in FORMATS), None):
-        raise UsageError(f"there is no format {unknown!r}: choose from {', '.join(FORMATS)}")
+    for name in names:
+        _refuse_unknown(name, "--add-format")
     has_yolo = any(FORMATS[name].is_yolo for name in names)
     stays = [name for name in held if not (has_yolo and FORMATS[name].is_yolo)]
     return spec.with_formats(tuple(dict.fromkeys([*stays, *names])))

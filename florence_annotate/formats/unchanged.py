@@ -73,9 +73,10 @@ class Unchanged:
         if found is None:
             return None
         files, placed = found
-        if kept["files"] != _digest_files(files):
-            return None
-        outcome = Outcome.from_json(kept, files)
+        with self._journal.reading("what an export came to"):
+            if kept["files"] != _digest_files(files):
+                return None
+            outcome = Outcome.from_json(kept, files)
         if self._are_originals_needed and not self._are_originals_in_place(outcome, placed):
             return None
         return outcome

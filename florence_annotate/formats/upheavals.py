@@ -54,7 +54,9 @@ def refuse_upheaval(
         changes.append("other ids of classes")
     if rule.is_other_than(policy):
         changes.append("another split")
-    kinds = [[n for n in names if FORMATS[n].is_yolo] for names in (policy[WRITTEN], formats)]
+    kinds = [
+        [n for n in names if FORMATS[n].is_yolo] for names in (policy.get(WRITTEN, ()), formats)
+    ]
     if all(kinds) and kinds[0] != kinds[1]:
         changes.append("another kind of YOLO")
     if overwrite:
@@ -104,8 +106,8 @@ def _kept_ids(journal: Journal, spec: JobSpec) -> str | None:
 
 def _no_longer_written(journal: Journal, formats: Sequence[str]) -> str | None:
     """Which formats of the export before leave the folder, if any does."""
-    policy = journal.exports.policy() or {WRITTEN: ()}
-    gone = [name for name in policy[WRITTEN] if name not in formats]
+    policy = journal.exports.policy() or {}
+    gone = [name for name in policy.get(WRITTEN, ()) if name not in formats]
     if not gone:
         return None
     files = ", ".join(FORMATS[name].files for name in gone)

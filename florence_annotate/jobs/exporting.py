@@ -11,14 +11,14 @@ from typing import Any
 from florence_annotate.config import job_spec, policy_file
 from florence_annotate.config.job_spec import JobSpec
 from florence_annotate.dataset import opening, settled
-from florence_annotate.errors import ExportError, SourceError, UsageError
+from florence_annotate.errors import ExportError, OutputError, SourceError, UsageError
 from florence_annotate.formats import export as formats
 from florence_annotate.formats import hub, registry, staging, upheavals
 from florence_annotate.formats.replacing import Replacing
 from florence_annotate.jobs import fingerprint, leaving, output
 from florence_annotate.jobs.naming import roots_of
 from florence_annotate.jobs.writing import Writing, Written
-from florence_annotate.journal import Journal, lock
+from florence_annotate.journal import FILE_NAME, Journal, lock
 from florence_annotate.reports import gates
 from florence_annotate.reports import summary as summaries
 
@@ -54,9 +54,11 @@ def run(request: Request, note: Callable[[str], None]) -> Result:
     out = output.real(request.out)
     folder = out if request.target is None else output.real(request.target)
     is_elsewhere = folder != out
-    with Journal.open_existing(out) as journal:
+    with opening.open_journal(out) as journal:
         # what can't be read, or written to, is refused before anything is touched
         name = _refuse_unusable(folder, out, journal) if is_elsewhere else None
+    if is_elsewhere:
+        _refuse_read_only(out, folder)
     with ExitStack() as stack:
         for held in dict.fromkeys((out, folder)):
             stack.enter_context(lock.held(held))
@@ -126,6 +128,18 @@ def _refuse_unusable(folder: Path, out: Path, journal: Journal) -> str | None:
             "folder with -o"
         )
     return None
+
+
+def _refuse_read_only(out: Path, folder: Path) -> None:
+    """Raise OutputError where the journal can't be written, in which an export to another folder
+    notes what its images and classes have there."""
+    if os.access(out, os.W_OK) and os.access(out / FILE_NAME, os.W_OK):
+        return
+    raise OutputError(
+        f"{out} is read-only, and an export to {folder} writes to the job, too, which keeps the "
+        "ids, splits and names of every folder it is exported to: make it writable, or copy its "
+        f"{FILE_NAME} and {policy_file.NAME} into a new folder and export that one"
+    )
 
 
 def _an_image_of_each_folder(journal: Journal) -> list[Path]:

@@ -81,6 +81,11 @@ class Fingerprint:
         value = journal.value("fingerprint")
         if value is None:
             return None
+        with journal.reading("what binds it"):
+            return cls._of(value, journal)
+
+    @classmethod
+    def _of(cls, value: Any, journal: Journal) -> Self:
         if "settings" not in value:
             value = _from_flat(value, journal)
         pairs = value.pop("settings")

@@ -56,8 +56,14 @@ def refuse_overlap(out: Path, folders: Iterable[Path], images: Iterable[Path]) -
 
 
 def refuse_unusable(out: Path, sources: Sources) -> None:
-    """Raise UsageError for an output that holds something else, or overlaps with a source."""
+    """Raise UsageError for an output that holds something else, leads nowhere, or overlaps with a
+    source."""
     refuse_overlap(out, sources.folders, sources.images)
+    if out.is_symlink() and not out.exists():
+        raise UsageError(
+            f"the output {out} is a link to {out.readlink()}, which is not there: make that "
+            "folder, remove the link, or choose another output with -o"
+        )
     if out.exists() and not out.is_dir():
         raise UsageError(f"the output {out} is a file: choose another output with -o")
     if (

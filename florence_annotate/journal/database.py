@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 from florence_annotate.errors import JobError, OutputError
-from florence_annotate.journal import schema
+from florence_annotate.journal import schema, soundness
 
 FILE_NAME = "job.db"
 _OLDEST = 1
@@ -17,6 +17,10 @@ _MAGIC = b"SQLite format 3\0"
 _VERSION_AT = 60
 """Where such a file has its `user_version`, in four bytes: 0 where nobody set it."""
 _PAGE = 4096
+_SIGNS_OF_DAMAGE = (
+    *("not a database", "malformed", "no such table", "no such column", "decode to UTF-8"),
+)
+"""What SQLite says of a file that is damaged or no journal, and not of one that it can't reach."""
 
 
 class Database:
@@ -57,8 +61,8 @@ class Database:
     def open_to_write(cls, folder: Path) -> Self:
         """A journal of an older version becomes one of this.
 
-        Raises JobError where the folder holds no journal that this version reads, or a link in its
-        place, OutputError.
+        Raises JobError where the folder holds no journal that this version reads, a damaged one, or
+        a link in its place, OutputError.
         """
         path = _refuse_missing(folder)
         _refuse_link(path)
@@ -74,13 +78,15 @@ class Database:
                         if not schema.is_current(connection):
                             schema.upgrade(connection)
                 schema.refuse_outside(connection, path)
+                soundness.refuse_unsound(connection, path)
+                soundness.refuse_unsound_exports(connection, path)
         return database
 
     @classmethod
     def open_existing(cls, folder: Path) -> Self:
         """To read: nothing in it can be changed, and one of an older version stays as it is.
 
-        Raises JobError where the folder holds no journal that this version reads.
+        Raises JobError where the folder holds no journal that this version reads, or a damaged one.
         """
         path = _refuse_missing(folder)
         with _explained(path, is_read=True):
@@ -90,6 +96,7 @@ class Database:
                 database = cls(path, connection, is_writer=False)
                 if version != schema.VERSION:
                     schema.view_as_new(connection, version)
+                soundness.refuse_unsound(connection, path)
                 connection.execute("PRAGMA query_only=ON")
         return database
 
@@ -252,11 +259,8 @@ def _explained(path: Path, *, is_read: bool = False) -> Iterator[None]:
         yield
     except sqlite3.DatabaseError as error:
         text = str(error)
-        if "not a database" in text or "malformed" in text:
-            raise JobError(
-                f"{path} is damaged or no journal ({text}): put a copy of it back, or choose "
-                "another output with -o"
-            ) from error
+        if any(sign in text for sign in _SIGNS_OF_DAMAGE):
+            raise JobError.damaged(path, text) from error
         if not isinstance(error, sqlite3.OperationalError):
             raise
         if is_read:

@@ -167,6 +167,8 @@ class Exports:
     def class_names(self) -> tuple[str, ...]:
         """By class id, the classes of the latest export: the first ones of those that have one."""
         listed = (self.policy_of_files() or {}).get("classes")
+        if not isinstance(listed, list | None):
+            raise JobError.damaged(self._database.path, "the classes of an export are no list")
         return self.class_ids.given()[: None if listed is None else len(listed)]
 
     def policy(self) -> Any:

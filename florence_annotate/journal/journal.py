@@ -3,7 +3,8 @@
 import json
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby, islice
@@ -11,9 +12,15 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
+from florence_annotate.errors import JobError
 from florence_annotate.journal.database import Database
 from florence_annotate.journal.exports import Exports, forget_all
-from florence_annotate.journal.packing import COLUMNS, pack_answer, unpack_answer
+from florence_annotate.journal.packing import (
+    COLUMNS,
+    DamagedAnswerError,
+    pack_answer,
+    unpack_answer,
+)
 from florence_annotate.journal.roots import Roots
 from florence_annotate.journal.selection import LATEST_ATTEMPT, Selected, Selection
 from florence_annotate.types import Answer, Failure, ImageRef, Record
@@ -91,13 +98,18 @@ class Journal(Database):
 
     def place_of(self, name: str) -> Path | None:
         """Where the folder that bears a name lay when it was exported to; None: not known."""
-        place = (self.value(_PLACES) or {}).get(name)
-        return None if place is None else Path(os.fsdecode(bytes.fromhex(place)))
+        place = self._places().get(name)
+        with self.reading("where a folder lay"):
+            return None if place is None else Path(os.fsdecode(bytes.fromhex(place)))
+
+    def _places(self) -> dict[str, str]:
+        with self.reading("where folders lay"):
+            return dict(self.value(_PLACES) or {})
 
     def note_place(self, folder: Path) -> None:
         """Keep where the folder lies that `exports` are to."""
         if self.place_of(self.exports.name) != folder:
-            places = self.value(_PLACES) or {}
+            places = self._places()
             places[self.exports.name] = os.fsencode(folder).hex()
             self.set_value(_PLACES, places)
 
@@ -107,6 +119,15 @@ class Journal(Database):
         """A JSON value of the job; None where it was never set."""
         row = self.one("SELECT value FROM job WHERE name = ?", (name,))
         return None if row is None else json.loads(row["value"])
+
+    @contextmanager
+    def reading(self, what: str) -> Iterator[None]:
+        """For who makes something of a value: that this is not possible is damage, a JobError."""
+        try:
+            yield
+        except (ValueError, TypeError, LookupError, AttributeError) as error:
+            why = f"{what}: {type(error).__name__}: {error}"
+            raise JobError.damaged(self.path, why) from error
 
     def set_value(self, name: str, value: Any) -> None:
         with self.transaction():
@@ -153,7 +174,8 @@ class Journal(Database):
 
     def images_per_second(self) -> float | None:
         """Of the latest run so far; None where it has asked of no image yet."""
-        run, since = self.value("asks_since") or (0, 0.0)
+        with self.reading("since when a run asks"):
+            run, since = map(float, self.value("asks_since") or (0, 0.0))
         row = self.one("SELECT count(*) AS n FROM attempts WHERE run = ?", (run,))
         if row is None or not row["n"] or run != self.last_run():
             return None
@@ -310,9 +332,15 @@ class Journal(Database):
             f"({', '.join('?' * len(attempts))}) ORDER BY attempt, place"
         )
         return {
-            attempt: tuple([unpack_answer(row[1:]) for row in rows])
+            attempt: self._unpacked(rows)
             for attempt, rows in groupby(self.tuples(query, attempts), key=itemgetter(0))
         }
+
+    def _unpacked(self, rows: Iterable[Sequence[Any]]) -> tuple[Answer, ...]:
+        try:
+            return tuple([unpack_answer(row[1:]) for row in rows])
+        except DamagedAnswerError as error:
+            raise JobError.damaged(self.path, f"an answer: {error}") from error
 
     def _earlier_answers(self, image: int, seq: int, sha: str) -> tuple[tuple[Answer, ...], ...]:
         """The answers of each attempt at an image before another one that read the same bytes."""

@@ -152,14 +152,64 @@ def test_there_may_be_none_and_one_may_be_empty(tmp_path: Path) -> None:
 def test_a_long_value_is_told_by_its_beginning() -> None:
     classes = tuple(ClassSpec(f"class {number}") for number in range(1_000))
     (line,) = policy_file.differences({"classes": None}, {"classes": classes})
-    assert line.startswith("classes none → [class 0, class 1,") and line.endswith(" …")
+    assert line.startswith("classes none → class 0, class 1,") and line.endswith(" …")
     assert len(line) < 130
 
 
 def test_differences_are_told_as_they_are_written() -> None:
     now = SPEC.model_copy(update={"min_score": 0.5, "nms": None, "formats": ("coco",)})
     assert policy_file.differences(everything(SPEC), everything(now)) == [
-        "formats [yolo, coco] → [coco]",
+        "formats yolo, coco → coco",
         "min_score 0.25 → 0.5",
         "nms 0.5 → none",
     ]
+
+
+def test_a_class_list_that_changed_is_told_as_people_write_one() -> None:
+    before = {"classes": (ClassSpec("star"),)}
+    now = {"classes": (ClassSpec("star", min_score=0.4), ClassSpec("big car"))}
+    assert policy_file.differences(before, now) == [
+        "classes star → {star: {min_score: 0.4}}, big car"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("classes: [star, star]", "class 'star' is in the class list twice"),
+        ('classes: [star, ""]', "the class list holds an empty name"),
+        ("min_score:", "min_score is empty: write a number from 0 to 1, or take the line out"),
+        ("visuals:", "visuals is empty: write true or false, or take the line out"),
+        ("min_area: true", "min_area: true won't do: write a number of 0 or more"),
+        ("nms: true", "nms: true won't do: write a number from 0 to 1"),
+        ("seed: false", "seed: false won't do: write a whole number"),
+    ],
+)
+def test_a_value_that_is_none_is_told_with_file_and_line(
+    tmp_path: Path, line: str, message: str
+) -> None:
+    path = tmp_path / policy_file.NAME
+    path.write_text(f"# mine\nimages: auto\n{line}\nlast: 1\n")
+    with pytest.raises(UsageError) as caught:
+        policy_file.read(path)
+    assert str(caught.value).startswith(f"{path}, line 3: {message}")
+    assert "None" not in str(caught.value)
+
+
+def test_an_error_of_yaml_has_nothing_of_the_parser_in_it(tmp_path: Path) -> None:
+    path = tmp_path / policy_file.NAME
+    path.write_text("images: auto\nformats: [yolo, [}\n")
+    with pytest.raises(UsageError, match="line 2, column") as caught:
+        policy_file.read(path)
+    assert "unicode string" not in str(caught.value)
+
+
+def test_a_file_keeps_its_mode(path: Path) -> None:
+    path.chmod(0o440)
+    policy_file.write(path, {"min_score": 0.5}, target="abc")
+    assert "min_score: 0.5" in path.read_text()
+    assert path.stat().st_mode & 0o777 == 0o440
+
+
+def test_a_format_that_is_named_twice_is_one() -> None:
+    assert JobSpec(formats="yolo,coco,yolo").formats == ("yolo", "coco")  # type: ignore[arg-type]

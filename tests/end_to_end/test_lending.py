@@ -1,5 +1,6 @@
 """Datasets in folders of their own, beside the job's: `export OUT -o FOLDER`."""
 
+import os
 import shutil
 import sqlite3
 from pathlib import Path
@@ -8,6 +9,9 @@ import pytest
 import yaml
 from conftest import Result, annotate, command, tree
 from written_answers import answer, written_job
+
+from florence_annotate import open_dataset
+from florence_annotate.errors import JobError
 
 BOX, SMALL = (100, 100, 300, 300), (0, 0, 50, 50)
 SAID = {"a.png": [answer("car", *BOX, "tree", *SMALL)], "b.png": [answer("car", *SMALL)]}
@@ -202,3 +206,40 @@ def test_two_kinds_of_yolo_need_two_folders(job: Path) -> None:
     result = command("export", job, "--format", "yolo,yolo-obb")
     assert refused(result, "export … -o FOLDER")
     assert command("export", job, "-o", job.with_name("obb"), "--format", "yolo-obb").code == 0
+
+
+def test_a_folder_that_was_exported_to_is_no_job_and_said_to_be_a_dataset(
+    dataset: Path, tmp_path: Path
+) -> None:
+    job, lent = tmp_path / "job", tmp_path / "lent"
+    shutil.copytree(dataset, job)
+    assert command("export", job, "-o", lent, "-q").code == 0
+    for name in ("status", "export", "resume", "failures"):
+        ended = command(name, lent)
+        assert ended.code == 1 and len(ended.err.splitlines()) == 1
+        assert f"{lent} is a dataset that a job in another folder was exported to" in ended.err
+        assert "give the folder of that job" in ended.err and "Begin one" not in ended.err
+    with pytest.raises(JobError, match="give the folder of that job"):
+        open_dataset(lent)
+
+
+def test_a_job_that_is_read_only_is_exported_by_a_copy_of_its_journal(
+    dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job, mine = tmp_path / "job", tmp_path / "mine"
+    shutil.copytree(dataset, job)
+    may = os.access  # root may write everywhere but on a disk that is read-only
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "access", lambda path, mode: mode != os.W_OK and may(path, mode))
+        ended = command("export", job, "-o", tmp_path / "lent")
+    assert ended.code == 1 and len(ended.err.splitlines()) == 1
+    assert (
+        f"{job} is read-only, and an export to {tmp_path / 'lent'} writes to the job" in ended.err
+    )
+    assert "free space" not in ended.err and "job.lock" not in ended.err
+    assert not (tmp_path / "lent").exists()
+    mine.mkdir()
+    for name in ("job.db", "policy.yaml"):
+        shutil.copy(job / name, mine)
+    assert command("export", mine, "-q").code == 0
+    assert tree(mine) == tree(job)

@@ -1,6 +1,7 @@
 """What was settled stays settled, whoever runs what next."""
 
 import json
+import re
 import shutil
 import sqlite3
 import sys
@@ -240,7 +241,7 @@ def test_a_class_list_in_another_order_is_settled_too(tmp_path: Path) -> None:
     out = written_job(tmp_path, SHAPES)
     assert command("export", out, "--classes", "cross,ellipse,star").code == 0
     result = command("export", out, "--classes", "star,ellipse,cross", "--renumber")
-    said = "classes [cross, ellipse, star] → [star, ellipse, cross]"
+    said = "classes cross, ellipse, star → star, ellipse, cross"
     assert (result.code, said in result.err.splitlines()) == (0, True), result.err
     assert policy(out)["class_ids"] == {0: "star", 1: "ellipse", 2: "cross"}
     assert [*policy(out)["classes"]] == ["star", "ellipse", "cross"]  # type: ignore[misc]
@@ -380,3 +381,19 @@ def test_what_a_killed_write_left_is_gone_after_the_next(job: Path) -> None:
 def test_the_file_says_where_formats_are_listed(job: Path) -> None:
     text = (job / "policy.yaml").read_text()
     assert "# Formats to write: those that 'florence-annotate export --help' lists." in text
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [("[yolo, cocoo]", "there is no format 'cocoo': did you mean coco?"), ("[]", "no format")],
+)
+def test_a_format_that_is_none_is_told_with_where_it_stands(
+    job: Path, line: str, message: str
+) -> None:
+    path = job / "policy.yaml"
+    path.write_text(re.sub("(?m)^formats:.*$(\n- .*$)*", f"formats: {line}", path.read_text()))
+    ended = command("export", job)
+    assert ended.code == 2
+    assert message in ended.err and "formats (policy.yaml" in ended.err
+    by_flag = command("export", job, "--format", "yolo,cocoo")
+    assert "error: --format: there is no format 'cocoo'" in by_flag.err

@@ -463,3 +463,16 @@ def test_a_name_that_is_no_label_is_said_at_once_with_what_may_be_meant(
     assert "nothing was found of: elipse (ellipse was said), unicorn" in result.out
     exported = command("export", out, "--classes", "elipse,star", "--json")
     assert exported.json["classes_without_instances"] == {"elipse": "ellipse"}
+
+
+def test_failed_images_are_no_matter_of_the_exit_code_of_an_export(
+    scenes: Path, tmp_path: Path
+) -> None:
+    source, out = tmp_path / "in", tmp_path / "out"
+    source.mkdir()
+    shutil.copy(next(scenes.glob("*.jpg")), source)
+    (source / "broken.jpg").write_bytes(b"none")
+    assert annotate(source, out, "-q").code == 3
+    assert command("resume", out, "-q").code == 3
+    exported = command("export", out, "--json")
+    assert (exported.code, exported.json["images"]["failed"]) == (0, 1)

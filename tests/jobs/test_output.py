@@ -74,3 +74,12 @@ def test_a_journal_that_was_killed_before_its_first_commit_holds_no_job(tmp_path
     assert not exists(tmp_path)
     (tmp_path / "job.db").write_bytes(b"something")
     assert exists(tmp_path)
+
+
+def test_an_output_that_leads_nowhere_is_refused(source: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.symlink_to(tmp_path / "gone")
+    with pytest.raises(UsageError, match=r"out is a link to .*gone, which is not there: make that"):
+        check(out, source)
+    (tmp_path / "gone").mkdir()
+    check(out, source)

@@ -1,0 +1,110 @@
+"""Journals that are damaged, edited by hand or somebody else's: one line, whoever reads them."""
+
+import shutil
+import sqlite3
+import traceback
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from conftest import annotate, command
+
+from florence_annotate import open_dataset
+from florence_annotate.errors import JobError
+
+WHOEVER = [
+    "update policies set content = '{bad'",
+    "update policies set content = '[]'",
+    """update policies set content = '{"classes": 5}'""",
+    """update policies set content = '{"min_score": "much"}'""",
+    "update runs set settings = 'x'",
+    "update runs set settings = '[]'",
+    """update runs set settings = '{"batch_size": "many"}'""",
+    "update answers set data = x'00'",
+    "update answers set data = 'text'",
+    "update answers set kinds = x'09'",
+    "update answers set ends = x'00'",
+    "update answers set logprobs = 'none'",
+    "update answers set region = '{'",
+    "update answers set view = '[1]'",
+    "update answers set spreads = x'0102'",
+    "update attempts set width = null",
+    "update attempts set width = -5",
+    "update attempts set height = 'tall'",
+    "update attempts set path = 'text'",
+    "update images set size_bytes = 'large'",
+    "update images set key = cast(x'ff' as text) where id = 1",
+    "update images set selected = 9",
+    "update roots set folder = 'x'",
+    "update job set value = 'zz'",
+    "update job set value = '5'",
+    "update job set value = '{}'",
+    "update job set value = 'zz' where name = 'fingerprint'",
+    "update exported_images set number = 0 where image = 1",
+    "update exported_images set split = 'nope' where image = 1",
+    "update exported_classes set name = x'00'",
+    "drop table exports",
+    "update runs set report = 'x'",
+    "update runs set report = '[]'",
+    "update exports set outcome = 'zzz'",
+    "update exports set outcome = '[]'",
+    "drop table answers",
+]
+WRITERS = [
+    "update exported_images set number = 1",
+    "update exported_images set name = 'x.jpg'",
+    "update exported_classes set id = -5 where id = 0",
+    "update exported_classes set id = 999999999999 where id = 0",
+]
+"""What a reader of the dataset does not go by."""
+
+
+@pytest.fixture(scope="module")
+def job(scenes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    source = tmp_path_factory.mktemp("few") / "few"
+    source.mkdir()
+    for path in sorted(scenes.glob("*.jpg"))[:3]:
+        shutil.copy(path, source)
+    assert annotate(source, source.with_name("job"), "--images", "symlink", "-q").code == 0
+    return source.with_name("job")
+
+
+def damaged(job: Path, folder: Path, statement: str) -> Path:
+    shutil.copytree(job, folder, symlinks=True)
+    with closing(sqlite3.connect(folder / "job.db")) as connection, connection:
+        assert connection.execute(statement).rowcount
+    return folder
+
+
+@pytest.mark.parametrize("statement", [*WHOEVER, *WRITERS])
+def test_a_damaged_journal_is_told_in_one_line(job: Path, tmp_path: Path, statement: str) -> None:
+    out = damaged(job, tmp_path / "out", statement)
+    policy = (out / "policy.yaml").read_bytes()
+    files = sorted(out.rglob("*"))
+    for arguments in (["export", out], ["export", out, "-o", tmp_path / "new"], ["resume", out]):
+        ended = command(*arguments, "-q")
+        assert ended.code == 1, (arguments, ended)
+        assert ended.err.startswith("error: ") and len(ended.err.splitlines()) == 1
+        assert "job.db is damaged (" in ended.err, ended.err
+        assert "put a copy of it back, or choose another output with -o" in ended.err
+    assert (out / "policy.yaml").read_bytes() == policy
+    assert sorted(out.rglob("*")) == files and not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("statement", WHOEVER)
+def test_python_is_told_so_too(job: Path, tmp_path: Path, statement: str) -> None:
+    out = damaged(job, tmp_path / "out", statement)
+    with pytest.raises(JobError, match="is damaged"):
+        for image in open_dataset(out):
+            str(image)
+
+
+@pytest.mark.parametrize("statement", [*WHOEVER, *WRITERS])
+def test_status_and_failures_have_no_traceback(job: Path, tmp_path: Path, statement: str) -> None:
+    out = damaged(job, tmp_path / "out", statement)
+    for name in ("status", "failures"):
+        try:
+            ended = command(name, out)
+        except Exception:
+            pytest.fail(traceback.format_exc())
+        assert ended.code == 0 or "is damaged" in ended.err
