@@ -13,7 +13,6 @@ OWN = 1
 
 # Nothing writes these yet: they are room for what comes next, so that it needs no other schema.
 # - `asked_with`: attempts with settings of generation of their own, beside the job's;
-# - `answers.spreads`: how sure each location was, as a summary of its token's distribution;
 # - `corrections`: what people made of an image's annotations, read back from their tools.
 _TABLES = {
     "job": "(name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
@@ -67,7 +66,8 @@ _TABLES = {
         region TEXT,                      -- of a question about one: its box as JSON
         label TEXT,
         view TEXT,                        -- the tile that was asked about, as JSON
-        spreads BLOB,                     -- how sure each location was
+        spreads BLOB,                     -- how sure each location was; null where that was not
+                                          -- kept, as in jobs of before
         PRIMARY KEY (attempt, place)
     ) WITHOUT ROWID""",
     "corrections": """(                   -- what people made of an image's annotations

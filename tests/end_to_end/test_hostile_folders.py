@@ -139,10 +139,10 @@ def test_a_split_that_no_job_has_is_refused(job: Path, split: str) -> None:
     change(job, "UPDATE exported_images SET split = ? WHERE image = 1", split)
     result = command("export", job)
     assert result.code == 1
-    assert "outside of its dataset" in result.err
+    assert "job.db is damaged" in result.err
 
 
-@pytest.mark.parametrize("name", ["../victim.png", "/victim.png", "", "a//b.png"])
+@pytest.mark.parametrize("name", ["../victim.png", "/victim.png", "a//b.png"])
 def test_an_image_without_a_split_leads_out_of_no_folder(job: Path, name: str) -> None:
     change(job, "UPDATE exported_images SET split = '', name = ? WHERE image = 1", name)
     result = command("export", job)
