@@ -192,7 +192,8 @@ def test_without_a_command_there_is_the_help() -> None:
 
 
 STOPPED_IN_AN_IMPORT = """
-import os, sys
+import os, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
 stops_in, number, *arguments = sys.argv[1:]
 class Stops:
     def find_spec(self, name, path=None, target=None):
