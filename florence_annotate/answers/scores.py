@@ -67,12 +67,8 @@ def edge_masses(
     ]
 
 
-def mass_within(spread: bytes, bins: float) -> float:
-    """The part of a distribution within so many bins of the chosen one, of its spread."""
-    return _mass(_weights(bins), spread)
-
-
 def _mass(weights: tuple[float, ...], spread: bytes) -> float:
+    """The part of a distribution that lies near the chosen bin, of its spread."""
     # what 255ths leave out by rounding is made up for by none of them
     inside: float = sum(map(mul, weights, spread))
     return min(1.0, inside / 255)

@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from florence_annotate.cli import tables
 from florence_annotate.evaluation.wording import listed, plain
 from florence_annotate.reports.changes import Kind
 from florence_annotate.reports.diff import Diff
@@ -42,20 +43,20 @@ def show(found: Diff) -> None:
     for line in lines:
         console.print(line, markup=False, soft_wrap=True)
     if found.classes:
-        _show_table(console, _classes(found))
+        tables.show(console, _classes(found))
     if len(found.classes) > _SHOWN:
         console.print(f"and {len(found.classes) - _SHOWN} more classes; --json has all")
     if found.relabelled:
         pairs = (f"{old} → {new} ×{count}" for (old, new), count in found.relabelled.most_common())
         console.print(f"\nrelabelled: {listed(pairs)}", markup=False, soft_wrap=True)
     if found.changed:
-        _show_table(console, _images(found))
+        tables.show(console, _images(found))
     if len(found.changed) > _SHOWN_IMAGES:
         console.print(f"and {len(found.changed) - _SHOWN_IMAGES} more images; --json has all")
 
 
 def _classes(found: Diff) -> Table:
-    table = _table("class", "before", "after", *Kind)
+    table = tables.figures("class", right=("before", "after", *Kind))
     for name in found.classes[:_SHOWN]:
         totals = (str(counts[name]) for counts in found.instances.values())
         kinds = {kind: counts[name] for kind, counts in found.kinds.items()}
@@ -68,7 +69,7 @@ def _classes(found: Diff) -> Table:
 
 
 def _images(found: Diff) -> Table:
-    table = _table("images that changed most", *Kind)
+    table = tables.figures("images that changed most", right=Kind)
     for key, counts in found.most_changed()[:_SHOWN_IMAGES]:
         table.add_row(escape(plain(key)), *_counts(counts))
     return table
@@ -76,16 +77,3 @@ def _images(found: Diff) -> Table:
 
 def _counts(kinds: Mapping[Kind, int] | Counter[Kind]) -> list[str]:
     return [str(kinds[kind]) if kinds[kind] else "–" for kind in Kind]
-
-
-def _table(left: str, *right: str) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    table.add_column(left)
-    for name in right:
-        table.add_column(name, justify="right", no_wrap=True)
-    return table
-
-
-def _show_table(console: Console, table: Table) -> None:
-    console.print()
-    console.print(table)

@@ -1,12 +1,11 @@
 """What `eval` prints."""
 
-from collections.abc import Sequence
-
 import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from florence_annotate.cli import tables
 from florence_annotate.evaluation.rates import Rates
 from florence_annotate.evaluation.result import Evaluation, Figures
 from florence_annotate.evaluation.wording import plain
@@ -35,10 +34,10 @@ def show(found: Evaluation) -> None:
     if len(found.classes) > _SHOWN:
         _more(console, len(found.classes) - _SHOWN, "classes")
     _say_thresholds(console, found)
-    _show_table(console, _errors(found))
+    tables.show(console, _errors(found))
     _show_confusion(console, found)
     if found.calibration.error is not None:
-        _show_table(console, _calibration(found))
+        tables.show(console, _calibration(found))
         console.print(f"expected calibration error {_part(found.calibration.error)}", markup=False)
     _show_strays(console, found)
     _show_worst(console, found)
@@ -49,7 +48,9 @@ def show(found: Evaluation) -> None:
 
 
 def _classes(found: Evaluation) -> Table:
-    table = _table("class", right=("true", "AP", "AP50", "P", "R", "F1", "best at", "P", "R", "F1"))
+    table = tables.figures(
+        "class", right=("true", "AP", "AP50", "P", "R", "F1", "best at", "P", "R", "F1")
+    )
     most_first = sorted(found.classes, key=lambda one: -one.at_policy.objects)
     for figures in (*most_first[:_SHOWN], found.overall):
         table.add_row(*_figures(figures))
@@ -86,7 +87,7 @@ def _say_thresholds(console: Console, found: Evaluation) -> None:
 
 
 def _errors(found: Evaluation) -> Table:
-    table = _table("error", right=("in the dataset", "AP50 lost"))
+    table = tables.figures("error", right=("in the dataset", "AP50 lost"))
     for kind, each in found.errors.items():
         table.add_row(kind, str(each.boxes), _part(each.ap50_lost))
     return table
@@ -104,16 +105,16 @@ def _show_confusion(console: Console, found: Evaluation) -> None:
     if not pairs:
         return
     pairs.sort(key=lambda pair: (-pair[0], pair[1:]))
-    table = _table("there is", "found is", right=("times",))
+    table = tables.figures("there is", "found is", right=("times",))
     for count, true, said in pairs[:_SHOWN_PAIRS]:
         table.add_row(_name(true), _name(said), str(count))
-    _show_table(console, table)
+    tables.show(console, table)
     if len(pairs) > _SHOWN_PAIRS:
         _more(console, len(pairs) - _SHOWN_PAIRS, "pairs")
 
 
 def _calibration(found: Evaluation) -> Table:
-    table = _table("scores", right=("boxes", "mean score", "right"))
+    table = tables.figures("scores", right=("boxes", "mean score", "right"))
     for each in found.calibration.bins:
         if each.boxes:
             row = str(each.boxes), _part(each.score), _part(each.right)
@@ -124,12 +125,12 @@ def _calibration(found: Evaluation) -> Table:
 def _show_strays(console: Console, found: Evaluation) -> None:
     if not found.strays:
         return
-    table = _table("label of no class", right=("boxes",))
+    table = tables.figures("label of no class", right=("boxes",))
     table.add_column("on missed")
     for stray in found.strays[:_SHOWN]:
         where = ", ".join(f"{name} ×{count}" for name, count in list(stray.on_missed.items())[:3])
         table.add_row(_name(stray.label), f"×{stray.boxes}", escape(where))
-    _show_table(console, table)
+    tables.show(console, table)
     if len(found.strays) > _SHOWN:
         _more(console, len(found.strays) - _SHOWN, "labels")
 
@@ -137,7 +138,7 @@ def _show_strays(console: Console, found: Evaluation) -> None:
 def _show_worst(console: Console, found: Evaluation) -> None:
     if not found.worst:
         return
-    table = _table("worst images", right=("weight",))
+    table = tables.figures("worst images", right=("weight",))
     table.add_column("missed")
     table.add_column("wrong")
     for image in found.worst:
@@ -146,25 +147,11 @@ def _show_worst(console: Console, found: Evaluation) -> None:
             f"{image.weight:.2f}",
             *(_counted(counts) for counts in (image.missed, image.wrong)),
         )
-    _show_table(console, table)
+    tables.show(console, table)
 
 
 def _counted(counts: dict[str, int]) -> str:
     return ", ".join(f"{_name(name)} ×{count}" for name, count in counts.items())
-
-
-def _table(*left: str, right: Sequence[str]) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for name in left:
-        table.add_column(name)
-    for name in right:
-        table.add_column(name, justify="right", no_wrap=True)
-    return table
-
-
-def _show_table(console: Console, table: Table) -> None:
-    console.print()
-    console.print(table)
 
 
 def _more(console: Console, count: int, what: str) -> None:
