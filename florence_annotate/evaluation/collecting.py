@@ -40,12 +40,16 @@ class Collected:
     true: Boxes
     kept: Boxes
     """As the dataset has them."""
+    places: Any
+    """Of each of these, its place among the instances of its image."""
     whole: Boxes
     """Whatever their scores; the same as `kept` where the policy has no least score."""
     strays: Strays = field(default_factory=Strays)
+    others: Boxes = field(default_factory=Boxes)
+    """True objects of classes that are not evaluated: their `class_index` is one of
+    `other_labels`."""
+    other_labels: dict[str, int] = field(default_factory=dict)
     crowds: int = 0
-    without_class: int = 0
-    """True objects of classes that are not evaluated."""
     without_true_mask: int = 0
     without_found_mask: int = 0
     outside: list[str] = field(default_factory=list)
@@ -72,7 +76,7 @@ def collect(
     """
     kept = Boxes(with_masks)
     whole = Boxes(with_masks) if has_thresholds else kept
-    found = Collected([], [], Boxes(with_masks), kept, whole)
+    found = Collected([], [], Boxes(with_masks), kept, array("q"), whole)
     for image, unlimited in images:
         true = truth_of.get(image.ref.key)
         if true is None or not image.was_asked:
@@ -81,8 +85,7 @@ def collect(
         found.keys.append(image.ref.key)
         found.sizes.append((image.width, image.height))
         _add_true(found, number, true, classes)
-        without = _add_found(found.kept, number, image, classes)
-        found.without_found_mask += without
+        found.without_found_mask += _add_found(kept, number, image, classes, found.places)
         if has_thresholds:
             _add_found(whole, number, unlimited, classes)
         for instance in image.instances:
@@ -100,11 +103,13 @@ def _add_true(found: Collected, number: int, true: GivenImage, classes: ClassPai
     if true.size not in (None, size):
         found.other_size.append(key)
     for one in true.objects:
-        index = classes.of_truth.get(one.region.label or "")
-        if index is None:
-            found.without_class += 1
-            continue
+        label = one.region.label or ""
+        index = classes.of_truth.get(label)
         box = one.region.pixels(*size)
+        if index is None:
+            other = found.other_labels.setdefault(label, len(found.other_labels))
+            found.others.add(number, other, box)
+            continue
         if min(box[:2]) < -_EDGE or box[2] > size[0] + _EDGE or box[3] > size[1] + _EDGE:
             found.outside.append(key)
         mask = mask_of(one, size, key) if found.true.has_masks else None
@@ -118,10 +123,13 @@ def _add_true(found: Collected, number: int, true: GivenImage, classes: ClassPai
         found.true.add(number, index, box, area=area, is_crowd=one.is_crowd, mask=mask)
 
 
-def _add_found(boxes: Boxes, number: int, image: AnnotatedImage, classes: ClassPairs) -> int:
-    """Add the boxes of an image; returns how many have no mask where each needs one."""
+def _add_found(
+    boxes: Boxes, number: int, image: AnnotatedImage, classes: ClassPairs, places: Any = None
+) -> int:
+    """Add the boxes of an image, and to `places` where they stand among its instances; returns how
+    many have no mask where each needs one."""
     without = 0
-    for instance in image.instances:
+    for place, instance in enumerate(image.instances):
         index = classes.of_dataset.get(instance.class_id)
         if index is None:
             continue
@@ -132,6 +140,8 @@ def _add_found(boxes: Boxes, number: int, image: AnnotatedImage, classes: ClassP
                 without += 1
                 continue
         boxes.add(number, index, instance.box, score=instance.score, mask=mask)
+        if places is not None:
+            places.append(place)
     return without
 
 

@@ -30,6 +30,7 @@ from florence_annotate.evaluation.result import (
     Figures,
 )
 from florence_annotate.evaluation.truth import read_truth
+from florence_annotate.evaluation.verdicts import Verdicts
 from florence_annotate.journal import Journal
 
 _BINS = 10
@@ -50,8 +51,21 @@ class Request:
     """See `gates`."""
 
 
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What an evaluation says of a dataset, and of each of its images."""
+
+    evaluation: Evaluation
+    verdicts: Verdicts
+
+
 def evaluate(request: Request) -> Evaluation:
-    """The figures of a job's dataset as its policy has it now, exported or not.
+    """The figures of a job's dataset; see `judge`."""
+    return judge(request).evaluation
+
+
+def judge(request: Request) -> Judgement:
+    """Hold a job's dataset as its policy has it now, exported or not, to what is true.
 
     Raises JobError for a folder without a job, and UsageError for a ground truth that can't be
     read or has no image, no class or, where they are asked for, no masks in common with it, and for
@@ -86,8 +100,9 @@ def evaluate(request: Request) -> Evaluation:
         is_half_written = not journal.exports.is_finished()
     _refuse_without_masks(request, found)
     notes = notes_of(found, images, classes, is_half_written=is_half_written)
-    figured = _figure(request, found, images, classes, notes, (spec.min_score, limits))
-    return replace(figured, missed_gates=figured.gates_missed(asked))
+    figured, kept = _figure(request, found, images, classes, notes, (spec.min_score, limits))
+    evaluation = replace(figured, missed_gates=figured.gates_missed(asked))
+    return Judgement(evaluation, Verdicts(found, kept, classes.names))
 
 
 def _images(journal: Journal) -> Iterator[JobImage]:
@@ -125,7 +140,8 @@ def _figure(
     classes: ClassPairs,
     notes: list[str],
     limits: tuple[float, dict[str, float]],
-) -> Evaluation:
+) -> tuple[Evaluation, Matches]:
+    """The figures, and what of the dataset as it is matches what."""
     count = len(classes.names)
     comparing = found.true, found.sizes, count, request.iou
     averaged = average(found.true, found.whole, found.sizes, count, request.iou)
@@ -146,7 +162,7 @@ def _figure(
             strict=True,
         )
     ]
-    return Evaluation(
+    figures = Evaluation(
         str(request.out),
         str(request.ground_truth),
         request.iou,
@@ -164,6 +180,7 @@ def _figure(
         notes,
         [],
     )
+    return figures, kept
 
 
 def _of_class(column: Any, index: int | None) -> Any:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 from hotcoco.primitives import bbox_iou
@@ -11,17 +12,24 @@ from florence_annotate.evaluation.matching import RIGHT_FROM, Matches
 from florence_annotate.evaluation.result import Stray, WorstImage
 
 
+def weights_of(found: Collected, matches: Matches) -> Any:
+    """How bad each image is, as an array: a missed object weighs 1, and a wrong box its score."""
+    missed, wrong = matches.seen == 0, matches.right == 0
+    images = len(found.keys)
+    return np.bincount(np.asarray(found.true.image)[missed], minlength=images) + np.bincount(
+        np.asarray(found.kept.image)[wrong],
+        weights=np.asarray(found.kept.score)[wrong],
+        minlength=images,
+    )
+
+
 def worst_images(
     found: Collected, matches: Matches, names: Sequence[str], most: int
 ) -> list[WorstImage]:
-    """The images with the most errors, the worst first: a missed object weighs 1, and a wrong box
-    its score."""
+    """The images with the most errors, the worst first."""
     missed, wrong = matches.seen == 0, matches.right == 0
     true_on, found_on = np.asarray(found.true.image), np.asarray(found.kept.image)
-    images = len(found.keys)
-    weights = np.bincount(true_on[missed], minlength=images) + np.bincount(
-        found_on[wrong], weights=np.asarray(found.kept.score)[wrong], minlength=images
-    )
+    weights = weights_of(found, matches)
     worst = np.argsort(-weights, kind="stable")[:most]
     true_class = np.asarray(found.true.class_index)
     found_class = np.asarray(found.kept.class_index)

@@ -52,7 +52,7 @@ def _about_classes(found: Collected, classes: ClassPairs) -> Iterator[str]:
     if classes.only_truth:
         yield (
             f"the dataset has no {listed(classes.only_truth)}, which the job was not asked for: "
-            f"{_are(found.without_class, 'true object')} in no figure"
+            f"{_are(len(found.others), 'true object')} in no figure"
         )
     if classes.never_said:
         yield f"never said is {listed(classes.never_said)}: every object of it counts as missed"

@@ -1,5 +1,7 @@
 """Journal → distributions, in one pass over it."""
 
+import heapq
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +17,10 @@ from florence_annotate.policy.policy import Policy
 from florence_annotate.policy.settings import policy_of
 from florence_annotate.reasons import Reason
 from florence_annotate.reports.distributions import Distributions
-from florence_annotate.types import KeptInstance, Question, Reading, Record
+from florence_annotate.types import Failure, KeptInstance, Question, Reading, Record
+
+
+Outcome = AnnotatedImage | Failure
 
 
 def measure(journal: Journal, out: Path) -> Distributions:
@@ -23,26 +28,47 @@ def measure(journal: Journal, out: Path) -> Distributions:
 
     Raises JobError before the first run, and UsageError for a policy that is none.
     """
-    questions = opening.questions_of(journal)
-    spec = opening.last_spec(journal)
-    spec = settled.apply(spec, settled.read(journal, out))
-    found = Distributions()
-    scale = _Scale(spec, questions)
-    regions_given = reading.are_regions_given(questions)
-    for record in counting_records(journal, questions):
-        said = reading.read(record, regions_given=regions_given)
-        image = scale.annotate(record, said)
-        found.add(image)
-        if image.was_asked:
-            for threshold, kept in found.thresholds.items():
-                kept.add(*scale.kept_at(threshold))
-    for failure in journal.failures():
-        found.failed.add(failure.ref.key)
-        found.failures[failure.kind] += 1
-    if (class_list := spec.class_list()) is not None:
-        for label in found.statistics.unmapped:
-            found.nearest[label] = nearest_class(label, class_list)
-    return found
+    measuring = Measuring(journal, out)
+    deque(measuring, maxlen=0)
+    return measuring.found
+
+
+class Measuring:
+    """The images of a job by its policy as it is now, counted while they are read."""
+
+    def __init__(self, journal: Journal, out: Path) -> None:
+        """Raises JobError before the first run, and UsageError for a policy that is none."""
+        self._journal = journal
+        self._questions = opening.questions_of(journal)
+        spec = opening.last_spec(journal)
+        self.spec = settled.apply(spec, settled.read(journal, out))
+        self.found = Distributions()
+        self._scale = _Scale(self.spec, self._questions)
+
+    def __iter__(self) -> Iterator[Outcome]:
+        """Each image that is annotated or failed, in key order. To be iterated over once."""
+        annotated: Iterator[Outcome] = self._annotated()
+        yield from heapq.merge(annotated, self._failed(), key=lambda outcome: outcome.ref.key)
+        if (class_list := self.spec.class_list()) is not None:
+            for label in self.found.statistics.unmapped:
+                self.found.nearest[label] = nearest_class(label, class_list)
+
+    def _annotated(self) -> Iterator[AnnotatedImage]:
+        regions_given = reading.are_regions_given(self._questions)
+        for record in counting_records(self._journal, self._questions):
+            said = reading.read(record, regions_given=regions_given)
+            image = self._scale.annotate(record, said)
+            self.found.add(image)
+            if image.was_asked:
+                for threshold, kept in self.found.thresholds.items():
+                    kept.add(*self._scale.kept_at(threshold))
+            yield image
+
+    def _failed(self) -> Iterator[Failure]:
+        for failure in self._journal.failures():
+            self.found.failed.add(failure.ref.key)
+            self.found.failures[failure.kind] += 1
+            yield failure
 
 
 class _Scale:
