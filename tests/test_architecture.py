@@ -123,6 +123,7 @@ def test_transformers_is_known_to_the_model_and_to_training_alone() -> None:
     "command",
     [
         *("", "run", "resume", "export", "eval", "diff", "status", "failures", "explain", "stats"),
+        "report",
         *("demo", "doctor", "models", "tasks"),
     ],
 )

@@ -12,6 +12,7 @@ from florence_annotate.cli import (
     export,
     failures,
     models,
+    report,
     resume,
     run,
     stats,
@@ -67,6 +68,7 @@ app.command("status", cls=Command)(status.status)
 app.command("failures", cls=Command)(failures.failures)
 app.command("explain", cls=Command)(explain.explain)
 app.command("stats", cls=Command)(stats.stats)
+app.command("report", cls=Command)(report.report)
 app.command("demo", cls=Command)(demo.demo)
 app.command("doctor", cls=Command)(doctor.doctor)
 app.command("models", cls=Command)(models.list_models)

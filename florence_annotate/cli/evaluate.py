@@ -8,33 +8,10 @@ import typer
 from florence_annotate.cli import ending, flags, screen
 
 
-def _iou(text: object) -> str:
-    if text not in ("bbox", "segm"):
-        raise typer.BadParameter(f"{text!r} won't do: write bbox, for boxes, or segm, for masks")
-    return str(text)
-
-
 def evaluate(
     out: flags.Out,
-    ground_truth: Annotated[
-        Path,
-        typer.Option(
-            "--ground-truth",
-            metavar="FILE|FOLDER",
-            help="What is true: a COCO file, a YOLO folder with data.yaml, or a folder of Pascal "
-            "VOC's XML files.",
-        ),
-    ],
-    iou: Annotated[
-        str,
-        typer.Option(
-            "--iou",
-            metavar="bbox|segm",
-            parser=_iou,
-            help="Compare boxes, or masks. [default: bbox]",
-            show_default=False,
-        ),
-    ] = "bbox",
+    ground_truth: Annotated[Path, flags.GROUND_TRUTH],
+    iou: Annotated[str, flags.IOU] = "bbox",
     fail_under: Annotated[
         str | None,
         typer.Option(

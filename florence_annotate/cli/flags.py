@@ -89,6 +89,28 @@ Quiet = Annotated[
 ]
 
 
+def _iou(text: object) -> str:
+    if text not in ("bbox", "segm"):
+        raise typer.BadParameter(f"{text!r} won't do: write bbox, for boxes, or segm, for masks")
+    return str(text)
+
+
+GROUND_TRUTH = typer.Option(
+    "--ground-truth",
+    metavar="FILE|FOLDER",
+    help="What is true: a COCO file, a YOLO folder with data.yaml, or a folder of Pascal VOC's XML "
+    "files.",
+    show_default=False,
+)
+IOU = typer.Option(
+    "--iou",
+    metavar="bbox|segm",
+    parser=_iou,
+    help="Compare boxes, or masks. [default: bbox]",
+    show_default=False,
+)
+
+
 def whole_number(text: object) -> int:
     """For `parser` of a flag that is no setting."""
     try:

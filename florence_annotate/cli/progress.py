@@ -5,7 +5,7 @@ All of it goes to standard error; standard output is for results.
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Self, TextIO
 
@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 from rich.progress import Progress as Bar
 
-from florence_annotate.types import Failure, Record
+from florence_annotate.types import Failure
 
 _LINE_SECONDS = 10.0
 
@@ -77,7 +77,8 @@ class RunProgress:
         if self._bar:
             self._bar.stop()
 
-    def advance(self, outcomes: list[Record | Failure]) -> None:
+    def advance(self, outcomes: Sequence[object]) -> None:
+        """Further images are done: of each what it came to, a `Failure` among others."""
         self._done += len(outcomes)
         self._failed += sum(isinstance(outcome, Failure) for outcome in outcomes)
         if self._bar:

@@ -43,6 +43,16 @@ def outline_of(instance: Instance) -> Polygon:
     return join_parts(instance.polygons) if instance.polygons else instance.quad
 
 
+def simplified(polygon: Polygon, tolerance: float) -> Polygon:
+    """The outline in fewer points, none of which it passes by more than so many pixels (Douglas and
+    Peucker's algorithm)."""
+    import cv2
+
+    points = np.array(polygon, np.float32).reshape(-1, 1, 2)
+    kept = cv2.approxPolyDP(points, tolerance, True).reshape(-1, 2)
+    return tuple((float(x), float(y)) for x, y in kept)
+
+
 def oriented_box(instance: Instance) -> Polygon:
     """The four corners of a box that may be turned.
 

@@ -75,14 +75,31 @@ def decode(data: bytes, max_pixels: int = DEFAULT_MAX_PIXELS) -> Image.Image:
     and above `max_pixels`.
     """
     with _no_limit_of_pillow(), _explained():
-        image: Image.Image = _open(io.BytesIO(data))
-        if image.width * image.height > max_pixels:
-            raise UnreadableImageError(
-                "decode",
-                "too-large",
-                f"{image.width}x{image.height} pixels are more than --max-pixels {max_pixels}",
-            )
-        return _as_rgb(_upright(image))
+        return _as_rgb(_upright(_open_within(data, max_pixels)))
+
+
+def decode_small(data: bytes, side: int, max_pixels: int) -> Image.Image:
+    """The same, reduced so that no side is longer than `side`.
+
+    Of a JPEG no more is decoded than that takes.
+    """
+    with _no_limit_of_pillow(), _explained():
+        image = _open_within(data, max_pixels)
+        image.draft(None, (side, side))
+        small = _as_rgb(_upright(image))
+        small.thumbnail((side, side))
+        return small
+
+
+def _open_within(data: bytes, max_pixels: int) -> Image.Image:
+    image: Image.Image = _open(io.BytesIO(data))
+    if image.width * image.height > max_pixels:
+        raise UnreadableImageError(
+            "decode",
+            "too-large",
+            f"{image.width}x{image.height} pixels are more than --max-pixels {max_pixels}",
+        )
+    return image
 
 
 def upright_rgb(image: Image.Image) -> Image.Image:
@@ -219,17 +236,18 @@ def check_for_link(path: bytes) -> LinkCheck:
             raise UnreadableImageError("read", "corrupt", str(error)) from error
 
 
-def encode(image: Image.Image, suffix: str) -> bytes:
+def encode(image: Image.Image, suffix: str, quality: int = 95) -> bytes:
     """An RGB image as the bytes of a file, without metadata.
 
     `suffix` is a file name's ending, such as `.png`, and says the format; raises KeyError for one
-    that Pillow does not know. JPEG is written at quality 95 without subsampling, WebP without loss.
+    that Pillow does not know. `quality` is JPEG's, which is written without subsampling; WebP is
+    written without loss.
     """
     buffer = io.BytesIO()
     format_name = Image.registered_extensions()[suffix.lower()]
     options: dict[str, Any] = {}
     if format_name in ("JPEG", "MPO"):
-        format_name, options = "JPEG", {"quality": 95, "subsampling": 0}
+        format_name, options = "JPEG", {"quality": quality, "subsampling": 0}
     elif format_name == "WEBP":
         options = {"lossless": True}
     clean = Image.new("RGB", image.size)

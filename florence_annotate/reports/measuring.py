@@ -19,7 +19,6 @@ from florence_annotate.reasons import Reason
 from florence_annotate.reports.distributions import Distributions
 from florence_annotate.types import Failure, KeptInstance, Question, Reading, Record
 
-
 Outcome = AnnotatedImage | Failure
 
 
