@@ -1,7 +1,6 @@
 """How the distributions of a job look: as tables, and as JSON values."""
 
 from collections.abc import Iterable, Sequence
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +13,12 @@ from florence_annotate.cli.explained import plain
 from florence_annotate.journal import Counts
 from florence_annotate.reasons import Reason
 from florence_annotate.reports.distributions import (
-    BOXES_AN_IMAGE,
-    MEDIUM,
+    CROWD_NAMES,
     QUANTILES,
     SCORE_BINS,
+    SHAPE_NAMES,
     SHAPES,
-    SMALL,
+    SIZES,
     Distributions,
     Named,
 )
@@ -29,25 +28,6 @@ _SHOWN = 20
 """Rows of a table; `--json` has all."""
 _BAR = 24
 """Characters of the longest bar."""
-_SIZES = {
-    "small": f"small (under {SMALL**0.5:.0f}² pixels)",
-    "medium": f"medium (under {MEDIUM**0.5:.0f}²)",
-    "large": "large",
-}
-_SHAPES = (
-    "over three times as high as wide",
-    "higher than wide",
-    "about square (2:3 to 3:2)",
-    "wider than high",
-    "over three times as wide as high",
-)
-_CROWDS = (
-    *(
-        f"{low}" if high == low + 1 else f"{low} to {high - 1}"
-        for low, high in pairwise(BOXES_AN_IMAGE)
-    ),
-    f"{BOXES_AN_IMAGE[-1]} or more",
-)
 _SENTENCES: dict[str, str] = {reason: reason.sentence for reason in Reason}
 
 
@@ -131,10 +111,10 @@ def _show_thresholds(page: _Page, found: Distributions) -> None:
 
 
 def _show_boxes(page: _Page, found: Distributions) -> None:
-    page.table("boxes an image", ("images", "boxes"), zip(found.crowds, _CROWDS, strict=True))
-    sizes = [(found.sizes[name], about) for name, about in _SIZES.items()]
+    page.table("boxes an image", ("images", "boxes"), zip(found.crowds, CROWD_NAMES, strict=True))
+    sizes = [(found.sizes[name], about) for name, about in SIZES.items()]
     page.table("sizes of boxes", ("", ""), sizes)
-    page.table("shapes of boxes", ("", ""), zip(found.shapes, _SHAPES, strict=True))
+    page.table("shapes of boxes", ("", ""), zip(found.shapes, SHAPE_NAMES, strict=True))
     page.table(
         "of all boxes",
         ("", *(f"{part:.0%}" for part in QUANTILES), ""),
@@ -209,7 +189,7 @@ def to_json(found: Distributions, counts: Counts, same: NearIdentical | None) ->
             for threshold, kept in found.thresholds.items()
         ],
         "boxes_an_image": {str(n): found.boxes_an_image[n] for n in sorted(found.boxes_an_image)},
-        "sizes": {name: found.sizes[name] for name in _SIZES},
+        "sizes": {name: found.sizes[name] for name in SIZES},
         "part_of_image": _by_quantile(found.shares),
         "width_by_height": _by_quantile(found.ratios)
         | {"between": list(SHAPES), "boxes": found.shapes},

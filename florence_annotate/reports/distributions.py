@@ -6,6 +6,7 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 
@@ -18,11 +19,32 @@ THRESHOLDS = (0.1, 0.3, 0.5, 0.7, 0.9)
 SCORE_BINS = 10
 SMALL, MEDIUM = 32**2, 96**2
 """Square pixels below which COCO calls an object small, and medium."""
+SIZES = {
+    "small": f"small (under {SMALL**0.5:.0f}² pixels)",
+    "medium": f"medium (under {MEDIUM**0.5:.0f}²)",
+    "large": "large",
+}
+"""Name → what it means."""
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 SHAPES = (1 / 3, 2 / 3, 3 / 2, 3.0)
 """Widths by heights between which shapes are counted."""
+SHAPE_NAMES = (
+    "over three times as high as wide",
+    "higher than wide",
+    "about square (2:3 to 3:2)",
+    "wider than high",
+    "over three times as wide as high",
+)
 BOXES_AN_IMAGE = (0, 1, 2, 5, 10, 20)
 """The fewest boxes of each group of images."""
+CROWD_NAMES = (
+    *(
+        f"{low}" if high == low + 1 else f"{low} to {high - 1}"
+        for low, high in pairwise(BOXES_AN_IMAGE)
+    ),
+    f"{BOXES_AN_IMAGE[-1]} or more",
+)
+"""How many boxes the images of a group have."""
 SHOWN = 10
 """Names of images that are kept of each kind."""
 

@@ -34,7 +34,7 @@ class Content:
         verdicts: Verdicts | None,
     ) -> None:
         """`class_names` stand first among the classes; `is_chosen` says what a dataset takes."""
-        self._classes = {name: number for number, name in enumerate(class_names)}
+        self.numbers_of_classes = {name: number for number, name in enumerate(class_names)}
         self._labels: dict[str, int] = {}
         self._splits = {name: number for number, name in enumerate(splits)}
         self._is_chosen = is_chosen
@@ -49,16 +49,13 @@ class Content:
             "dataset": dataset,
             "images": self.images,
             "chunks": list(chunks),
-            "classes": list(self._classes),
+            "classes": list(self.numbers_of_classes),
             "labels": list(self._labels),
             "reasons": [{"name": reason, "text": reason.sentence} for reason in Reason],
             "splits": list(self._splits),
             "truth": self._verdicts is not None,
             "scored_by": "mean" if self._has_estimates is False else "probability",
         }
-
-    def class_number(self, name: str) -> int:
-        return self._classes.setdefault(name, len(self._classes))
 
     def row(self, outcome: Outcome, split: str | None) -> Row:
         """An image, without where its files are."""
@@ -92,7 +89,7 @@ class Content:
     def _kept(self, image: AnnotatedImage, verdict: Verdict | None) -> Iterator[list[Any]]:
         for place, one in enumerate(image.instances):
             self._note_score(one)
-            what = self.class_number(image.class_names[one.class_id])
+            what = self._class_number(image.class_names[one.class_id])
             right = verdict.right[place] if verdict else _UNKNOWN
             row: list[Any] = [*_edges(one.box), what, round(one.score, 3), _UNKNOWN, right]
             outlines = _outlines(one, max(image.width, image.height) / _FINE)
@@ -105,15 +102,18 @@ class Content:
     def _dropped(self, image: AnnotatedImage, one: Dropped) -> list[Any]:
         self._note_score(one.instance)
         if isinstance(one.instance, KeptInstance):  # it got as far as its class
-            what = self.class_number(image.class_names[one.instance.class_id])
+            what = self._class_number(image.class_names[one.instance.class_id])
         else:
             what = self._label_number(one.label)
         edges = _edges(one.box) if one.box else [None] * 4
         return [*edges, what, round(one.score, 3), _REASONS[one.reason], _UNKNOWN]
 
+    def _class_number(self, name: str) -> int:
+        return self.numbers_of_classes.setdefault(name, len(self.numbers_of_classes))
+
     def _number(self, name: str) -> int:
         """Of a class, if the dataset has it; else of a label."""
-        number = self._classes.get(name)
+        number = self.numbers_of_classes.get(name)
         return self._label_number(name) if number is None else number
 
     def _label_number(self, label: str) -> int:

@@ -1,6 +1,7 @@
 """A job → its page."""
 
 import os
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -16,14 +17,19 @@ from florence_annotate.evaluation.job import Judgement
 from florence_annotate.evaluation.matching import Iou
 from florence_annotate.images.keys import printable
 from florence_annotate.journal import Journal
+from florence_annotate.reports.comparing import diff
+from florence_annotate.reports.diff import Diff
 from florence_annotate.reports.measuring import Measuring
-from florence_annotate.reports.page import markup, places, skeleton
+from florence_annotate.reports.page import accuracy, markup, places, skeleton
 from florence_annotate.reports.page.chunks import Beside, Chunks, Inlined
 from florence_annotate.reports.page.collecting import Progress, collect
 from florence_annotate.reports.page.content import Content
+from florence_annotate.reports.page.differences import compare
 from florence_annotate.reports.page.folder import Folder, is_one, replacing
+from florence_annotate.reports.page.markup import Html
 from florence_annotate.reports.page.pictures import Pictures
 from florence_annotate.reports.page.places import Places
+from florence_annotate.reports.page.summary import summarise
 from florence_annotate.reports.page.thumbnails import Thumbnails
 from florence_annotate.types import SPLITS
 
@@ -88,7 +94,7 @@ def write_report(
     """
     place = places.settle(request.out, request.page)
     measuring = Measuring(journal, request.out)
-    judgement = _judge(request)
+    judgement, changes = _judge(request), _compare(request)
     counts = journal.counts()
     pictures = Pictures(journal, request.out, place.page)
     folder: Folder | None
@@ -104,7 +110,13 @@ def write_report(
     with thumbnails:
         collect(measuring, content, pictures, thumbnails, chunks, a_chunk, progress)
     name = printable(os.fsencode(Path(os.path.realpath(request.out)).name))
-    _write_page(place.page, name, content.head(name, chunks.addresses), chunks)
+    numbers = content.numbers_of_classes
+    parts = [summarise(measuring.found, counts, numbers.get)]
+    if judgement is not None:
+        parts.append(accuracy.judge(judgement.evaluation, numbers.get))
+    if changes is not None:
+        parts.append(compare(changes))
+    _write_page(place.page, name, parts, content.head(name, chunks.addresses), chunks)
     _remove_unneeded(place, folder, chunks.needed | thumbnails.needed)
     return Written(
         place.page,
@@ -120,6 +132,14 @@ def _judge(request: Request) -> Judgement | None:
     if request.ground_truth is None:
         return None
     return evaluation.judge(evaluation.Request(request.out, request.ground_truth, request.iou))
+
+
+def _compare(request: Request) -> Diff | None:
+    if request.against is None:
+        return None
+    if os.path.realpath(request.against) == os.path.realpath(request.out):
+        return diff(request.out, None)
+    return diff(request.against, request.out)
 
 
 def _at_home(place: Places) -> Folder | None:
@@ -144,14 +164,14 @@ def _content(journal: Journal, measuring: Measuring, judgement: Judgement | None
     )
 
 
-def _write_page(page: Path, name: str, head: Any, chunks: Chunks) -> None:
+def _write_page(page: Path, name: str, summary: list[Html], head: Any, chunks: Chunks) -> None:
     code = skeleton.script()
     begin, digest = markup.script(markup.call("begin", head))
-    parts = {
+    parts: dict[str, Iterable[str]] = {
         "title": [markup.text(name)],
         "style": [skeleton.style()],
         "hashes": [" ".join([markup.digest(code), digest, *chunks.hashes])],
-        "summary": [""],
+        "summary": summary,
         "script": [code],
         "data": chain([begin], chunks.in_page()),
     }

@@ -1,0 +1,156 @@
+"""What all images of a job hold, as figures and charts above them."""
+
+from collections.abc import Callable, Mapping
+from itertools import pairwise
+
+from florence_annotate.journal import Counts
+from florence_annotate.reasons import Reason
+from florence_annotate.reports.distributions import (
+    CROWD_NAMES,
+    QUANTILES,
+    SCORE_BINS,
+    SHAPE_NAMES,
+    SIZES,
+    Distributions,
+)
+from florence_annotate.reports.page.charts import Bar, bars, columns, figure
+from florence_annotate.reports.page.markup import Html, address, link, section, table
+
+IN_CHART = 20
+"""Rows; the table has more."""
+_SENTENCES: Mapping[str, str] = {reason: reason.sentence for reason in Reason}
+
+ClassNumber = Callable[[str], int | None]
+"""The number of a class on the page."""
+
+
+def summarise(found: Distributions, counts: Counts, number_of: ClassNumber) -> Html:
+    """The sections, those without content left out."""
+    boxes = found.statistics.instances.total()
+    return Html(
+        "".join(
+            [
+                _lead(found, counts),
+                section("images", "Images", _images(found, counts)),
+                section("classes", "Classes", _classes(found, number_of), _strays(found)),
+                section("scores", "Scores", _scores(found), _thresholds(found)),
+                section("dropped", "Left out", _reasons(found)),
+                section("boxes", "Boxes", _boxes(found) if boxes else ""),
+            ]
+        )
+    )
+
+
+def _lead(found: Distributions, counts: Counts) -> str:
+    kept, dropped = found.statistics.instances.total(), found.statistics.dropped.total()
+    texts = found.statistics.captions.total()
+    said = [
+        f"{counts.annotated:,} of {counts.images:,} images annotated",
+        f"{kept:,} instances kept",
+        f"{dropped:,} left out",
+        *([f"{texts:,} texts"] if texts else []),
+    ]
+    return f'<p class="lead">{", ".join(said)}.</p>'
+
+
+def _images(found: Distributions, counts: Counts) -> Html:
+    rows = [
+        (link("with a label", show="labelled"), found.statistics.labelled),
+        (link("without a label", show="empty"), found.empty.count),
+        (link("with an answer cut at the token limit", show="truncated"), found.truncated.count),
+        (link(_failed(found), show="failed"), found.failed.count),
+        ("without a text or a region: not asked about", found.statistics.not_asked),
+        ("not annotated yet: florence-annotate resume goes on", counts.pending),
+        ("beyond --limit", counts.beyond_limit),
+    ]
+    return table(("", ""), [row for row in rows if row[1]])
+
+
+def _failed(found: Distributions) -> str:
+    kinds = ", ".join(f"{count:,} {kind}" for kind, count in found.failures.most_common())
+    return f"failed ({kinds})"
+
+
+def _classes(found: Distributions, number_of: ClassNumber) -> str:
+    names = found.statistics.instances.most_common()
+    if not names:
+        return ""
+    rows = [Bar(name, count, 0, address(**{"class": name}), number_of(name))
+            for name, count in names[:IN_CHART]]  # fmt: skip
+    about = f"Instances of the {len(rows)} most frequent of {len(names)} classes."
+    whole = table(
+        ("class", "instances"), [(link(name, **{"class": name}), count) for name, count in names]
+    )
+    return figure("chart-classes", "Instances by class", about, bars(rows), whole)
+
+
+def _strays(found: Distributions) -> str:
+    labels = found.statistics.unmapped.most_common()
+    if not labels:
+        return ""
+    rows = [
+        (link(label, **{"class": label, "show": "dropped"}), count, found.nearest.get(label) or "")
+        for label, count in labels
+    ]
+    return "<h3>Labels of no class</h3>" + table(("label", "boxes", "near"), rows)
+
+
+def _scores(found: Distributions) -> str:
+    if not any(found.kept_scores) and not any(found.dropped_scores):
+        return ""
+    edges = [f"{place / SCORE_BINS:.1f}" for place in range(SCORE_BINS + 1)]
+    ranges = [f"{low}-{high}" for low, high in pairwise(edges)]
+    both = zip(found.kept_scores, found.dropped_scores, strict=True)
+    rows = [
+        Bar(low, kept, dropped, address(score=between))
+        for low, between, (kept, dropped) in zip(edges, ranges, both, strict=False)
+    ]
+    whole = table(
+        ("scores", "kept", "left out"),
+        [
+            (link(between, score=between), row.kept, row.dropped)
+            for between, row in zip(ranges, rows, strict=True)
+        ],
+    )
+    about = "Boxes by score, from the number below a column to the next; left out ones on top."
+    return figure("chart-scores", "Boxes by score", about, columns(rows), whole)
+
+
+def _thresholds(found: Distributions) -> str:
+    if not any(kept.boxes or kept.images for kept in found.thresholds.values()):
+        return ""
+    rows = [(f"{least:g}", kept.boxes, kept.images) for least, kept in found.thresholds.items()]
+    head = ("--min-score", "boxes", "images with a label")
+    return "<h3>What other thresholds would keep</h3>" + table(head, rows)
+
+
+def _reasons(found: Distributions) -> str:
+    reasons = found.statistics.dropped.most_common()
+    if not reasons:
+        return ""
+    rows = [Bar(reason, 0, count, address(reason=reason)) for reason, count in reasons]
+    whole = table(
+        ("reason", "boxes", "what it means"),
+        [(link(name, reason=name), count, _SENTENCES[name]) for name, count in reasons],
+    )
+    about = "What the model said and the dataset leaves out, by the reason."
+    return figure("chart-reasons", "Left out, by reason", about, bars(rows), whole)
+
+
+def _boxes(found: Distributions) -> str:
+    return "".join(
+        _counted(f"chart-{name}", title, dict(zip(names, values, strict=True)))
+        for name, title, names, values in (
+            ("sizes", "Sizes of boxes", SIZES.values(), [found.sizes[size] for size in SIZES]),
+            ("crowds", "Images by their number of boxes", CROWD_NAMES, found.crowds),
+            ("shapes", "Shapes of boxes", SHAPE_NAMES, found.shapes),
+        )
+    ) + table(
+        ("of all boxes, up to", *(f"{part:.0%}" for part in QUANTILES)),
+        [("part of the image", *found.shares), ("width by height", *found.ratios)],
+    )
+
+
+def _counted(name: str, title: str, counts: Mapping[str, int]) -> Html:
+    rows = [Bar(what, count) for what, count in counts.items()]
+    return figure(name, title, f"{title}.", bars(rows), table(("", ""), list(counts.items())))
