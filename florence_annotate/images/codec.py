@@ -10,8 +10,9 @@ import io
 import os
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from threading import Lock
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -74,7 +75,7 @@ def decode(data: bytes, max_pixels: int = DEFAULT_MAX_PIXELS) -> Image.Image:
     Raises UnreadableImageError for what Pillow can't decode, for formats that are not read here,
     and above `max_pixels`.
     """
-    with _no_limit_of_pillow(), _explained():
+    with _NO_LIMIT_OF_PILLOW, _explained():
         return _as_rgb(_upright(_open_within(data, max_pixels)))
 
 
@@ -83,7 +84,7 @@ def decode_small(data: bytes, side: int, max_pixels: int) -> Image.Image:
 
     Of a JPEG no more is decoded than that takes.
     """
-    with _no_limit_of_pillow(), _explained():
+    with _NO_LIMIT_OF_PILLOW, _explained():
         image = _open_within(data, max_pixels)
         image.draft(None, (side, side))
         small = _as_rgb(_upright(image))
@@ -151,16 +152,34 @@ def _explained() -> Iterator[None]:
         raise UnreadableImageError("decode", kind, message) from error
 
 
-@contextmanager
-def _no_limit_of_pillow() -> Iterator[None]:
-    """Silence Pillow's warnings, and its refusal of large images, which `max_pixels` decides."""
-    limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        Image.MAX_IMAGE_PIXELS = limit
+class _NoLimitOfPillow:
+    """Silences Pillow's warnings, and its refusal of large images, which `max_pixels` decides.
+
+    Both are of the whole process: the last thread that is within gives them back.
+    """
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._within = 0
+        self._before = ExitStack()
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if not self._within:
+                self._before.callback(setattr, Image, "MAX_IMAGE_PIXELS", Image.MAX_IMAGE_PIXELS)
+                self._before.enter_context(warnings.catch_warnings())
+                warnings.simplefilter("ignore")
+                Image.MAX_IMAGE_PIXELS = None
+            self._within += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._within -= 1
+            if not self._within:
+                self._before.close()
+
+
+_NO_LIMIT_OF_PILLOW = _NoLimitOfPillow()
 
 
 def _upright(image: Image.Image) -> Image.Image:
@@ -225,7 +244,7 @@ def check_for_link(path: bytes) -> LinkCheck:
 
     Raises UnreadableImageError where it can't be opened.
     """
-    with _no_limit_of_pillow():
+    with _NO_LIMIT_OF_PILLOW:
         try:
             with open(path, "rb") as file, _open(file) as image:
                 is_upright = orientation(image) == 1
@@ -236,18 +255,19 @@ def check_for_link(path: bytes) -> LinkCheck:
             raise UnreadableImageError("read", "corrupt", str(error)) from error
 
 
-def encode(image: Image.Image, suffix: str, quality: int = 95) -> bytes:
+def encode(image: Image.Image, suffix: str, quality: int | None = None) -> bytes:
     """An RGB image as the bytes of a file, without metadata.
 
     `suffix` is a file name's ending, such as `.png`, and says the format; raises KeyError for one
-    that Pillow does not know. `quality` is JPEG's, which is written without subsampling; WebP is
-    written without loss.
+    that Pillow does not know. JPEG is written at quality 95 without subsampling, or at a `quality`
+    with it, WebP without loss.
     """
     buffer = io.BytesIO()
     format_name = Image.registered_extensions()[suffix.lower()]
     options: dict[str, Any] = {}
     if format_name in ("JPEG", "MPO"):
-        format_name, options = "JPEG", {"quality": quality, "subsampling": 0}
+        format_name = "JPEG"
+        options = {"quality": quality} if quality else {"quality": 95, "subsampling": 0}
     elif format_name == "WEBP":
         options = {"lossless": True}
     clean = Image.new("RGB", image.size)

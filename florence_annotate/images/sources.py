@@ -3,7 +3,7 @@
 Files are looked at and never opened. A link to an image is an image of its own; a link to a
 folder is followed, but each folder is walked once, so that loops end. What looks like an image by
 its name and is none (a broken link, a fifo, a folder named `x.jpg`) is reported as skipped, and so
-is a folder that holds a dataset.
+is a folder that holds a dataset, or belongs to a report.
 """
 
 import os
@@ -64,15 +64,16 @@ class Sources:
     """The roots that the job has already."""
     is_taken: Callable[[str], bool] = lambda name: False
     """Whether keys of the job begin with a name, so that a new root can't have it."""
-    is_dataset: Callable[[bytes], bool] = lambda folder: False
-    """Whether a folder holds a dataset: no image in it is taken, unless it is named one by one."""
+    what_is: Callable[[bytes], str | None] = lambda folder: None
+    """What a folder is that this program wrote, None for any other: no image in it is taken, unless
+    it is named one by one."""
     skipped: list[Skipped] = field(default_factory=list)
     """What looked like an image and was not taken, in the last iteration."""
     roots: list[Root] = field(init=False)
     """All roots of the job from now on."""
     _given: list[Given] = field(init=False)
-    _datasets: dict[bytes, bool] = field(default_factory=dict)
-    """Whether a folder that a pattern leads through holds a dataset."""
+    _own: dict[bytes, str | None] = field(default_factory=dict)
+    """What a folder is that a pattern leads through."""
     _unread: list[_Unread] = field(default_factory=list)
     _prefixes: frozenset[str] = frozenset()
 
@@ -82,14 +83,15 @@ class Sources:
         self._prefixes = frozenset(root.prefix for root in self.roots)
 
     def _leaves_out(self, match: bytes, base: bytes) -> bool:
-        """Whether a match of a pattern lies in the output, or in a dataset below `base`."""
+        """Whether a match of a pattern lies in the output, or below `base` in a folder that this
+        program wrote."""
         if lies_in(match, self.output):
             return True
         folder = match if os.path.isdir(match) else os.path.dirname(match)
         while True:
-            if folder not in self._datasets:
-                self._datasets[folder] = self.is_dataset(folder)
-            if self._datasets[folder]:
+            if folder not in self._own:
+                self._own[folder] = self.what_is(folder)
+            if self._own[folder]:
                 return True
             if len(folder) <= len(base):
                 return False
@@ -114,8 +116,9 @@ class Sources:
         """Every image once, folder by folder in the byte order of names; fills `skipped`."""
         self.skipped.clear()
         self._unread.clear()
-        for folder in sorted(folder for folder, is_one in self._datasets.items() if is_one):
-            self._skip(folder, _DATASET)
+        for folder, what in sorted(self._own.items()):
+            if what:
+                self._skip(folder, f"it is {what}")
         by_prefix: dict[str, dict[str, bytes]] = {}
         for each in self._given:
             if each.named is not None:
@@ -166,8 +169,8 @@ class Sources:
                 if lies_in(folder, self.output):
                     self._skip(folder, "it is the output")
                     continue
-                if self.is_dataset(folder):
-                    self._skip(folder, _DATASET)
+                if what := self.what_is(folder):
+                    self._skip(folder, f"it is {what}")
                     continue
                 with os.scandir(folder) as entries:
                     for entry in sorted(entries, key=lambda entry: entry.name):
@@ -246,9 +249,6 @@ def is_wanted(key: str, include: Collection[str], exclude: Collection[str]) -> b
     if include and not _matches(key, include):
         return False
     return not _matches(key, exclude)
-
-
-_DATASET = "it is the dataset of a job"
 
 
 def lies_in(path: bytes, folder: Path | None) -> bool:

@@ -10,6 +10,7 @@ from florence_annotate.images import roots
 from florence_annotate.images.codec import SUFFIXES
 from florence_annotate.images.sources import Sources, lies_in
 from florence_annotate.journal import Journal, exists, holds_journal
+from florence_annotate.reports.page.folder import is_of_report
 from florence_annotate.types import Root
 
 
@@ -20,16 +21,18 @@ def sources_of(spec: JobSpec, out: Path, *, restart: bool) -> Sources:
     """
     name = partial(Sources, spec.sources, SUFFIXES, spec.include, spec.exclude, out)
     if restart or not exists(out):
-        return name(is_dataset=_is_dataset)
+        return name(what_is=_what_is)
     with Journal.open_existing(out) as journal:
         is_taken = journal.selection.has_below
-        return name(roots_of(journal, out), is_taken, is_dataset=_is_dataset)
+        return name(roots_of(journal, out), is_taken, what_is=_what_is)
 
 
-def _is_dataset(folder: bytes) -> bool:
-    """Whether a folder holds a job, or a dataset that one was exported to."""
+def _what_is(folder: bytes) -> str | None:
+    """What a folder is that this program wrote; None for any other."""
     path = Path(os.fsdecode(folder), policy_file.NAME)
-    return holds_journal(folder) or policy_file.target_of(path) is not None
+    if holds_journal(folder) or policy_file.target_of(path) is not None:
+        return "the dataset of a job"
+    return "a folder of a report" if is_of_report(folder) else None
 
 
 def roots_of(journal: Journal, out: Path) -> list[Root]:

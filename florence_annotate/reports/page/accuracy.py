@@ -1,6 +1,6 @@
 """How good a dataset is, where a ground truth was given: `eval`'s figures, and its curves."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -15,7 +15,16 @@ from florence_annotate.reports.page.charts import (
     figure,
     reliability,
 )
-from florence_annotate.reports.page.markup import Cell, Html, link, notes, number, section, table
+from florence_annotate.reports.page.markup import (
+    Cell,
+    Html,
+    figure_cell,
+    link,
+    notes,
+    number,
+    section,
+    table,
+)
 from florence_annotate.reports.page.summary import ClassNumber
 
 _LARGEST = 12
@@ -24,19 +33,14 @@ _WORST = 10
 _NOTHING = "nothing"
 
 
-def judge(found: Evaluation, number_of: ClassNumber) -> Html:
-    """Its sections."""
-    return Html(
-        "".join(
-            [
-                section("accuracy", "Against the ground truth", _lead(found), _classes(found)),
-                section("errors", "Errors", _errors(found), _confusion(found), _worst(found)),
-                section("calibration", "Calibration", _calibration(found)),
-                section("curves", "Precision and recall", _curves(found, number_of)),
-                section("notes", "Notes", notes(found.notes)),
-            ]
-        )
-    )
+def accuracy(found: Evaluation, number_of: ClassNumber) -> Iterator[Html]:
+    """Sections; those without content are empty."""
+    yield section("accuracy", "Against the ground truth", _lead(found), _classes(found))
+    yield section("worst", "Worst images", _worst(found))
+    yield section("errors", "Errors", _errors(found), _confusion(found))
+    yield section("calibration", "Calibration", _calibration(found))
+    yield section("curves", "Precision and recall", _curves(found, number_of))
+    yield section("notes", "About these figures", notes(found.notes))
 
 
 def _lead(found: Evaluation) -> str:
@@ -66,20 +70,21 @@ def _by_size(found: Evaluation) -> list[Figures]:
     return sorted(found.classes, key=lambda one: -one.at_policy.objects)
 
 
-def _figures(figures: Figures) -> list[float | None]:
+def _figures(figures: Figures) -> list[object]:
     best = figures.at_best
     return [
         figures.at_policy.objects,
         figures.averages.ap,
         figures.averages.ap50,
         *_rates(figures.at_policy),
-        None if best is None else best.min_score,
+        figure_cell(None if best is None else best.min_score, 2),
         *_rates(best),
     ]
 
 
-def _rates(rates: Rates | None) -> list[float | None]:
-    return [None] * 3 if rates is None else [rates.precision, rates.recall, rates.f1]
+def _rates(rates: Rates | None) -> list[Cell]:
+    values = (None,) * 3 if rates is None else (rates.precision, rates.recall, rates.f1)
+    return [figure_cell(value, 2) for value in values]
 
 
 def _errors(found: Evaluation) -> Html:
@@ -115,14 +120,14 @@ def _confused(row: Sequence[int], said: int, true: int) -> Cell:
     return Cell(f'<td class="number heat-{heat}{kind}">{number(count) if count else ""}</td>')
 
 
-def _worst(found: Evaluation) -> str:
+def _worst(found: Evaluation) -> Html:
     rows = [
         (link(each.key, image=each.key), each.weight, *map(_counted, (each.missed, each.wrong)))
         for each in found.worst[:_WORST]
     ]
     if not rows:
-        return ""
-    return "<h3>Worst images</h3>" + table(("image", "weight", "missed", "wrong"), rows)
+        return Html("")
+    return table(("image", "weight", "missed", "wrong"), rows)
 
 
 def _counted(counts: dict[str, int]) -> str:

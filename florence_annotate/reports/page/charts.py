@@ -10,16 +10,16 @@ from typing import NamedTuple
 
 from florence_annotate.reports.page.markup import Html, number, text
 
-_WIDTH = 640
+_WIDTH = 440
 _ROW = 22
-_NAMES, _VALUES = 200, 90
+_NAMES, _VALUES = 150, 60
 """What names, and counts, take of the width."""
-_LONGEST_NAME = 28
+_LONGEST_NAME = 22
 """Characters; the table has the whole name."""
 _HEIGHT = 200
 _EDGE = 44
 """Around what is drawn in two dimensions."""
-_SQUARE = 300
+_SQUARE = 220
 
 
 class Bar(NamedTuple):
@@ -69,8 +69,7 @@ def _bar(row: Bar, top: int, unit: float) -> Iterator[str]:
     yield _rectangle((_NAMES, top + 3, kept, _ROW - 6), "bar", row.class_number)
     if dropped:
         yield _rectangle((_NAMES + kept, top + 3, dropped, _ROW - 6), "bar-dropped")
-    count = f"{row.kept:,}" + (f" + {row.dropped:,}" if row.dropped else "")
-    yield _write(count, _NAMES + kept + dropped + 6, top + 15, "value")
+    yield _write(number(row.kept + row.dropped), _NAMES + kept + dropped + 6, top + 15, "value")
 
 
 def columns(rows: Sequence[Bar]) -> tuple[int, str]:
@@ -122,16 +121,16 @@ def reliability(bins: Iterable[Bin]) -> tuple[int, str]:
         f'y2="{_EDGE}"/>'
     )
     parts.append(_polyline(Line("", [(each.score, each.right) for each in there])))
-    parts.append(_write("boxes", _EDGE + _SQUARE + 40, _EDGE - 10, "label"))
+    left = _EDGE + _SQUARE + 20
+    parts.append(_write("boxes", left, _EDGE - 10, "label"))
     for place, each in enumerate(there):
         x, y = _in_square(each.score, each.right)
         parts.append(f'<circle class="point" cx="{x:.1f}" cy="{y:.1f}" r="4"/>')
         top = _EDGE + place * _ROW
-        wide = (_WIDTH - 2 * _EDGE - _SQUARE - 130) * each.boxes / most
-        left = _EDGE + _SQUARE + 40
+        wide = (_WIDTH - left - 96) * each.boxes / most
         parts.append(_write(f"{each.score:.2f}", left, top + 12, "value"))
-        parts.append(_rectangle((left + 36, top, wide, _ROW - 6), "bar"))
-        parts.append(_write(number(each.boxes), left + 42 + wide, top + 12, "value"))
+        parts.append(_rectangle((left + 34, top, wide, _ROW - 6), "bar"))
+        parts.append(_write(number(each.boxes), left + 40 + wide, top + 12, "value"))
     return _SQUARE + 2 * _EDGE, "".join(parts)
 
 

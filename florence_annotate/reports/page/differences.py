@@ -9,8 +9,8 @@ from florence_annotate.reports.page.markup import Html, link, number, section, t
 _IMAGES = 20
 
 
-def compare(found: Diff) -> Html:
-    """Its section."""
+def differences(found: Diff) -> Html:
+    """Their section."""
     return section(
         "changes",
         "What changed",

@@ -1,7 +1,7 @@
 """The folder of a report: thumbnails, which are kept from call to call, and the data of large jobs.
 
 What is in it may be another's, since whole outputs are handed on: no link in it is followed, and
-only what a report wrote is removed. Its mark tells it from folders of images (`is_one`).
+only what a report wrote is removed. Its mark tells it from folders of images (`is_of_report`).
 """
 
 import os
@@ -29,7 +29,7 @@ _MOST = 1 << 20
 """Bytes that a thumbnail may have."""
 
 
-def is_one(folder: bytes) -> bool:
+def is_of_report(folder: bytes) -> bool:
     """Whether a folder holds the thumbnails of a report: they are no images to annotate."""
     return os.path.isfile(os.path.join(folder, os.fsencode(MARK)))
 
@@ -48,8 +48,8 @@ class Folder:
         _refuse_link(path)
         try:
             path.mkdir(exist_ok=True)
-            if not is_one(os.fsencode(path)):
-                if any(path.iterdir()):
+            if not is_of_report(os.fsencode(path)):
+                if set(_names(path)) - {MARK + _PART}:
                     raise UsageError(
                         f"{path} holds other files, and the images of the report would go there: "
                         "give the page another name with -o"

@@ -33,7 +33,9 @@ def text(value: object) -> Html:
 
 def address(**parameters: str) -> Html:
     """A link to the page itself, with a filter."""
-    pairs = (f"{name}={quote(value, safe='')}" for name, value in parameters.items())
+    pairs = (
+        f"{name}={quote(value, safe='', errors='replace')}" for name, value in parameters.items()
+    )
     return text(f"#{'&'.join(pairs)}")
 
 
@@ -67,8 +69,12 @@ def _cell(value: object) -> str:
     if isinstance(value, Cell):
         return value
     if value is None or isinstance(value, int | float):
-        return f'<td class="number">{number(value)}</td>'
+        return figure_cell(value, 3)
     return f"<td>{text(value)}</td>"
+
+
+def figure_cell(value: float | None, digits: int) -> Cell:
+    return Cell(f'<td class="number">{number(value, digits)}</td>')
 
 
 def section(name: str, title: str, *content: str) -> Html:

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from importlib.resources import files
 
 SCRIPTS = (
-    *("address.js", "store.js", "loading.js", "drawing.js", "filters.js", "gallery.js"),
-    *("viewer.js", "main.js"),
+    *("address.js", "store.js", "matching.js", "loading.js", "drawing.js", "filters.js"),
+    *("gallery.js", "zoom.js", "viewer.js", "main.js"),
 )
 """In the order in which they run."""
 GENERATOR = '<meta name="generator" content="florence-annotate report">'

@@ -1,6 +1,6 @@
 """What all images of a job hold, as figures and charts above them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from itertools import pairwise
 
 from florence_annotate.journal import Counts
@@ -16,32 +16,35 @@ from florence_annotate.reports.distributions import (
 from florence_annotate.reports.page.charts import Bar, bars, columns, figure
 from florence_annotate.reports.page.markup import Html, address, link, section, table
 
-IN_CHART = 20
-"""Rows; the table has more."""
+_IN_CHART = 12
+"""Bars; the table has more."""
 _SENTENCES: Mapping[str, str] = {reason: reason.sentence for reason in Reason}
 
 ClassNumber = Callable[[str], int | None]
 """The number of a class on the page."""
 
 
-def summarise(found: Distributions, counts: Counts, number_of: ClassNumber) -> Html:
-    """The sections, those without content left out."""
-    boxes = found.statistics.instances.total()
-    return Html(
-        "".join(
-            [
-                _lead(found, counts),
-                section("images", "Images", _images(found, counts)),
-                section("classes", "Classes", _classes(found, number_of), _strays(found)),
-                section("scores", "Scores", _scores(found), _thresholds(found)),
-                section("dropped", "Left out", _reasons(found)),
-                section("boxes", "Boxes", _boxes(found) if boxes else ""),
-            ]
-        )
-    )
+def overview(found: Distributions, counts: Counts) -> Iterator[Html]:
+    """What became of the images."""
+    yield _lead(found, counts)
+    yield section("images", "Images", _images(found, counts))
 
 
-def _lead(found: Distributions, counts: Counts) -> str:
+def distributions(found: Distributions, number_of: ClassNumber) -> Iterator[Html]:
+    """What is in them; sections without content are empty."""
+    yield section("classes", "Classes", _classes(found, number_of), _strays(found))
+    yield section("scores", "Scores", _scores(found), _thresholds(found))
+    yield section("dropped", "Left out", _reasons(found))
+    if found.statistics.instances:
+        sizes = {what: found.sizes[name] for name, what in SIZES.items()}
+        yield section("sizes", "Sizes", _counted("sizes", "Sizes of boxes", sizes), _parts(found))
+        crowds = dict(zip(CROWD_NAMES, found.crowds, strict=True))
+        yield section("crowds", "Boxes an image", _counted("crowds", "Images by boxes", crowds))
+        shapes = dict(zip(SHAPE_NAMES, found.shapes, strict=True))
+        yield section("shapes", "Shapes", _counted("shapes", "Shapes of boxes", shapes))
+
+
+def _lead(found: Distributions, counts: Counts) -> Html:
     kept, dropped = found.statistics.instances.total(), found.statistics.dropped.total()
     texts = found.statistics.captions.total()
     said = [
@@ -50,7 +53,7 @@ def _lead(found: Distributions, counts: Counts) -> str:
         f"{dropped:,} left out",
         *([f"{texts:,} texts"] if texts else []),
     ]
-    return f'<p class="lead">{", ".join(said)}.</p>'
+    return Html(f'<p class="lead">{", ".join(said)}.</p>')
 
 
 def _images(found: Distributions, counts: Counts) -> Html:
@@ -76,7 +79,7 @@ def _classes(found: Distributions, number_of: ClassNumber) -> str:
     if not names:
         return ""
     rows = [Bar(name, count, 0, address(**{"class": name}), number_of(name))
-            for name, count in names[:IN_CHART]]  # fmt: skip
+            for name, count in names[:_IN_CHART]]  # fmt: skip
     about = f"Instances of the {len(rows)} most frequent of {len(names)} classes."
     whole = table(
         ("class", "instances"), [(link(name, **{"class": name}), count) for name, count in names]
@@ -102,7 +105,7 @@ def _scores(found: Distributions) -> str:
     ranges = [f"{low}-{high}" for low, high in pairwise(edges)]
     both = zip(found.kept_scores, found.dropped_scores, strict=True)
     rows = [
-        Bar(low, kept, dropped, address(score=between))
+        Bar(low, kept, dropped, address(score=between) if kept or dropped else "")
         for low, between, (kept, dropped) in zip(edges, ranges, both, strict=False)
     ]
     whole = table(
@@ -137,15 +140,8 @@ def _reasons(found: Distributions) -> str:
     return figure("chart-reasons", "Left out, by reason", about, bars(rows), whole)
 
 
-def _boxes(found: Distributions) -> str:
-    return "".join(
-        _counted(f"chart-{name}", title, dict(zip(names, values, strict=True)))
-        for name, title, names, values in (
-            ("sizes", "Sizes of boxes", SIZES.values(), [found.sizes[size] for size in SIZES]),
-            ("crowds", "Images by their number of boxes", CROWD_NAMES, found.crowds),
-            ("shapes", "Shapes of boxes", SHAPE_NAMES, found.shapes),
-        )
-    ) + table(
+def _parts(found: Distributions) -> Html:
+    return table(
         ("of all boxes, up to", *(f"{part:.0%}" for part in QUANTILES)),
         [("part of the image", *found.shares), ("width by height", *found.ratios)],
     )
@@ -153,4 +149,5 @@ def _boxes(found: Distributions) -> str:
 
 def _counted(name: str, title: str, counts: Mapping[str, int]) -> Html:
     rows = [Bar(what, count) for what, count in counts.items()]
-    return figure(name, title, f"{title}.", bars(rows), table(("", ""), list(counts.items())))
+    whole = table(("", ""), list(counts.items()))
+    return figure(f"chart-{name}", title, f"{title}.", bars(rows), whole)

@@ -20,16 +20,17 @@ from florence_annotate.journal import Journal
 from florence_annotate.reports.comparing import diff
 from florence_annotate.reports.diff import Diff
 from florence_annotate.reports.measuring import Measuring
-from florence_annotate.reports.page import accuracy, markup, places, skeleton
+from florence_annotate.reports.page import markup, places, skeleton
+from florence_annotate.reports.page.accuracy import accuracy
 from florence_annotate.reports.page.chunks import Beside, Chunks, Inlined
 from florence_annotate.reports.page.collecting import Progress, collect
 from florence_annotate.reports.page.content import Content
-from florence_annotate.reports.page.differences import compare
-from florence_annotate.reports.page.folder import Folder, is_one, replacing
+from florence_annotate.reports.page.differences import differences
+from florence_annotate.reports.page.folder import Folder, is_of_report, replacing
 from florence_annotate.reports.page.markup import Html
 from florence_annotate.reports.page.pictures import Pictures
 from florence_annotate.reports.page.places import Places
-from florence_annotate.reports.page.summary import summarise
+from florence_annotate.reports.page.summary import distributions, overview
 from florence_annotate.reports.page.thumbnails import Thumbnails
 from florence_annotate.types import SPLITS
 
@@ -111,12 +112,13 @@ def write_report(
         collect(measuring, content, pictures, thumbnails, chunks, a_chunk, progress)
     name = printable(os.fsencode(Path(os.path.realpath(request.out)).name))
     numbers = content.numbers_of_classes
-    parts = [summarise(measuring.found, counts, numbers.get)]
-    if judgement is not None:
-        parts.append(accuracy.judge(judgement.evaluation, numbers.get))
-    if changes is not None:
-        parts.append(compare(changes))
-    _write_page(place.page, name, parts, content.head(name, chunks.addresses), chunks)
+    summary = [
+        *overview(measuring.found, counts),
+        *(accuracy(judgement.evaluation, numbers.get) if judgement else ()),
+        *([differences(changes)] if changes else ()),
+        *distributions(measuring.found, numbers.get),
+    ]
+    _write_page(place.page, name, summary, content.head(name, chunks.addresses), chunks)
     _remove_unneeded(place, folder, chunks.needed | thumbnails.needed)
     return Written(
         place.page,
@@ -182,7 +184,7 @@ def _write_page(page: Path, name: str, summary: list[Html], head: Any, chunks: C
 
 def _remove_unneeded(place: Places, folder: Folder | None, needed: set[str]) -> None:
     """Remove what earlier reports left where the page is."""
-    if folder is not None and folder.path == place.beside:
+    if folder is not None and os.path.realpath(folder.path) == os.path.realpath(place.beside):
         folder.remove_all_but(needed)
-    elif is_one(os.fsencode(place.beside)) and not place.beside.is_symlink():
+    elif is_of_report(os.fsencode(place.beside)) and not place.beside.is_symlink():
         Folder(place.beside).remove_all_but(())
