@@ -51,7 +51,7 @@ def _lead(found: Distributions, counts: Counts) -> Html:
         f"{counts.annotated:,} of {counts.images:,} images annotated",
         f"{kept:,} instances kept",
         f"{dropped:,} left out",
-        *([f"{texts:,} texts"] if texts else []),
+        *([f"{texts:,} text{'' if texts == 1 else 's'}"] if texts else []),
     ]
     return Html(f'<p class="lead">{", ".join(said)}.</p>')
 
