@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test exhaustive lint types check bars clean
+.PHONY: help setup demo browser test exhaustive lint types check bars clean
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -22,10 +22,13 @@ demo: $(READY) ## Paint images, annotate them with the embedded checkpoint, scor
 	$(BIN)/florence-annotate run demo --model shapes --visuals -o demo-dataset
 	$(BIN)/florence-annotate eval demo-dataset --ground-truth demo/ground-truth.json
 
-test: $(READY) ## Run the tests
+browser: $(READY) ## Install Chromium where there is none, for the tests of a report's page
+	$(BIN)/python -m benchmarks.chromium || sh tests/install_chromium.sh
+
+test: $(READY) browser ## Run the tests
 	$(BIN)/python -m pytest -n auto --dist loadfile
 
-exhaustive: $(READY) ## Run the tests that take minutes
+exhaustive: $(READY) browser ## Run the tests that take minutes
 	$(BIN)/python -m pytest -m slow
 
 lint: $(READY) ## Check style and format (ruff)

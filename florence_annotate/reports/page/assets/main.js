@@ -11,6 +11,7 @@ class Page {
     this.order = new Uint32Array();
     this.looked = -Infinity;
     document.body.classList.toggle("has-truth", head.truth);
+    document.getElementById("scriptless").hidden = true;
     document.querySelector("main").hidden = false;
     for (const element of document.querySelectorAll("#summary [data-class]")) {
       element.style.setProperty("--class-colour", colourOf(Number(element.dataset.class)));
@@ -20,13 +21,28 @@ class Page {
     this.gallery = new Gallery(this.store);
     this.viewer = new Viewer(this.store, this.address, (steps) => this.step(steps));
     document.addEventListener("keydown", (event) => this.press(event));
-    document.getElementById("summary").addEventListener("click", (event) => {
-      if (event.target.closest("a")) this.scrollToImages(); // each chart leads to what it counts
-    });
+    this.openSummary();
     this.gallery.list.addEventListener("error", ({ target }) => this.missThumbnail(target), true);
     document.getElementById("keys-open").addEventListener("click", () => this.showKeys());
     if (location.hash.length > 1) this.scrollToImages();
     this.reflect(this.address.view, null);
+  }
+
+  /** The summary is a strip, of which all is shown for who asks; what it counts leads to the images. */
+  openSummary() {
+    const summary = document.getElementById("summary");
+    const button = document.getElementById("summary-all");
+    const show = (isWhole) => {
+      summary.classList.toggle("whole", isWhole);
+      button.setAttribute("aria-expanded", isWhole);
+      button.textContent = isWhole ? "Less of the summary" : "Whole summary";
+    };
+    button.hidden = !summary.firstElementChild;
+    button.addEventListener("click", () => show(!summary.classList.contains("whole")));
+    summary.addEventListener("click", ({ target }) => {
+      if (target.closest("a")) this.scrollToImages();
+      else if (target.closest("summary")) show(true); // there is no room for a table in the strip
+    });
   }
 
   /** Take the next images. A filter is not asked again for each chunk of a large report. */

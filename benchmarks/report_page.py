@@ -1,0 +1,201 @@
+"""The page of `report` at 5,000 and 50,000 images, in Chromium.
+
+    python -m benchmarks.report_page [--images N ...] [--turns N]
+
+The jobs are synthetic: painted scenes under many names, as hard links, and for each image an
+answer with ten boxes to keep and two that are dropped. The page itself is written by `report`.
+What is measured, in a browser that starts anew for each turn: when the first tiles are painted and
+when all images are loaded, counted from the navigation; how long filters take until the gallery
+shows what they find; the memory of the page's process, and of its JavaScript after a collection.
+"""
+
+import os
+import random
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import median
+
+from playwright.sync_api import CDPSession, Page, expect
+
+from benchmarks.chromium import launched
+from benchmarks.measuring import add_cache, parser, save
+from florence_annotate.config import job_spec
+from florence_annotate.images import codec
+from florence_annotate.images.sources import Sources
+from florence_annotate.journal import Journal
+from florence_annotate.reports.page.writing import Request, write_report
+from florence_annotate.shapes.demo import GROUND_TRUTH, write_demo
+from florence_annotate.tasks import OD
+from florence_annotate.types import Answer, ImageRef, Question, Record, TokenKind
+
+SCENES = 200
+FIRST_SEED = 3_600_000
+KEPT, DROPPED = 10, 2
+"""Boxes an image."""
+CLASSES = ("person", "car", "bicycle", "dog", "bus", "traffic light", "bench", "bird", "cat", "tree")
+FILTERS = (
+    *("class=car", "class=car&class=dog&score=0.6-0.7", "text=0499", "show=dropped"),
+    *("reason=min-score&class=bus", "sort=worst", "sort=worst&class=tree"),
+)
+BAR = 2.0
+"""Seconds until the first tiles of 5,000 images are painted."""
+
+_NOTE_FIRST_TILES = """
+const look = () => {
+  const image = document.querySelector(".tile img");
+  if (!image?.complete || !image.naturalWidth) requestAnimationFrame(look);
+  else requestAnimationFrame(() => requestAnimationFrame(() => {
+    globalThis.firstTiles = performance.now();
+  }));
+};
+look();
+"""
+_FILTER = """filter => new Promise((resolve) => {
+  const began = performance.now();
+  addEventListener("hashchange", () => {  // the page's own listener came before
+    document.body.offsetHeight;  // so that the new tiles are laid out
+    resolve(performance.now() - began);
+  }, { once: true });
+  location.hash = filter;
+})"""
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Of one visit; seconds from the navigation, milliseconds of filters, and megabytes."""
+
+    first_tiles_s: float
+    all_loaded_s: float
+    filters_ms: Mapping[str, float]
+    heap_mb: float
+    """JavaScript's own, typed arrays among it, after a collection."""
+    process_mb: float
+    """What the page's process has resident."""
+    peak_mb: float
+
+
+def make_page(folder: Path, images: int) -> Path:
+    """The page of a job of so many images, made once."""
+    out = folder / "out"
+    if (out / "report.html").exists():
+        return out / "report.html"
+    shutil.rmtree(folder, ignore_errors=True)
+    _link_scenes(folder, images)
+    source = folder / "in"
+    with Journal.create(out) as journal:
+        spec = job_spec.build({"sources": (str(source),), "min_score": 0.5})
+        asked = {"questions": [[OD, None]], "tiles": None, "inputs": None}
+        journal.set_value("asked", asked)
+        run = journal.begin_run(job_spec.dump(spec))
+        refs = list(Sources((str(source),), codec.SUFFIXES))
+        journal.selection.note(refs, None)
+        journal.selection.take_over()
+        records = list(_records(refs))
+        for first in range(0, len(records), 1000):
+            journal.append(run, records[first : first + 1000])
+        write_report(journal, Request(out))
+    return out / "report.html"
+
+
+def _link_scenes(folder: Path, images: int) -> None:
+    """A hundred images a folder."""
+    scenes = folder / "scenes"
+    write_demo(scenes, count=SCENES, seed=FIRST_SEED)
+    (scenes / GROUND_TRUTH).unlink()
+    files = sorted(scenes.iterdir())
+    for number in range(images):
+        place = folder / "in" / f"{number // 100:03}"
+        place.mkdir(parents=True, exist_ok=True)
+        os.link(files[number % SCENES], place / f"image-{number:06}.jpg")
+
+
+def _records(refs: Sequence[ImageRef]) -> Iterator[Record]:
+    chance = random.Random(1)
+    known: dict[int, tuple[str, int, int]] = {}
+    for ref in refs:
+        inode = os.stat(ref.path).st_ino
+        if inode not in known:
+            data = codec.read_bytes(ref.path)
+            image = codec.decode(data)
+            known[inode] = codec.digest(data), image.width, image.height
+        yield Record(ref, *known[inode], (_answer(chance),))
+
+
+def _answer(chance: random.Random) -> Answer:
+    pieces: list[bytes] = []
+    kinds: list[TokenKind] = []
+    logprobs: list[float] = []
+    for number in range(KEPT + DROPPED):
+        left, top = chance.randrange(700), chance.randrange(700)
+        edges = left, top, left + chance.randrange(50, 300), top + chance.randrange(50, 300)
+        pieces += [chance.choice(CLASSES).encode(), *(b"<loc_%d>" % edge for edge in edges)]
+        kinds += [TokenKind.TEXT, *[TokenKind.LOCATION] * 4]
+        lowest = -0.6 if number < KEPT else -1.5  # logarithms: scores above, and below 0.5
+        logprobs += [chance.uniform(lowest, lowest + 0.5)] * 5
+    ends = tuple(sum(map(len, pieces[: place + 1])) for place in range(len(pieces)))
+    return Answer(Question(OD), b"".join(pieces), ends, tuple(kinds), tuple(logprobs), False)
+
+
+def visit(file: Path, images: int) -> Figures:
+    """Open the page of so many images in a browser of its own."""
+    with launched() as browser:
+        page = browser.new_page(viewport={"width": 1400, "height": 900})
+        page.add_init_script(_NOTE_FIRST_TILES)
+        page.goto(file.as_uri(), wait_until="commit")
+        whole = f"{images:,} of {images:,} images"
+        expect(page.locator("#count")).to_have_text(whole, timeout=60_000)
+        loaded = page.evaluate("performance.now()")
+        session = page.context.new_cdp_session(page)
+        session.send("HeapProfiler.collectGarbage")
+        heap = page.evaluate("performance.memory.usedJSHeapSize")
+        resident, peak = _memory(browser.new_browser_cdp_session())
+        filters = {filter: round(_filtering(page, filter), 1) for filter in FILTERS}
+        first = page.evaluate("globalThis.firstTiles")
+        return Figures(first / 1000, loaded / 1000, filters, heap / 1e6, resident, peak)
+
+
+def _filtering(page: Page, filter: str) -> float:
+    return float(page.evaluate(_FILTER, f"#{filter}"))
+
+
+def _memory(session: CDPSession) -> tuple[float, float]:
+    """Of the largest process that draws a page: what is resident, and what was at most."""
+    processes = session.send("SystemInfo.getProcessInfo")["processInfo"]
+    found = []
+    for process in processes:
+        if process["type"] == "renderer":
+            status = Path(f"/proc/{process['id']}/status").read_text()
+            kilobytes = [int(status.split(name)[1].split()[0]) for name in ("VmRSS:", "VmHWM:")]
+            found.append((kilobytes[0] / 1e3, kilobytes[1] / 1e3))
+    return max(found)
+
+
+def main() -> None:
+    options = parser("report_page", __doc__)
+    options.add_argument("--images", type=int, nargs="+", default=[5_000, 50_000])
+    options.add_argument("--turns", type=int, default=5, help="[default: %(default)s]")
+    add_cache(options)
+    given = options.parse_args()
+    content = {}
+    for images in given.images:
+        file = make_page(given.cache / "report-page" / str(images), images)
+        visits = [visit(file, images) for _ in range(given.turns)]
+        first, loaded, heap, peak = (
+            median(getattr(one, name) for one in visits)
+            for name in ("first_tiles_s", "all_loaded_s", "heap_mb", "peak_mb")
+        )
+        slowest = max(max(one.filters_ms.values()) for one in visits)
+        print(
+            f"{images:,} images: first tiles {first:.2f} s, all loaded {loaded:.2f} s, "
+            f"slowest filter {slowest:.0f} ms, heap {heap:.0f} MB, process at most {peak:.0f} MB"
+        )
+        content[f"{images} images"] = [asdict(one) for one in visits]
+    counts = " ".join(map(str, given.images))
+    command = f"python -m benchmarks.report_page --images {counts} --turns {given.turns}"
+    save("report-page", command, {"boxes an image": KEPT + DROPPED, "bar s": BAR, **content})
+
+
+if __name__ == "__main__":
+    main()

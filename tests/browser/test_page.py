@@ -1,0 +1,185 @@
+"""The page as a whole: hostile names, sizes of screens, what is missing, and who can't see it."""
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from browser.conftest import CHUNKED_IMAGES, LEFT, TOP, Visit, said, tile, visiting
+from conftest import command
+from playwright.sync_api import Browser, Page, expect
+from written_answers import answer, attempt, written_job
+
+from florence_annotate.images.keys import printable
+from florence_annotate.journal import Journal
+from florence_annotate.tasks import CAPTION, OD
+from florence_annotate.types import Question
+
+EVIL = "</script><img src=x onerror=alert(1)>"
+HOSTILE = (
+    f"{EVIL}.png",
+    "quotes \"'`&amp;<b>bold.png",
+    "right \u202eto left.png",
+    "two\nlines.png",
+    "{{data}} $& \\u003c.png",
+)
+
+
+def test_hostile_names_are_text(visit: Visit, tmp_path: Path) -> None:
+    answers = [
+        *said((EVIL, 0.9, LEFT), ("car", 0.4, TOP)), answer(EVIL, task=CAPTION),
+    ]  # fmt: skip
+    asked = (Question(OD), Question(CAPTION))
+    out = written_job(tmp_path, dict.fromkeys(HOSTILE, answers), asked, min_score=0.5)
+    with Journal.open_to_write(out) as journal:
+        keys = [printable(name.encode()) for name in HOSTILE]
+        attempt(journal, tmp_path, dict.fromkeys(keys, answers))
+    out = out.rename(tmp_path / EVIL.replace("/", ""))
+    result = command("report", out)
+    assert result.code == 0, result.err
+    page = visit.open(out / "report.html", "#dropped=1")
+    expect(page.locator("#count")).to_have_text(f"{len(HOSTILE)} of {len(HOSTILE)} images")
+    expect(page.locator("h1")).to_have_text(out.name)
+    expect(page.locator("#classes")).to_contain_text(EVIL)
+    expect(page.locator("#gallery")).to_contain_text("onerror=alert(1)>.png")
+    for tile in page.locator(".tile").all():
+        key = str(tile.get_attribute("data-key"))
+        tile.click()
+        expect(page.locator("#viewer-name")).to_have_text(key)
+        expect(page.locator("#viewer-facts blockquote")).to_have_text(EVIL)
+        page.reload()  # by its address
+        expect(page.locator("#viewer-name")).to_have_text(key)
+        page.keyboard.press("Escape")
+        expect(page.locator("#viewer")).to_be_hidden()
+    assert page.locator("img[onerror], b, [src=x]").count() == 0
+
+
+@pytest.mark.parametrize("width", [320, 390])
+def test_a_phone_has_one_column_and_nothing_to_scroll_sideways(
+    browser: Browser, street: Path, width: int
+) -> None:
+    size = {"width": width, "height": 700}
+    with visiting(browser, viewport=size, has_touch=True, is_mobile=True) as visit:
+        page = visit.open(street)
+        expect(page.locator("#count")).to_have_text("6 of 6 images")
+        assert overflow(page) == 0
+        left = {tile.bounding_box()["x"] for tile in page.locator(".tile").all()}  # type: ignore[index]
+        assert len(left) == 1
+        form = page.locator("#filters")
+        expect(form).to_be_hidden()
+        page.locator("#filters-box > summary").tap()
+        expect(form).to_be_visible()
+        assert overflow(page) == 0
+        page.get_by_role("checkbox", name="car").check()
+        tile(page, "street/car-1.png").tap()
+        expect(page.locator("#viewer")).to_be_visible()
+        for part in ("#viewer-panes", "#viewer-facts", "#viewer-close", "#viewer-truth"):
+            expect(page.locator(part)).to_be_in_viewport(ratio=0.99)
+        assert overflow(page) == 0
+        assert visit.troubles == []
+
+
+def overflow(page: Page) -> int:
+    """CSS pixels by which the page is wider than the screen."""
+    root = "document.documentElement"
+    return int(page.evaluate(f"{root}.scrollWidth - {root}.clientWidth"))
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_letters_stand_out_in_light_and_dark(browser: Browser, street: Path, scheme: str) -> None:
+    with visiting(browser, color_scheme=scheme) as visit:
+        page = visit.open(street)
+        brightness = [
+            sum(map(int, re.findall(r"\d+", page.evaluate(f"getComputedStyle(document.body).{of}"))[:3]))
+            for of in ("color", "backgroundColor")
+        ]  # fmt: skip
+        text, ground = brightness
+        assert (text > ground) == (scheme == "dark")
+        assert abs(text - ground) > 500
+        assert visit.troubles == []
+
+
+def test_everything_that_can_be_pressed_has_a_name(visit: Visit, street: Path) -> None:
+    page = visit.open(street, "#image=street/car-1.png")
+    expect(page.locator("#viewer")).to_be_visible()
+    assert unnamed(page) == []
+    page.keyboard.press("Escape")
+    expect(page.locator("#viewer")).to_be_hidden()
+    assert unnamed(page) == []
+    assert page.locator("#gallery > li").first.get_attribute("aria-setsize") == "6"
+    assert page.locator("#count").get_attribute("role") == "status"
+
+
+def unnamed(page: Page) -> list[str]:
+    """What can be used, and screen readers find no name for."""
+    usable = page.locator("button:visible, input:visible, select:visible, a:visible").all()
+    assert len(usable) > 5
+    return [
+        element.evaluate("element => element.outerHTML")
+        for element in usable
+        if re.match(r"- \w+(:|$)", element.aria_snapshot().splitlines()[0])
+    ]
+
+
+def test_chunks_are_loaded_and_only_tiles_in_sight_are_drawn(visit: Visit, chunked: Path) -> None:
+    page = visit.open(chunked)
+    count = f"{CHUNKED_IMAGES} of {CHUNKED_IMAGES} images"
+    expect(page.locator("#count")).to_have_text(count)
+    expect(page.locator("#progress")).to_have_text("")
+    tiles = page.locator(".tile")
+    assert tiles.count() < CHUNKED_IMAGES
+    page.evaluate("scrollTo(0, document.body.scrollHeight)")
+    expect(page.locator(f".tile[data-key='{CHUNKED_IMAGES - 1:03}.png']")).to_be_in_viewport()
+    assert tiles.count() < CHUNKED_IMAGES
+    assert page.locator("script[src]").count() == 0  # their text is not kept
+    page.locator(".tile img").last.evaluate("image => image.decode()")  # it is there
+
+
+def test_an_image_of_a_later_chunk_opens_by_its_link(visit: Visit, chunked: Path) -> None:
+    page = visit.open(chunked, "#class=dog&image=057.png")
+    expect(page.locator("#viewer-name")).to_have_text("057.png")
+    expect(page.locator("#viewer-place")).to_have_text("20 of 20")
+
+
+def test_a_page_without_its_folder_says_what_is_missing(
+    troubled_visit: Visit, chunked: Path, tmp_path: Path
+) -> None:
+    alone = tmp_path / "report.html"
+    alone.write_bytes(chunked.read_bytes())
+    page = troubled_visit.open(alone)
+    line = page.get_by_role("alert")
+    expect(line).to_contain_text("lie in the folder “report-data”")
+    expect(line).to_contain_text("keep that folder beside this file")
+    assert troubled_visit.troubles  # the browser's own
+
+
+def test_a_damaged_chunk_is_told_and_the_rest_stays(
+    troubled_visit: Visit, chunked: Path, tmp_path: Path
+) -> None:
+    copied = Path(shutil.copytree(chunked.parent, tmp_path / "out")) / chunked.name
+    damaged = sorted(copied.parent.glob("report-data/chunk-*.js"))[1]
+    damaged.write_text(damaged.read_text()[:-100])
+    page = troubled_visit.open(copied)
+    expect(page.get_by_role("alert")).to_contain_text("“report-data” is damaged")
+    expect(page.locator("#count")).to_have_text(f"10 of {CHUNKED_IMAGES} images")
+
+
+def test_without_javascript_the_summary_is_there_and_the_rest_is_explained(
+    browser: Browser, street: Path
+) -> None:
+    with visiting(browser, java_script_enabled=False) as visit:
+        page = visit.open(street)
+        expect(page.locator("body")).to_contain_text("need JavaScript")
+        expect(page.locator("#summary")).to_contain_text("car")
+        expect(page.locator("main")).to_be_hidden()
+
+
+def test_nothing_but_the_page_s_own_scripts_runs(visit: Visit, street: Path) -> None:
+    page = visit.open(street)
+    policy = page.locator("meta[http-equiv]").get_attribute("content")
+    assert "default-src 'none'" in str(policy)
+    assert "unsafe-inline" not in str(policy).split("script-src")[1].split(";")[0]
+    page.evaluate("document.body.insertAdjacentHTML('beforeend', '<p onclick=\"document.title=1\">x')")
+    page.locator("body > p").last.dispatch_event("click")
+    assert page.title() != "1"
+    assert visit.troubles and "Content Security Policy" in visit.troubles.pop()
