@@ -34,7 +34,7 @@ SCENES = 200
 FIRST_SEED = 3_600_000
 KEPT, DROPPED = 10, 2
 """Boxes an image."""
-CLASSES = ("person", "car", "bicycle", "dog", "bus", "traffic light", "bench", "bird", "cat", "tree")
+CLASSES = ("person", "car", "bicycle", "dog", "bus", "traffic light", "bench", "bird", "tree")
 FILTERS = (
     *("class=car", "class=car&class=dog&score=0.6-0.7", "text=0499", "show=dropped"),
     *("reason=min-score&class=bus", "sort=worst", "sort=worst&class=tree"),
@@ -52,13 +52,13 @@ const look = () => {
 };
 look();
 """
-_FILTER = """filter => new Promise((resolve) => {
+_FILTER = """address => new Promise((resolve) => {
   const began = performance.now();
   addEventListener("hashchange", () => {  // the page's own listener came before
     document.body.offsetHeight;  // so that the new tiles are laid out
     resolve(performance.now() - began);
   }, { once: true });
-  location.hash = filter;
+  location.hash = address;
 })"""
 
 
@@ -151,13 +151,13 @@ def visit(file: Path, images: int) -> Figures:
         session.send("HeapProfiler.collectGarbage")
         heap = page.evaluate("performance.memory.usedJSHeapSize")
         resident, peak = _memory(browser.new_browser_cdp_session())
-        filters = {filter: round(_filtering(page, filter), 1) for filter in FILTERS}
+        filters = {each: round(_filtering(page, each), 1) for each in FILTERS}
         first = page.evaluate("globalThis.firstTiles")
         return Figures(first / 1000, loaded / 1000, filters, heap / 1e6, resident, peak)
 
 
-def _filtering(page: Page, filter: str) -> float:
-    return float(page.evaluate(_FILTER, f"#{filter}"))
+def _filtering(page: Page, address: str) -> float:
+    return float(page.evaluate(_FILTER, f"#{address}"))
 
 
 def _memory(session: CDPSession) -> tuple[float, float]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
+from math import log
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,16 @@ def answer(*tokens: str | int, task: str = OD, logprobs: list[float] | None = No
         Question(task), b"".join(pieces), tuple(ends), tuple(kinds),
         tuple(logprobs or [0.0] * len(pieces)), False,
     )  # fmt: skip
+
+
+def scored(*found: tuple[str, float, Sequence[int]]) -> Answer:
+    """Labels with their scores and the locations of their boxes."""
+    tokens: list[str | int] = []
+    logprobs: list[float] = []
+    for label, score, box in found:
+        tokens += [label, *box]
+        logprobs += [log(score)] * (1 + len(box))
+    return answer(*tokens, logprobs=logprobs)
 
 
 def say(out: Path, *answers: Answer) -> None:

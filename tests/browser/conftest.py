@@ -1,68 +1,38 @@
-"""Pages of reports, and a browser to open them in, which notes whatever goes wrong there."""
+"""Pages of reports, and a browser to open them in."""
 
 import json
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
-from math import log
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from browsing import Visit, visiting
 from conftest import command
-from playwright.sync_api import Browser, Locator, Page
-from written_answers import answer, attempt, select, written_job
+from playwright.sync_api import Browser
+from written_answers import scored, select, written_job
+from written_truth import truth_of
 
 from benchmarks.chromium import NoChromiumError, launched
 from florence_annotate.images import codec
 from florence_annotate.images.sources import Sources
 from florence_annotate.journal import Journal
 from florence_annotate.reports.page.writing import Request, write_report
-from florence_annotate.types import Answer, Failure
+from florence_annotate.types import Failure
 
-CHUNKED_IMAGES = 60
+LEFT, RIGHT = (100, 200, 450, 700), (550, 200, 900, 700)
+TOP, BOTTOM = (100, 20, 900, 180), (100, 750, 900, 980)
+"""Boxes in bins."""
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """Playwright's event loop runs as long as this, in the thread of the tests: not longer than the
+    tests that use it."""
     try:
         with launched() as browser:
             yield browser
     except NoChromiumError as error:
         pytest.fail(str(error))
-
-
-@dataclass
-class Visit:
-    """A browser's window, and what went wrong in it."""
-
-    page: Page
-    troubles: list[str] = field(default_factory=list)
-
-    def open(self, file: Path, hash: str = "") -> Page:
-        self.page.goto(file.as_uri() + hash)
-        return self.page
-
-
-def tile(page: Page, key: str) -> Locator:
-    return page.locator(f".tile[data-key='{key}']")
-
-
-@contextmanager
-def visiting(browser: Browser, **options: object) -> Iterator[Visit]:
-    with closing(browser.new_context(**options)) as context:  # type: ignore[arg-type]
-        visit = Visit(context.new_page())
-        note = visit.troubles.append
-        page = visit.page
-        page.set_default_timeout(10_000)
-        page.on("console", lambda message: note(message.text))
-        page.on("pageerror", lambda error: note(str(error)))
-        page.on("dialog", lambda dialog: note(dialog.message))
-        page.on("requestfailed", lambda request: note(f"failed: {request.url[:200]}"))
-        page.on(
-            "request",
-            lambda request: request.url.startswith(("file:", "data:")) or note(request.url),
-        )
-        yield visit
 
 
 @pytest.fixture
@@ -80,108 +50,73 @@ def troubled_visit(browser: Browser) -> Iterator[Visit]:
         yield visit
 
 
-def said(*found: tuple[str, float, tuple[int, int, int, int]]) -> list[Answer]:
-    """An answer with labels, their scores, and boxes in bins."""
-    tokens: list[str | int] = []
-    logprobs: list[float] = []
-    for label, score, box in found:
-        tokens += [label, *box]
-        logprobs += [log(score)] * 5
-    return [answer(*tokens, logprobs=logprobs)]
-
-
-LEFT, RIGHT = (100, 200, 450, 700), (550, 200, 900, 700)
-TOP, BOTTOM = (100, 20, 900, 180), (100, 750, 900, 980)
-STREET = {
-    "park/cut.png": said(("person", 0.7, LEFT)),
-    "park/empty.png": said(),
-    "park/person.png": said(("person", 0.95, RIGHT)),
-    "street/car-1.png": said(
-        ("car", 0.9, LEFT), ("person", 0.8, RIGHT), ("car", 0.3, TOP), ("sedan", 0.9, BOTTOM)
-    ),
-    "street/car-2.png": said(("car", 0.6, RIGHT)),
-}
-"""What was said of each image of `street`; of another one, `park/broken.png`, nothing."""
-WIDTHS = {key: 100 + index for index, key in enumerate(STREET)}
-TRUTH = {
-    "park/cut.png": [("person", LEFT)],
-    "park/empty.png": [],
-    "park/person.png": [("person", RIGHT)],
-    "street/car-1.png": [("car", LEFT), ("person", BOTTOM)],
-    "street/car-2.png": [("car", RIGHT)],
-}
-
-
 @pytest.fixture(scope="session")
 def street(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The page of six images, exported and with a ground truth: one answer is cut off, one image
-    has nothing, one can't be read, and in `street/car-1.png` the person is wrong and one is missed.
+    """The page of six images, exported and with a ground truth. Not to be written to.
+
+    In park/ an answer is cut off, one image has nothing, and one can't be read; in
+    street/car-1.png the person is wrong, another one is missed, a car has a low score, and a sedan
+    is of no class.
     """
     folder = tmp_path_factory.mktemp("street")
-    (first,) = STREET["park/cut.png"]
-    cut = Answer(
-        first.question, first.data, first.ends, first.kinds, first.logprobs, truncated=True
-    )
+    said = {
+        "park/cut.png": [replace(scored(("person", 0.7, LEFT)), truncated=True)],
+        "park/empty.png": [scored()],
+        "park/person.png": [scored(("person", 0.95, RIGHT))],
+        "street/car-1.png": [
+            scored(
+                ("car", 0.9, LEFT), ("person", 0.8, RIGHT),
+                ("car", 0.3, TOP), ("sedan", 0.9, BOTTOM),
+            )
+        ],
+        "street/car-2.png": [scored(("car", 0.6, RIGHT))],
+    }  # fmt: skip
+    true = {
+        "park/cut.png": [("person", LEFT)],
+        "park/empty.png": [],
+        "park/person.png": [("person", RIGHT)],
+        "street/car-1.png": [("car", LEFT), ("person", BOTTOM)],
+        "street/car-2.png": [("car", RIGHT)],
+    }
     out = written_job(
-        folder, STREET | {"park/cut.png": [cut]}, classes="person,car", synonyms=False,
-        min_score=0.5, split="train=0.3,val=0.7", formats="yolo",
+        folder, said, classes="person,car", synonyms=False, min_score=0.5,
+        split="train=0.3,val=0.7", formats="yolo",
     )  # fmt: skip
-    fail(out, folder, "park/broken.png", "the file is cut off")
+    _add_failed(out, folder, "park/broken.png")
     assert command("export", out, "--max-failures", 1).code == 0
-    result = command("report", out, "--ground-truth", write_truth(folder / "truth.json"))
+    in_pixels = {
+        key: [
+            (label, [edge * side / 1000 for edge, side in zip(box, (width, 80) * 2, strict=True)])
+            for label, box in objects
+        ]
+        for width, (key, objects) in enumerate(true.items(), 100)  # as `written_job` paints them
+    }
+    truth = folder / "truth.json"
+    truth.write_text(json.dumps(truth_of(in_pixels, ("person", "car"))))
+    result = command("report", out, "--ground-truth", truth)
     assert result.code == 0, result.err
     return out / "report.html"
 
 
-def fail(out: Path, folder: Path, key: str, message: str) -> None:
-    """Add an image to a job that could not be read."""
+def _add_failed(out: Path, folder: Path, key: str) -> None:
+    """Add an image to a job that can't be read."""
     (folder / "in" / key).write_bytes(b"no image")
     refs = list(Sources((str(folder / "in"),), codec.SUFFIXES))
     with Journal.open_to_write(out) as journal:
         select(journal, refs)
         (ref,) = [ref for ref in refs if ref.key == key]
-        journal.append(1, [Failure(ref, "decode", "damaged", message)])
-
-
-def write_truth(file: Path) -> Path:
-    names = ["person", "car"]
-    images = [
-        {"id": number, "file_name": key, "width": WIDTHS[key], "height": 80}
-        for number, key in enumerate(TRUTH)
-    ]
-    annotations = []
-    for number, (key, objects) in enumerate(TRUTH.items()):
-        for label, box in objects:
-            x1, y1, x2, y2 = (
-                edge / 1000 * side
-                for edge, side in zip(box, (WIDTHS[key], 80, WIDTHS[key], 80), strict=True)
-            )
-            annotations.append(
-                {
-                    "id": len(annotations) + 1,
-                    "image_id": number,
-                    "category_id": names.index(label),
-                    "bbox": [x1, y1, x2 - x1, y2 - y1],
-                    "area": (x2 - x1) * (y2 - y1),
-                    "iscrowd": 0,
-                }
-            )
-    categories = [{"id": number, "name": name} for number, name in enumerate(names)]
-    file.write_text(
-        json.dumps({"images": images, "annotations": annotations, "categories": categories})
-    )
-    return file
+        journal.append(1, [Failure(ref, "decode", "damaged", "the file is cut off")])
 
 
 @pytest.fixture(scope="session")
 def chunked(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The page of sixty images in chunks of ten. Not to be written to."""
-    folder = tmp_path_factory.mktemp("chunked")
+    """The page of sixty images in chunks of ten, every third of which has a dog, others a car. Not
+    to be written to."""
     answers = {
-        f"{number:03}.png": said(("car" if number % 3 else "dog", 0.5 + number / 200, LEFT))
-        for number in range(CHUNKED_IMAGES)
+        f"{number:03}.png": [scored(("car" if number % 3 else "dog", 0.5 + number / 200, LEFT))]
+        for number in range(60)
     }
-    out = written_job(folder, answers)
+    out = written_job(tmp_path_factory.mktemp("chunked"), answers)
     with Journal.open_existing(out) as journal:
         write_report(journal, Request(out), in_one_file=10, a_chunk=10)
     return out / "report.html"

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from browser.conftest import Visit, tile
+from browsing import Visit, tile
 from playwright.sync_api import Page, expect
 
 ALL = ["broken.png", "cut.png", "empty.png", "person.png", "car-1.png", "car-2.png"]
@@ -53,7 +53,8 @@ def test_an_address_filters(visit: Visit, street: Path, address: str, images: li
     page = visit.open(street, address)
     expect(page.locator("#count")).to_have_text(f"{len(images)} of 6 images")
     assert shown(page) == images
-    expect(page.locator("#notice")).to_have_text("" if images else "No image matches these filters.")
+    notice = "" if images else "No image matches these filters."
+    expect(page.locator("#notice")).to_have_text(notice)
 
 
 def test_the_form_filters_and_a_reload_of_its_address_shows_the_same(
@@ -71,9 +72,7 @@ def test_the_form_filters_and_a_reload_of_its_address_shows_the_same(
     page.get_by_role("checkbox", name="person").check()
     page.get_by_label("Name contains").fill("street")
     expect(count).to_have_text("1 of 6 images")
-    expect(page).to_have_url(
-        f"{street.as_uri()}#class=person&score=0.7-1&show=wrong&text=street"
-    )
+    expect(page).to_have_url(f"{street.as_uri()}#class=person&score=0.7-1&show=wrong&text=street")
     page.reload()
     expect(count).to_have_text("1 of 6 images")
     assert shown(page) == ["car-1.png"]

@@ -5,10 +5,10 @@ import shutil
 from pathlib import Path
 
 import pytest
-from browser.conftest import CHUNKED_IMAGES, LEFT, TOP, Visit, said, tile, visiting
+from browsing import Visit, tile, visiting
 from conftest import command
 from playwright.sync_api import Browser, Page, expect
-from written_answers import answer, attempt, written_job
+from written_answers import answer, attempt, scored, written_job
 
 from florence_annotate.images.keys import printable
 from florence_annotate.journal import Journal
@@ -26,9 +26,8 @@ HOSTILE = (
 
 
 def test_hostile_names_are_text(visit: Visit, tmp_path: Path) -> None:
-    answers = [
-        *said((EVIL, 0.9, LEFT), ("car", 0.4, TOP)), answer(EVIL, task=CAPTION),
-    ]  # fmt: skip
+    found = scored((EVIL, 0.9, (100, 200, 450, 700)), ("car", 0.4, (100, 20, 900, 180)))
+    answers = [found, answer(EVIL, task=CAPTION)]
     asked = (Question(OD), Question(CAPTION))
     out = written_job(tmp_path, dict.fromkeys(HOSTILE, answers), asked, min_score=0.5)
     with Journal.open_to_write(out) as journal:
@@ -42,9 +41,9 @@ def test_hostile_names_are_text(visit: Visit, tmp_path: Path) -> None:
     expect(page.locator("h1")).to_have_text(out.name)
     expect(page.locator("#classes")).to_contain_text(EVIL)
     expect(page.locator("#gallery")).to_contain_text("onerror=alert(1)>.png")
-    for tile in page.locator(".tile").all():
-        key = str(tile.get_attribute("data-key"))
-        tile.click()
+    for each in page.locator(".tile").all():
+        key = str(each.get_attribute("data-key"))
+        each.click()
         expect(page.locator("#viewer-name")).to_have_text(key)
         expect(page.locator("#viewer-facts blockquote")).to_have_text(EVIL)
         page.reload()  # by its address
@@ -89,14 +88,16 @@ def overflow(page: Page) -> int:
 def test_letters_stand_out_in_light_and_dark(browser: Browser, street: Path, scheme: str) -> None:
     with visiting(browser, color_scheme=scheme) as visit:
         page = visit.open(street)
-        brightness = [
-            sum(map(int, re.findall(r"\d+", page.evaluate(f"getComputedStyle(document.body).{of}"))[:3]))
-            for of in ("color", "backgroundColor")
-        ]  # fmt: skip
-        text, ground = brightness
+        text, ground = brightness(page, "color"), brightness(page, "backgroundColor")
         assert (text > ground) == (scheme == "dark")
         assert abs(text - ground) > 500
         assert visit.troubles == []
+
+
+def brightness(page: Page, what: str) -> int:
+    """The sum of red, green and blue, 0 to 765."""
+    colour = page.evaluate(f"getComputedStyle(document.body).{what}")
+    return sum(map(int, re.findall(r"\d+", colour)[:3]))
 
 
 def test_everything_that_can_be_pressed_has_a_name(visit: Visit, street: Path) -> None:
@@ -123,14 +124,13 @@ def unnamed(page: Page) -> list[str]:
 
 def test_chunks_are_loaded_and_only_tiles_in_sight_are_drawn(visit: Visit, chunked: Path) -> None:
     page = visit.open(chunked)
-    count = f"{CHUNKED_IMAGES} of {CHUNKED_IMAGES} images"
-    expect(page.locator("#count")).to_have_text(count)
+    expect(page.locator("#count")).to_have_text("60 of 60 images")
     expect(page.locator("#progress")).to_have_text("")
     tiles = page.locator(".tile")
-    assert tiles.count() < CHUNKED_IMAGES
+    assert tiles.count() < 60
     page.evaluate("scrollTo(0, document.body.scrollHeight)")
-    expect(page.locator(f".tile[data-key='{CHUNKED_IMAGES - 1:03}.png']")).to_be_in_viewport()
-    assert tiles.count() < CHUNKED_IMAGES
+    expect(tile(page, "059.png")).to_be_in_viewport()
+    assert tiles.count() < 60
     assert page.locator("script[src]").count() == 0  # their text is not kept
     page.locator(".tile img").last.evaluate("image => image.decode()")  # it is there
 
@@ -161,7 +161,7 @@ def test_a_damaged_chunk_is_told_and_the_rest_stays(
     damaged.write_text(damaged.read_text()[:-100])
     page = troubled_visit.open(copied)
     expect(page.get_by_role("alert")).to_contain_text("“report-data” is damaged")
-    expect(page.locator("#count")).to_have_text(f"10 of {CHUNKED_IMAGES} images")
+    expect(page.locator("#count")).to_have_text("10 of 60 images")
 
 
 def test_without_javascript_the_summary_is_there_and_the_rest_is_explained(
@@ -179,7 +179,39 @@ def test_nothing_but_the_page_s_own_scripts_runs(visit: Visit, street: Path) -> 
     policy = page.locator("meta[http-equiv]").get_attribute("content")
     assert "default-src 'none'" in str(policy)
     assert "unsafe-inline" not in str(policy).split("script-src")[1].split(";")[0]
-    page.evaluate("document.body.insertAdjacentHTML('beforeend', '<p onclick=\"document.title=1\">x')")
+    injected = "<p onclick='document.title=1'>x"
+    page.evaluate("text => document.body.insertAdjacentHTML('beforeend', text)", injected)
     page.locator("body > p").last.dispatch_event("click")
     assert page.title() != "1"
     assert visit.troubles and "Content Security Policy" in visit.troubles.pop()
+
+
+def test_a_page_without_its_thumbnails_says_so(
+    troubled_visit: Visit, chunked: Path, tmp_path: Path
+) -> None:
+    copied = Path(shutil.copytree(chunked.parent, tmp_path / "out")) / chunked.name
+    shutil.rmtree(copied.parent / "report-data" / "thumbnails")
+    page = troubled_visit.open(copied)
+    expect(page.get_by_role("alert")).to_contain_text("Thumbnails of this page can't be read")
+    expect(page.locator("#count")).to_have_text("60 of 60 images")
+    expect(page.locator(".tile .box").first).to_be_visible()
+
+
+def test_of_many_classes_the_largest_are_listed_and_the_rest_is_found_by_name(
+    visit: Visit, tmp_path: Path
+) -> None:
+    box = (100, 200, 450, 700)
+    found = [(f"kind {number}", 0.9, box) for number in range(80)]
+    out = written_job(tmp_path, {"a.png": [scored(*found)], "b.png": [scored(found[70])]})
+    assert command("report", out).code == 0
+    page = visit.open(out / "report.html")
+    rows = page.locator("#classes li")
+    expect(rows).to_have_count(60)
+    expect(rows.first).to_have_text("kind 702")  # in two boxes
+    expect(page.locator("#classes-more")).to_have_text("and 20 more: find them by name")
+    page.get_by_label("Find a class").fill("79")
+    expect(rows).to_have_count(1)
+    page.get_by_role("checkbox", name="kind 79").check()
+    expect(page.locator("#count")).to_have_text("1 of 2 images")
+    page.get_by_label("Find a class").fill("")
+    expect(rows.first).to_have_text("kind 791")  # what is chosen stays in sight

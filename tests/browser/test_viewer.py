@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from browser.conftest import Visit, tile
+from browsing import Visit, tile
 from playwright.sync_api import Page, expect
 
 

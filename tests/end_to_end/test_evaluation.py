@@ -5,7 +5,7 @@ import os
 import shutil
 import signal
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from conftest import Result, annotate, command, tree
 from written_answers import answer, answered_job, written_job
+from written_truth import truth_of
 
 from florence_annotate.tasks import SEGMENTATION
 from florence_annotate.types import Question
@@ -22,24 +23,6 @@ SIZE = (100, 80)
 
 SURE, UNSURE = [-0.1] * 5, [-2.0] * 5
 """Log-probabilities of a label and its locations: scores of 0.90 and 0.14."""
-
-
-def truth_of(
-    objects: dict[str, Sequence[tuple[str, Sequence[float]]]],
-    names: Sequence[str] = ("car", "dog"),
-    **others: Any,
-) -> dict[str, Any]:
-    """A COCO file: name → class and x1, y1, x2, y2 of each object."""
-    images = [{"id": number, "file_name": name} for number, name in enumerate(objects, 1)]
-    rows = [
-        {"image_id": n, "category_id": names.index(name) + 1, "bbox": [a, b, c - a, d - b]}
-        for n, boxes in enumerate(objects.values(), 1)
-        for name, (a, b, c, d) in boxes
-    ]
-    for number, row in enumerate(rows, 1):
-        row |= {"id": number, "iscrowd": 0, **others}
-    categories = [{"id": number, "name": name} for number, name in enumerate(names, 1)]
-    return {"images": images, "annotations": rows, "categories": categories}
 
 
 @pytest.fixture

@@ -56,7 +56,7 @@ function readView(hash) {
       const found = /^(\d*\.?\d+)-(\d*\.?\d+)$/.exec(value);
       if (found) view.score = [Number(found[1]), Number(found[2])];
       else complaints.push(`score=${value} is no range such as 0.3-0.6: it is left out.`);
-    } else if (name !== "gallery") complaints.push(`This page knows no “${name}” in its address.`);
+    } else complaints.push(`This page knows no “${name}” in its address.`);
   }
   return { view, complaints };
 }

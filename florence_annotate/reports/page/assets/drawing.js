@@ -32,9 +32,10 @@ function fails(box) {
 }
 
 const LABEL_HEIGHT = 16; // CSS pixels
-const LETTER = 6.5; // width of one, about
+const LETTER = 6.8; // width of one, about
+const PADDING = 8;
 const NARROWEST = 30; // box of a small picture that gets a label
-const NARROWEST_LABEL = { kept: 64, dropped: 110, truth: 96 }; // may be wider than its box
+const NARROWEST_LABEL = { kept: 78, dropped: 110, truth: 96 }; // may be wider than its box
 
 /** What stands at a box; in a small picture only what has room there. */
 function labelOf(store, box, width, isSmall) {
@@ -46,7 +47,7 @@ function labelOf(store, box, width, isSmall) {
   }
   const named = fails(box) ? `✗ ${name}` : name;
   const full = `${named} ${scoreText(box.score)}`;
-  if (isSmall) return full.length * LETTER > width ? named : full;
+  if (isSmall) return full.length * LETTER + PADDING > width ? named : full;
   return box.text === undefined ? full : `${full} · ${box.text}`;
 }
 

@@ -16,6 +16,7 @@ class Gallery {
     this.order = new Uint32Array();
     this.tiles = new Map(); // place in the order → element
     this.matching = null;
+    this.columns = this.tileWidth = this.frameHeight = this.rowHeight = 0; // see `measure`
     const redraw = () => this.draw();
     window.addEventListener("scroll", redraw, { passive: true });
     new ResizeObserver(() => this.measure()).observe(this.list);

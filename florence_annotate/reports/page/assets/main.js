@@ -23,6 +23,10 @@ class Page {
     document.addEventListener("keydown", (event) => this.press(event));
     this.openSummary();
     this.gallery.list.addEventListener("error", ({ target }) => this.missThumbnail(target), true);
+    document.querySelector(".skip").addEventListener("click", (event) => {
+      event.preventDefault(); // what it leads to is no view
+      this.gallery.list.focus();
+    });
     document.getElementById("keys-open").addEventListener("click", () => this.showKeys());
     if (location.hash.length > 1) this.scrollToImages();
     this.reflect(this.address.view, null);
