@@ -178,7 +178,8 @@ def main() -> None:
     options.add_argument("--turns", type=int, default=5, help="[default: %(default)s]")
     add_cache(options)
     given = options.parse_args()
-    content = {}
+    with launched() as browser:
+        content: dict[str, object] = {"chromium": browser.version}
     for images in given.images:
         file = make_page(given.cache / "report-page" / str(images), images)
         visits = [visit(file, images) for _ in range(given.turns)]
@@ -186,7 +187,7 @@ def main() -> None:
             median(getattr(one, name) for one in visits)
             for name in ("first_tiles_s", "all_loaded_s", "heap_mb", "peak_mb")
         )
-        slowest = max(max(one.filters_ms.values()) for one in visits)
+        slowest = max(median(one.filters_ms[each] for one in visits) for each in FILTERS)
         print(
             f"{images:,} images: first tiles {first:.2f} s, all loaded {loaded:.2f} s, "
             f"slowest filter {slowest:.0f} ms, heap {heap:.0f} MB, process at most {peak:.0f} MB"
