@@ -94,6 +94,10 @@ def test_the_back_button_takes_a_filter_back(visit: Visit, street: Path) -> None
     page.go_back()
     expect(page.locator("#count")).to_have_text("6 of 6 images")
     expect(page.get_by_role("checkbox", name="car")).not_to_be_checked()
+    page.get_by_label("Name contains").fill("park")
+    expect(page.locator("#count")).to_have_text("4 of 6 images")
+    page.go_back()
+    expect(page.get_by_label("Name contains")).to_have_value("")
 
 
 def test_the_worst_come_first(visit: Visit, street: Path) -> None:

@@ -29,8 +29,16 @@ const SORTS = ["name", "worst"];
 
 /** @type {Readonly<View>} */
 const WHOLE = Object.freeze({
-  classes: [], score: null, show: "all", reason: null, split: null, sort: "name", text: "",
-  image: null, dropped: null, truth: null,
+  classes: [],
+  score: null,
+  show: "all",
+  reason: null,
+  split: null,
+  sort: "name",
+  text: "",
+  image: null,
+  dropped: null,
+  truth: null,
 });
 
 /**
@@ -73,11 +81,6 @@ function writeView(view) {
     if (view[name] !== WHOLE[name]) asked.set(name, view[name]);
   }
   return "#" + asked;
-}
-
-/** Whether a view filters by what boxes are, not only by what images are. */
-function asksOfBoxes(view) {
-  return view.classes.length > 0 || view.score !== null || view.reason !== null;
 }
 
 /** Whether dropped boxes are drawn: where nobody said, where the filter is about them. */

@@ -20,7 +20,10 @@ class Filters {
     this.fields = this.form.elements; // by name
     this.classes = document.getElementById("classes");
     const { head } = store;
-    for (const [name, values] of [["split", head.splits], ["reason", head.reasons]]) {
+    for (const [name, values] of [
+      ["split", head.splits],
+      ["reason", head.reasons],
+    ]) {
       this.fields[name].closest(".field").hidden = !values.length;
     }
     this.form.addEventListener("submit", (event) => event.preventDefault());
@@ -44,10 +47,12 @@ class Filters {
   take(control) {
     const { name, value, checked } = control;
     if (name === "find") this.listClasses();
-    else if (name === "text") this.address.change({ text: value }, { replace: Boolean(this.address.view.text) });
+    else if (name === "text")
+      this.address.change({ text: value }, { replace: Boolean(this.address.view.text) });
     else if (name === "low" || name === "high") this.takeScore();
     else if (name === "class") this.takeClass(value, checked);
-    else if (name === "dropped" || name === "truth") this.address.change({ [name]: checked ? "1" : "0" });
+    else if (name === "dropped" || name === "truth")
+      this.address.change({ [name]: checked ? "1" : "0" });
     else this.address.change({ [name]: value || null });
   }
 
@@ -72,18 +77,16 @@ class Filters {
   /** Show the view in the form. */
   reflect(view) {
     const { fields } = this;
-    const set = (name, value) => {
-      const field = fields[name];
-      if (field !== document.activeElement) field.value = value; // never under who types
-    };
-    set("text", view.text);
-    set("low", view.score ? view.score[0] : "");
-    set("high", view.score ? view.score[1] : "");
+    if (fields.text.value !== view.text) fields.text.value = view.text;
+    for (const [place, field] of [fields.low, fields.high].entries()) {
+      const isBeingTyped = field === document.activeElement && view.score; // 0. is no number yet
+      if (!isBeingTyped) field.value = view.score ? view.score[place] : "";
+    }
     fields.sort.value = view.sort;
     fields.dropped.checked = drawsDropped(view);
     fields.truth.checked = placeOfTruth(view) !== "0";
-    const set_ = [view.text, view.score, view.show !== "all", view.reason, view.split, ...view.classes];
-    const number = set_.filter(Boolean).length;
+    const { text, score, show, reason, split, classes } = view;
+    const number = [text, score, show !== "all", reason, split, ...classes].filter(Boolean).length;
     document.getElementById("filters-set").textContent = number ? `(${number})` : "";
     document.getElementById("clear").disabled = !number;
     this.count();
@@ -94,10 +97,21 @@ class Filters {
     const { store } = this;
     const { head } = store;
     const shows = Object.keys(SHOWS).filter((show) => show !== "wrong" || head.truth);
-    this.offer("show", shows.map((show) => [show, SHOWS[show], store.ofShow[show]]));
-    const reasons = head.reasons.map(({ name, text }, place) => [name, name, store.ofReason[place], text]);
+    this.offer(
+      "show",
+      shows.map((show) => [show, SHOWS[show], store.ofShow[show]]),
+    );
+    const reasons = head.reasons.map(({ name, text }, place) => [
+      name,
+      name,
+      store.ofReason[place],
+      text,
+    ]);
     this.offer("reason", [["", "any reason, or kept"], ...reasons]);
-    this.offer("split", [["", "all"], ...head.splits.map((name, place) => [name, name, store.ofSplit[place]])]);
+    this.offer("split", [
+      ["", "all"],
+      ...head.splits.map((name, place) => [name, name, store.ofSplit[place]]),
+    ]);
     this.listClasses();
   }
 
@@ -105,7 +119,9 @@ class Filters {
   offer(name, choices) {
     const select = this.fields[name];
     const asked = this.address.view[name] || "";
-    const texts = choices.map(([value, text, number]) => (number === undefined ? text : `${text} (${counted(number)})`));
+    const texts = choices.map(([value, text, number]) =>
+      number === undefined ? text : `${text} (${counted(number)})`,
+    );
     if (select.options.length !== choices.length) {
       select.replaceChildren(...choices.map(([value, text]) => new Option(text, value)));
     }
@@ -134,14 +150,21 @@ class Filters {
       }
     });
     const rank = ({ isAsked, what }) => (isAsked ? 0 : what >= 0 ? 1 : 2);
-    found.sort((one, other) => rank(one) - rank(other) || other.number - one.number || one.what - other.what);
+    found.sort(
+      (one, other) => rank(one) - rank(other) || other.number - one.number || one.what - other.what,
+    );
     const listed = found.slice(0, MOST_CLASSES);
     const focused = document.activeElement?.name === "class" ? document.activeElement.value : null;
     this.classes.replaceChildren(...listed.map((row) => this.classRow(row)));
-    for (const box of this.classes.querySelectorAll("input")) if (box.value === focused) box.focus();
+    for (const box of this.classes.querySelectorAll("input"))
+      if (box.value === focused) box.focus();
     const more = found.length - listed.length;
     document.getElementById("classes-more").textContent =
-      more > 0 ? `and ${counted(more)} more: find them by name` : found.length ? "" : "none of that name";
+      more > 0
+        ? `and ${counted(more)} more: find them by name`
+        : found.length
+          ? ""
+          : "none of that name";
     this.fields.find.hidden = store.ofWhat.length < 12;
   }
 

@@ -105,7 +105,10 @@ class Gallery {
     frame.append(this.drawPicture(image));
     const name = make("span", "name");
     const slash = image.key.lastIndexOf("/") + 1; // the folders shrink, the name stays
-    name.append(make("span", "folders", image.key.slice(0, slash)), make("bdi", "", image.key.slice(slash)));
+    name.append(
+      make("span", "folders", image.key.slice(0, slash)),
+      make("bdi", "", image.key.slice(slash)),
+    );
     tile.append(frame, name, make("span", "facts", facts.join(" · ")));
     item.append(tile);
     return item;
@@ -120,17 +123,21 @@ class Gallery {
     picture.style.height = `${height * scale}px`;
     if (image.thumbnail) {
       const thumbnail = make("img");
-      Object.assign(thumbnail, { src: image.thumbnail, alt: "", decoding: "sync", draggable: false });
+      Object.assign(thumbnail, {
+        src: image.thumbnail,
+        alt: "",
+        decoding: "sync",
+        draggable: false,
+      });
       picture.append(thumbnail);
     } else picture.classList.add("without");
     const { view } = this.matching;
     const boxes = image.boxes.filter(({ kind }) => kind === "kept" || drawsDropped(view));
     const missed = placeOfTruth(view) === "0" ? [] : image.truth.filter(fails);
     const drawn = drawBoxes(picture, this.store, image, [...boxes, ...missed], scale, true);
-    if (asksOfBoxes(view)) {
+    if (this.matching.asksOfBoxes) {
       for (const [box, element] of drawn) {
-        const counts = box.kind === "truth" ? this.matching.countsTruth(box.place) : this.matching.countsBox(box.place);
-        element.classList.toggle("aside", !counts);
+        element.classList.toggle("aside", !this.matching.counts(box));
       }
     }
     return picture;
@@ -154,7 +161,8 @@ class Gallery {
   focus(place) {
     if (!this.order.length) return;
     const within = Math.min(Math.max(place, 0), this.order.length - 1);
-    const rowTop = this.list.getBoundingClientRect().top + Math.floor(within / this.columns) * this.rowHeight;
+    const rowTop =
+      this.list.getBoundingClientRect().top + Math.floor(within / this.columns) * this.rowHeight;
     const bar = document.getElementById("bar").offsetHeight;
     if (rowTop < bar) scrollBy({ top: rowTop - bar - GAP, behavior: "instant" });
     else if (rowTop + this.rowHeight > innerHeight) {

@@ -67,7 +67,10 @@ class Page {
     const loaded = () => {
       const grew = this.store.loaded > expected;
       expected = this.store.loaded;
-      if (!grew) this.trouble(`A file of the folder “${folder(urls[0])}” is damaged: make the report again.`);
+      if (!grew)
+        this.trouble(
+          `A file of the folder “${folder(urls[0])}” is damaged: make the report again.`,
+        );
       return grew;
     };
     loadInTurn(urls, loaded, (url) => {
@@ -93,7 +96,11 @@ class Page {
       this.filters.reflect(view);
       this.look();
       const isBelow = document.getElementById("images").getBoundingClientRect().top < 0;
-      if (before && isBelow && filter({ ...view, ...TOGGLES }) !== filter({ ...before, ...TOGGLES })) {
+      if (
+        before &&
+        isBelow &&
+        filter({ ...view, ...TOGGLES }) !== filter({ ...before, ...TOGGLES })
+      ) {
         this.scrollToImages(); // others are there now
       }
     } else this.open();
@@ -107,7 +114,9 @@ class Page {
     const url = decodeURIComponent(thumbnail.getAttribute("src"));
     thumbnail.parentElement.classList.add("without");
     thumbnail.remove();
-    this.trouble(`Thumbnails of this page can't be read, ${url} among them: keep that folder beside this file.`);
+    this.trouble(
+      `Thumbnails of this page can't be read, ${url} among them: keep that folder beside this file.`,
+    );
   }
 
   /** Look which images match by now. */
@@ -118,8 +127,9 @@ class Page {
     const { images } = store.head;
     document.getElementById("count").textContent =
       `${counted(this.order.length)} of ${counted(images, "image")}`;
-    document.getElementById("progress").textContent =
-      store.isWhole ? "" : `loaded ${counted(store.loaded)} of ${counted(images)}`;
+    document.getElementById("progress").textContent = store.isWhole
+      ? ""
+      : `loaded ${counted(store.loaded)} of ${counted(images)}`;
     this.open();
   }
 
@@ -132,10 +142,14 @@ class Page {
       const left = this.viewer.shown !== null ? this.place : -1;
       this.viewer.reflect(null, view, "");
       if (left >= 0) this.gallery.focus(left);
-      if (view.image !== null && this.store.isWhole) complaints.push(`This report has no image “${view.image}”.`);
+      if (view.image !== null && this.store.isWhole)
+        complaints.push(`This report has no image “${view.image}”.`);
     } else {
       this.place = this.order.indexOf(index);
-      const place = this.place < 0 ? "not among those that match" : `${counted(this.place + 1)} of ${counted(this.order.length)}`;
+      const place =
+        this.place < 0
+          ? "not among those that match"
+          : `${counted(this.place + 1)} of ${counted(this.order.length)}`;
       this.viewer.reflect(index, view, place);
     }
     this.say(complaints);
@@ -145,8 +159,11 @@ class Page {
   say(complaints) {
     const lines = [...complaints];
     if (this.store.isWhole && !this.store.loaded) lines.push("This dataset has no images.");
-    else if (this.store.isWhole && !this.order.length) lines.push("No image matches these filters.");
-    document.getElementById("notice").replaceChildren(...lines.map((line) => make("span", "", line)));
+    else if (this.store.isWhole && !this.order.length)
+      lines.push("No image matches these filters.");
+    document
+      .getElementById("notice")
+      .replaceChildren(...lines.map((line) => make("span", "", line)));
   }
 
   /** Open the next image of those that match, or the one before. */
@@ -165,7 +182,9 @@ class Page {
     const isOpen = this.viewer.dialog.open;
     if (document.getElementById("keys").open) return;
     const { target } = event;
-    const types = ["TEXTAREA", "SELECT"].includes(target.tagName) || (target.tagName === "INPUT" && target.type !== "checkbox");
+    const types =
+      ["TEXTAREA", "SELECT"].includes(target.tagName) ||
+      (target.tagName === "INPUT" && target.type !== "checkbox");
     if (types) return;
     const move = (steps) => (isOpen ? this.step(steps) : this.gallery.move(steps));
     const isAmongTiles = !isOpen && this.gallery.focused >= 0;

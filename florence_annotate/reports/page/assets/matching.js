@@ -13,7 +13,10 @@ class Matching {
     this.complaints = [];
     this.offset = head.labels.length; // of a `what` in `wanted`
     this.wanted = this.lookUpClasses(head);
-    this.reason = this.lookUp("reason", head.reasons.map((reason) => reason.name));
+    this.reason = this.lookUp(
+      "reason",
+      head.reasons.map((reason) => reason.name),
+    );
     this.split = this.lookUp("split", head.splits);
     this.text = view.text.toLowerCase();
     [this.low, this.high] = view.score || [0, 1];
@@ -66,12 +69,17 @@ class Matching {
     return reason < 0 || (what < 0 && this.wanted !== null);
   }
 
-  /** Whether a true box is one that the filter is about: only missed ones that are asked for are. */
+  /** Whether a true box is one that the filter is about: a missed one can be. */
   countsTruth(place) {
     if (this.view.show !== "wrong" || this.asksOfScore || this.reason >= 0) return false;
     const { trueWhats, trueFound } = this.store;
     const isWanted = !this.wanted || this.wanted[trueWhats.values[place] + this.offset];
     return Boolean(isWanted) && trueFound.values[place] === 0;
+  }
+
+  /** Whether the filter is about a box that is drawn. */
+  counts({ kind, place }) {
+    return kind === "truth" ? this.countsTruth(place) : this.countsBox(place);
   }
 
   matches(index) {

@@ -3,7 +3,7 @@
 
 /** A typed array that grows. */
 class Column {
-  /** @param {Float32ArrayConstructor | Int32ArrayConstructor | Int16ArrayConstructor | Int8ArrayConstructor} Type */
+  /** @param {new (length: number) => any} Type of typed arrays */
   constructor(Type) {
     this.values = new Type(1024);
     this.length = 0;
@@ -27,7 +27,11 @@ const LABELLED = 8;
 const HAS_DROPPED = 16;
 const IS_WRONG = 32;
 const FLAG_OF_SHOW = {
-  labelled: LABELLED, failed: FAILED, truncated: TRUNCATED, dropped: HAS_DROPPED, wrong: IS_WRONG,
+  labelled: LABELLED,
+  failed: FAILED,
+  truncated: TRUNCATED,
+  dropped: HAS_DROPPED,
+  wrong: IS_WRONG,
   "left-out": LEFT_OUT,
 };
 

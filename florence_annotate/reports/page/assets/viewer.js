@@ -39,12 +39,18 @@ class Viewer {
   }
 
   toggleDropped() {
-    this.address.change({ dropped: drawsDropped(this.address.view) ? "0" : "1" }, { replace: true });
+    this.address.change(
+      { dropped: drawsDropped(this.address.view) ? "0" : "1" },
+      { replace: true },
+    );
   }
 
   toggleTruth() {
     if (!this.store.head.truth) return;
-    this.address.change({ truth: placeOfTruth(this.address.view) === "0" ? "1" : "0" }, { replace: true });
+    this.address.change(
+      { truth: placeOfTruth(this.address.view) === "0" ? "1" : "0" },
+      { replace: true },
+    );
   }
 
   /** Truth over the boxes, then beside them, then nowhere. */
@@ -68,7 +74,11 @@ class Viewer {
     const truth = this.store.head.truth ? placeOfTruth(view) : "0";
     document.getElementById("viewer-place").textContent = place;
     document.getElementById("viewer-dropped").setAttribute("aria-pressed", drawsDropped(view));
-    document.getElementById("viewer-truth").textContent = { 0: "Truth: off", 1: "Truth: over", beside: "Truth: beside" }[truth];
+    document.getElementById("viewer-truth").textContent = {
+      0: "Truth: off",
+      1: "Truth: over",
+      beside: "Truth: beside",
+    }[truth];
     this.dialog.classList.toggle("without-dropped", !drawsDropped(view));
     if (!this.dialog.open) this.dialog.showModal();
     const drawn = `${index} ${truth}`;
@@ -114,10 +124,18 @@ class Viewer {
       const source = sources.shift();
       if (source === undefined) {
         shown.remove();
-        pane.append(make("p", "aside", "The picture can't be shown: it isn't beside this page, or of a kind that browsers don't show."));
+        pane.append(
+          make(
+            "p",
+            "aside",
+            "The picture can't be shown: it isn't beside this page, or of a kind that browsers don't show.",
+          ),
+        );
       } else {
         if (source === image.thumbnail && image.picture) {
-          pane.append(make("p", "aside", "Shown small: the picture itself can't be read from here."));
+          pane.append(
+            make("p", "aside", "Shown small: the picture itself can't be read from here."),
+          );
         }
         shown.src = source;
       }
@@ -134,16 +152,28 @@ class Viewer {
     const { store } = this;
     const parts = [];
     const size = image.width ? `${image.width} × ${image.height} px` : "";
-    parts.push(make("p", "facts", [size, image.split, ...factsOf(image)].filter(Boolean).join(" · ")));
+    parts.push(
+      make("p", "facts", [size, image.split, ...factsOf(image)].filter(Boolean).join(" · ")),
+    );
     if (image.failure !== undefined) parts.push(make("p", "failure", image.failure));
     if (image.flags & TRUNCATED) {
-      parts.push(make("p", "aside", "An answer about this image was cut off at its greatest length: there may be more."));
+      parts.push(
+        make(
+          "p",
+          "aside",
+          "An answer about this image was cut off at its greatest length: there may be more.",
+        ),
+      );
     }
     for (const caption of image.captions) parts.push(make("blockquote", "", caption));
     const kept = image.boxes.filter(({ kind }) => kind === "kept");
     const dropped = image.boxes.filter(({ kind }) => kind === "dropped");
     const missed = image.truth.filter(fails);
-    const groups = [["Kept", kept], ["Missed", missed], ["Dropped", dropped]];
+    const groups = [
+      ["Kept", kept],
+      ["Missed", missed],
+      ["Dropped", dropped],
+    ];
     groups.push(["Found", image.truth.filter(({ isRight }) => isRight)]);
     groups.push(["Not evaluated", image.truth.filter(({ isRight }) => isRight === null)]);
     for (const [title, boxes] of groups) {
@@ -166,15 +196,19 @@ class Viewer {
     button.style.setProperty("--class-colour", colourOf(box.what));
     button.append(make("span", "swatch"), make("span", "name", store.nameOf(box.what)));
     button.append(make("span", "score", scoreText(box.score)));
-    if (box.kind === "dropped") button.append(make("span", "reason", store.head.reasons[box.reason].text));
+    if (box.kind === "dropped")
+      button.append(make("span", "reason", store.head.reasons[box.reason].text));
     if (box.text !== undefined) button.append(make("span", "reason", box.text));
-    if (box.kind === "kept" && fails(box)) button.append(make("span", "reason", "wrong: no true object of its class is there"));
+    if (box.kind === "kept" && fails(box))
+      button.append(make("span", "reason", "wrong: it meets no true object of its class"));
     const light = (isLit) => {
       this.elements.get(box)?.classList.toggle("lit", isLit);
       this.panes.classList.toggle("has-lit", isLit);
     };
-    for (const event of ["pointerenter", "focus"]) button.addEventListener(event, () => light(true));
-    for (const event of ["pointerleave", "blur"]) button.addEventListener(event, () => light(false));
+    for (const event of ["pointerenter", "focus"])
+      button.addEventListener(event, () => light(true));
+    for (const event of ["pointerleave", "blur"])
+      button.addEventListener(event, () => light(false));
     button.addEventListener("click", () => box.corners && this.zoom?.show(box.corners));
     item.append(button);
     return item;

@@ -54,7 +54,10 @@ class Zoom {
   pointAt(x, y) {
     const { width, height } = this.room;
     const scale = this.fitting * this.factor;
-    return { x: this.centre.x + (x - width / 2) / scale, y: this.centre.y + (y - height / 2) / scale };
+    return {
+      x: this.centre.x + (x - width / 2) / scale,
+      y: this.centre.y + (y - height / 2) / scale,
+    };
   }
 
   /** Zoom by a factor; a point of the image stays where it is seen. */
@@ -99,7 +102,8 @@ class Zoom {
     this.centre.x -= (event.clientX - before.clientX) / scale;
     this.centre.y -= (event.clientY - before.clientY) / scale;
     if (others.length === 1) {
-      const distance = (one) => Math.hypot(one.clientX - others[0].clientX, one.clientY - others[0].clientY);
+      const distance = (one) =>
+        Math.hypot(one.clientX - others[0].clientX, one.clientY - others[0].clientY);
       this.by(distance(event) / Math.max(distance(before), 1));
     } else this.place();
   }
@@ -108,10 +112,14 @@ class Zoom {
   place() {
     const room = this.room;
     const scale = this.fitting * this.factor;
-    for (const [axis, side] of [["x", "width"], ["y", "height"]]) {
+    for (const [axis, side] of [
+      ["x", "width"],
+      ["y", "height"],
+    ]) {
       const half = room[side] / 2 / scale;
       const size = this.size[side];
-      this.centre[axis] = half * 2 >= size ? size / 2 : Math.min(Math.max(this.centre[axis], half), size - half);
+      this.centre[axis] =
+        half * 2 >= size ? size / 2 : Math.min(Math.max(this.centre[axis], half), size - half);
     }
     for (const pane of this.panes) {
       const picture = pane.querySelector(".picture");
