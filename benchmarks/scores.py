@@ -96,7 +96,7 @@ WAYS: dict[str, Score] = {
     "locations alone": lambda evidence: math.exp(sum(evidence.location_logprobs)),
     "Microsoft's, by label": lambda evidence: scores.geometric_mean(evidence.label_logprobs),
     "Microsoft's, by box": lambda evidence: scores.geometric_mean(evidence.location_logprobs),
-    BEFORE: lambda evidence: scores.score(replace(evidence, spreads=b"")),
+    BEFORE: lambda evidence: scores.score(evidence._replace(spreads=b"")),
     **{f"mass within {bins} bins": partial(_mass, _always(bins)) for bins in ABSOLUTE},
     **{f"mass within {part} of the side": partial(_mass, partial(mul, part)) for part in RELATIVE},
     OURS: scores.score,

@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
-from typing import Any, Literal, Protocol, Self
+from typing import Any, Literal, NamedTuple, Protocol, Self
 
 from florence_annotate.reasons import Reason
 
@@ -163,8 +163,7 @@ class Failure:
 Loaded = Picture | Failure
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
+class Evidence(NamedTuple):
     """What the model said of how sure it is of an instance; its score is made of it."""
 
     label_logprobs: tuple[float, ...]

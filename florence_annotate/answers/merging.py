@@ -10,8 +10,6 @@ shows.)
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from florence_annotate.geometry.boxes import around, holds, intersection, iou, part_within
 from florence_annotate.geometry.polygons import union_of
 from florence_annotate.reasons import Reason
@@ -162,6 +160,8 @@ def _meeting(boxes: Sequence[Box]) -> list[list[int]]:
     """For each box the indices of the others that share an area with it."""
     if not boxes:
         return []
+    import numpy as np
+
     left, top, right, bottom = np.array(boxes).T
     meeting = []
     for index, (x1, y1, x2, y2) in enumerate(boxes):

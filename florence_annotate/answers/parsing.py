@@ -172,17 +172,21 @@ class _Parser:
             self._add_boxes(label, phrase.label_logprobs, phrase.locations())
 
     def _add_boxes(self, label: str, label_logprobs: tuple[float, ...], said: _Run) -> None:
-        width, height = self.width, self.height
-        for start in range(0, len(said.bins), 4):
-            one = said.part(start, start + 4)
-            if len(one.bins) < 4:
-                detail = f"{len(one.bins)} of 4 location tokens"
-                self._drop(label, label_logprobs + one.logprobs, Reason.TORN_BOX, detail)
+        width, height, task, count = self.width, self.height, self.task, len(SPREAD_RANGES)
+        for start in range(0, len(said.bins), 4):  # most answers are boxes: no calls but the needed
+            bins, logprobs = tuple(said.bins[start : start + 4]), said.logprobs[start : start + 4]
+            if len(bins) < 4:
+                detail = f"{len(bins)} of 4 location tokens"
+                self._drop(label, label_logprobs + logprobs, Reason.TORN_BOX, detail)
                 continue
-            x1, y1 = to_pixels(one.bins[0], width), to_pixels(one.bins[1], height)
-            x2, y2 = to_pixels(one.bins[2], width), to_pixels(one.bins[3], height)
-            evidence = Evidence(label_logprobs, one.logprobs, tuple(one.bins), one.spreads)
-            self._add(label, (x1, y1, x2, y2), evidence)
+            box = (
+                *(to_pixels(bins[0], width), to_pixels(bins[1], height)),
+                *(to_pixels(bins[2], width), to_pixels(bins[3], height)),
+            )
+            spreads = said.spreads[start * count : (start + 4) * count]
+            evidence = Evidence(label_logprobs, logprobs, bins, spreads)
+            score = scores.score(evidence)
+            self.instances.append(Instance(label, score, box, task, evidence=evidence))
 
     def _add_quads(self, text: str, text_logprobs: tuple[float, ...], said: _Run) -> None:
         for start in range(0, len(said.bins), 8):

@@ -15,8 +15,8 @@ from florence_annotate.policy.settings import PolicySettings
 from florence_annotate.types import Question
 
 
-def open_journal(folder: Path) -> Journal:
-    """The journal of a job's folder, to be read.
+def open_journal(folder: Path, *, checks_images: bool = True) -> Journal:
+    """The journal of a job's folder, to be read; see `Journal.open_existing`.
 
     Raises JobError where the folder holds none, also for a dataset that was exported to it.
     """
@@ -25,7 +25,7 @@ def open_journal(folder: Path) -> Journal:
             f"{folder} is a dataset that a job in another folder was exported to, as the target in "
             "its policy.yaml says, and holds no job of its own: give the folder of that job"
         )
-    return Journal.open_existing(folder)
+    return Journal.open_existing(folder, checks_images=checks_images)
 
 
 def questions_of(journal: Journal) -> tuple[Question, ...]:

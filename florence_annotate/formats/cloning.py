@@ -4,7 +4,6 @@ Source: ioctl_ficlone(2). Btrfs, XFS and bcachefs make them; elsewhere the call 
 """
 
 import os
-from pathlib import Path
 
 try:
     import fcntl
@@ -14,7 +13,7 @@ except ImportError:  # Windows
 _FICLONE = 0x40049409
 
 
-def clone(original: str | Path, target: str | Path) -> bool:
+def clone(original: str, target: str) -> bool:
     """Make a clone at a path that is free. False, and nothing made, where none is to be had."""
     if fcntl is None:
         return False

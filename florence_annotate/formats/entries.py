@@ -5,7 +5,6 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import Protocol
 
 from florence_annotate.config.job_spec import JobSpec
@@ -25,7 +24,7 @@ class Entry:
     name: str
     """Relative to the split's folder of images, with `/`."""
     split: str
-    original: Path
+    original: str
     """The image's own file; where that is gone, what the dataset holds of it."""
     number: int
     """Its id in COCO, from 1; it never changes."""

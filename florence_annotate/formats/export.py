@@ -62,6 +62,7 @@ def export(
         staging_folder.remove(out)  # of an export that was killed before it moved anything
         settle(outcome.class_names)
         return outcome
+    journal.check_images()
     replacing = Replacing(out, journal)
     statistics = Statistics()
     with Staging(out) as staging:

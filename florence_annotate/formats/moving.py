@@ -184,7 +184,7 @@ class Moving:
 
     def _stamp(self, folder: Path, path: str) -> Exported:
         """What is to be noted of a staged file, or of one that lies in place."""
-        status = os.lstat(folder / path)
+        status = os.lstat(f"{folder}/{path}")
         image = self._staging.images.get(path)
         made_of = (None, None) if image is None else (image.source, image.placed)
         content = self._staging.files[path]

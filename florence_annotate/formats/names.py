@@ -102,8 +102,7 @@ def _safe(part: str) -> str:
         return f"{part}_"
     if part.startswith("."):
         part = "_" + part[1:]
-    part = part.replace("\\", "_")
-    return shortened(part, LONGEST_NAME - len("-0123456789.jpeg"))
+    return shortened(part.replace("\\", "_"), LONGEST_NAME - len("-0123456789.jpeg"))
 
 
 def shortened(text: str, room: int) -> str:

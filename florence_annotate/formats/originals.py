@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Sequence
-from pathlib import Path
 
 from florence_annotate.dataset.annotated_image import AnnotatedImage
 from florence_annotate.errors import ExportError
@@ -32,7 +31,7 @@ class Originals:
         self.seen_again: list[ImageRef] = []
         """Images whose files look other ones than those that were read, and are the same."""
 
-    def find(self, image: AnnotatedImage) -> tuple[Path, Exported | None] | None:
+    def find(self, image: AnnotatedImage) -> tuple[str, Exported | None] | None:
         """The file of an image, and where that is the dataset's own, what is noted of it; None
         where the image is left out."""
         problem = self._problem(image) if self._are_needed else None
@@ -44,7 +43,7 @@ class Originals:
             self._notes.left_out[image.ref.key] = problem
             return None
         self._found_any = True
-        return (Path(os.fsdecode(image.ref.path)), None) if kept is None else kept
+        return (os.fsdecode(image.ref.path), None) if kept is None else kept
 
     def refuse_none(self) -> None:
         """Raise ExportError where images were asked for, and all of them were left out."""

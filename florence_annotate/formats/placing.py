@@ -9,7 +9,7 @@ list it (a GIF).
 """
 
 import os
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 from florence_annotate.dataset.dataset import Dataset
 from florence_annotate.formats.entries import Entry, Export
@@ -24,7 +24,7 @@ class Placing:
     def __init__(self, export: Export) -> None:
         self._staging, self._notes = export.staging, export.notes
         self._mode = export.spec.images
-        self._linked: set[Path] = set()
+        self._linked: set[str] = set()
         """The dataset's own files that have their name of this export."""
 
     def begin(self, dataset: Dataset) -> None:
@@ -53,11 +53,11 @@ class Placing:
             placed = self._link(entry, path)
         self._staging.images[path] = StagedImage(entry.image.sha, placed)
 
-    def _keep(self, held: Path, kept: Exported, path: str) -> Placed:
+    def _keep(self, held: str, kept: Exported, path: str) -> Placed:
         """The dataset's own file, which is as it should be, under the name that it has now. Under
         another one, or in another folder, a file of its own: an edit of one is none of the other.
         """
-        is_free = held.is_relative_to(self._staging.out) and held not in self._linked
+        is_free = held.startswith(f"{self._staging.out}/") and held not in self._linked
         if is_free and self._staging.hard_link(path, held, kept.content):
             self._linked.add(held)
         elif not self._staging.clone(path, held, kept.content):

@@ -74,7 +74,7 @@ class Replacing:
                         found.setdefault(file.source or file.content, []).append(path)
         return found
 
-    def own_copy(self, sha: str) -> tuple[Path, Exported] | None:
+    def own_copy(self, sha: str) -> tuple[str, Exported] | None:
         """An image in the output folder that was made of an original with these bytes, and what is
         noted of it."""
         for path in self._copies.get(sha, ()):
@@ -85,7 +85,7 @@ class Replacing:
                 continue
             for file in known:
                 if file.content == present and sha in (file.source, present):
-                    return self.out / path, file
+                    return f"{self._root}/{path}", file
         return None
 
     def compare(self, staging: Staging, *, overwrite: bool) -> Changes:

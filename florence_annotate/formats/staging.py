@@ -173,7 +173,7 @@ class Staging:
         self.files = dict(sorted(self.files.items()))
         return self.files
 
-    def clone(self, path: str, original: Path, content: str) -> bool:
+    def clone(self, path: str, original: str, content: str) -> bool:
         """A copy-on-write clone of a file whose SHA-256 is known; False where the file system makes
         none."""
         if not cloning.clone(original, self._reserve(path)):
@@ -181,7 +181,7 @@ class Staging:
         self.files[path] = content
         return True
 
-    def copy(self, path: str, original: Path) -> None:
+    def copy(self, path: str, original: str) -> None:
         """A copy of a file."""
         staged = self._reserve(path)
         try:
@@ -190,7 +190,7 @@ class Staging:
         except OSError as error:
             raise OutputError.at(self.out / path, error) from error
 
-    def hard_link(self, path: str, original: Path, content: str) -> bool:
+    def hard_link(self, path: str, original: str, content: str) -> bool:
         """A hard link at `path` to an original whose SHA-256 is known; False where there is none
         to be had: on another file system, for example."""
         staged = self._reserve(path)
@@ -201,7 +201,7 @@ class Staging:
         self.files[path] = content
         return True
 
-    def symbolic_link(self, path: str, original: Path) -> bool:
+    def symbolic_link(self, path: str, original: str) -> bool:
         """A relative symbolic link at `path`, or False."""
         staged = self._reserve(path)
         folder = os.path.realpath((self.out / path).parent)

@@ -69,16 +69,14 @@ class Unchanged:
         kept = self._journal.exports.outcome()
         if kept is None or kept.get("made_from") != self._made_from:
             return None
-        found = self._files_in_place()
-        if found is None:
-            return None
-        files, placed = found
         with self._journal.reading("what an export came to"):
-            if kept["files"] != _digest_files(files):
+            found = self._files_in_place()
+            if found is None or kept["files"] != _digest_files(found[0]):
                 return None
+            files, placed = found
             outcome = Outcome.from_json(kept, files)
-        if self._are_originals_needed and not self._are_originals_in_place(outcome, placed):
-            return None
+            if self._are_originals_needed and not self._are_originals_in_place(outcome, placed):
+                return None
         return outcome
 
     def to_keep(self, outcome: Outcome) -> dict[str, Any] | None:
@@ -125,10 +123,11 @@ class Unchanged:
                 return None
             if not is_same or path in files:
                 return None
-            if not last_copies.is_one(path):
-                files[path] = file.content
             if is_image(path):
                 placed[path] = file.placed
+            elif last_copies.is_one(path):
+                continue
+            files[path] = file.content
         return files, placed
 
     def _are_originals_in_place(self, outcome: Outcome, placed: dict[str, str | None]) -> bool:

@@ -6,8 +6,6 @@ A polygon is a tuple of x, y points in pixels; its last point is joined to its f
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from florence_annotate.types import Instance, Polygon
 
 
@@ -26,6 +24,8 @@ def join_parts(polygons: Sequence[Polygon]) -> Polygon:
     Each part is joined to those before it by a line to and from the nearest point. That line has
     no width, so the area stays the sum of the parts.
     """
+    import numpy as np
+
     joined, *others = polygons
     for other in others:
         distances = np.linalg.norm(np.array(joined)[:, None] - np.array(other)[None], axis=2)
@@ -63,6 +63,7 @@ def oriented_box(instance: Instance) -> Polygon:
         return instance.quad
     if instance.polygons:
         import cv2
+        import numpy as np
 
         points = np.array([point for polygon in instance.polygons for point in polygon], np.float32)
         return tuple((float(x), float(y)) for x, y in cv2.boxPoints(cv2.minAreaRect(points)))
@@ -75,6 +76,7 @@ def to_mask(polygons: Sequence[Polygon], width: int, height: int) -> Any:
 
     Returns a numpy array of bool, shape (height, width).
     """
+    import numpy as np
     import supervision as sv
 
     mask = np.zeros((height, width), dtype=bool)
@@ -89,6 +91,7 @@ def union_of(masks: Sequence[Sequence[Polygon]]) -> tuple[Polygon, ...]:
 
     Each mask is a list of polygons as `to_mask` takes them. Outlines run through whole pixels.
     """
+    import numpy as np
     import supervision as sv
 
     points = np.array([point for mask in masks for polygon in mask for point in polygon])
@@ -107,6 +110,7 @@ def union_of(masks: Sequence[Sequence[Polygon]]) -> tuple[Polygon, ...]:
 
 def encode_mask(polygons: Sequence[Polygon], width: int, height: int) -> dict[str, Any]:
     """`to_mask` in COCO's compressed run lengths: `size`, [height, width], and `counts`."""
+    import numpy as np
     from pycocotools import mask
 
     encoded = mask.encode(np.asfortranarray(to_mask(polygons, width, height), np.uint8))

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from threading import Lock
 from typing import Any, BinaryIO
 
-import numpy as np
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from florence_annotate import user_files
@@ -204,6 +203,8 @@ def _as_rgb(image: Image.Image) -> Image.Image:
     if image.mode == "RGB":
         return image
     if image.mode.startswith("I"):
+        import numpy as np
+
         values = np.asarray(image).astype(np.int64)
         if values.min(initial=0) < 0 or values.max(initial=0) > 0xFFFF:
             raise UnreadableImageError("decode", "depth", "its pixels have more than 16 bits")
@@ -224,6 +225,8 @@ def model_pixels(image: Image.Image, side: int, tiles: Sequence[Box] = ()) -> An
     Each is resized to a square by Pillow's bicubic filter, whatever its proportions. Tiles are
     boxes in whole pixels. Returns a numpy array of uint8, shape (views, 3, side, side).
     """
+    import numpy as np
+
     views = [image, *(image.crop(tile) for tile in tiles)]
     squares = [view.resize((side, side), Image.Resampling.BICUBIC) for view in views]
     return np.stack([np.asarray(square).transpose(2, 0, 1) for square in squares])

@@ -54,7 +54,7 @@ def run(request: Request, note: Callable[[str], None]) -> Result:
     out = output.real(request.out)
     folder = out if request.target is None else output.real(request.target)
     is_elsewhere = folder != out
-    with opening.open_journal(out) as journal:
+    with opening.open_journal(out, checks_images=False) as journal:
         # what can't be read, or written to, is refused before anything is touched
         name = _refuse_unusable(folder, out, journal) if is_elsewhere else None
     if is_elsewhere:
@@ -62,7 +62,8 @@ def run(request: Request, note: Callable[[str], None]) -> Result:
     with ExitStack() as stack:
         for held in dict.fromkeys((out, folder)):
             stack.enter_context(lock.held(held))
-        journal = stack.enter_context(Journal.open_to_write(out))
+        # an export in which nothing changed takes less time than to check them
+        journal = stack.enter_context(Journal.open_to_write(out, checks_images=is_elsewhere))
         home = None
         before = settled.read(journal, out)
         if is_elsewhere:
@@ -97,8 +98,9 @@ def run(request: Request, note: Callable[[str], None]) -> Result:
             journal.selection.forget_left()
         bound = fingerprint.describe(journal)
         # those of the last run were that run's
-        judged = gates.judge(spec, spec.by_flag, journal.counts(), exported)
-        summary = summaries.summarise(journal, folder, spec, bound, exported, judged)
+        counts = journal.counts()
+        judged = gates.judge(spec, spec.by_flag, counts, exported)
+        summary = summaries.summarise(journal, folder, spec, bound, exported, counts, judged)
         summaries.write_summary(folder, summary)
         if not is_elsewhere:
             journal.note_written()

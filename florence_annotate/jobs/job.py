@@ -197,15 +197,12 @@ class Job:
                         settle=partial(settled.write, journal, self.out, self.spec),
                     )
                     journal.selection.forget_left()
-                bound = fingerprint.describe(journal)
-                judged = (
-                    []
-                    if exported is None
-                    else gates.judge(
-                        self.spec, GateSettings.model_fields, journal.counts(), exported
-                    )
+                bound, counts, judged = fingerprint.describe(journal), journal.counts(), []
+                if exported is not None:
+                    judged = gates.judge(self.spec, GateSettings.model_fields, counts, exported)
+                summary = summaries.summarise(
+                    journal, self.out, self.spec, bound, exported, counts, judged
                 )
-                summary = summaries.summarise(journal, self.out, self.spec, bound, exported, judged)
                 summaries.write_summary(self.out, summary)
                 journal.note_written()
         return Finished(

@@ -58,8 +58,9 @@ class Database:
         return database
 
     @classmethod
-    def open_to_write(cls, folder: Path) -> Self:
-        """A journal of an older version becomes one of this.
+    def open_to_write(cls, folder: Path, *, checks_images: bool = True) -> Self:
+        """A journal of an older version becomes one of this. Who leaves the images unchecked calls
+        `check_images` before going by them.
 
         Raises JobError where the folder holds no journal that this version reads, a damaged one, or
         a link in its place, OutputError.
@@ -77,14 +78,17 @@ class Database:
                         _refuse_other_version(path, connection)
                         if not schema.is_current(connection):
                             schema.upgrade(connection)
-                schema.refuse_outside(connection, path)
                 soundness.refuse_unsound(connection, path)
                 soundness.refuse_unsound_exports(connection, path)
+                schema.refuse_outside(connection, path)
+                if checks_images:
+                    database.check_images()
         return database
 
     @classmethod
-    def open_existing(cls, folder: Path) -> Self:
-        """To read: nothing in it can be changed, and one of an older version stays as it is.
+    def open_existing(cls, folder: Path, *, checks_images: bool = True) -> Self:
+        """To read: nothing in it can be changed, and one of an older version stays as it is. Who
+        leaves the images unchecked goes by none of them.
 
         Raises JobError where the folder holds no journal that this version reads, or a damaged one.
         """
@@ -97,8 +101,18 @@ class Database:
                 if version != schema.VERSION:
                     schema.view_as_new(connection, version)
                 soundness.refuse_unsound(connection, path)
+                if checks_images:
+                    database.check_images()
                 connection.execute("PRAGMA query_only=ON")
         return database
+
+    def check_images(self) -> None:
+        """Raise JobError where it holds something of an image or a file that this program never
+        wrote."""
+        with _explained(self.path, is_read=True):
+            soundness.refuse_unsound_images(self.connection, self.path)
+            if self._is_writer:
+                soundness.refuse_repeated(self.connection, self.path)
 
     def close(self) -> None:
         if self._is_writer:

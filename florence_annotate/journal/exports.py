@@ -214,13 +214,13 @@ class Exports:
 
     def each(self) -> Iterator[tuple[str, Exported]]:
         """Files that were written, with their paths in the output folder, in the order of those."""
-        for path, *values in self._database.paged(
+        for row in self._database.paged(
             "SELECT path, content, size_bytes, mtime_ns, source, placed FROM files "
             "WHERE target = :target AND (path, content) > (:after, :after_second) "
             "ORDER BY path, content LIMIT :page",
             target=self._target,
         ):
-            yield path, Exported(*values)
+            yield row[0], Exported._make(row[1:])
 
     def files(self) -> dict[str, list[Exported]]:
         """The same by path."""

@@ -5,7 +5,6 @@ import sqlite3
 from pathlib import Path
 
 from florence_annotate.errors import JobError
-from florence_annotate.types import SPLITS
 
 VERSION = 3
 OWN = 1
@@ -243,10 +242,6 @@ def _make_own_target(connection: sqlite3.Connection) -> None:
     connection.execute("INSERT INTO targets VALUES (?, ?)", (OWN, secrets.token_hex(8)))
 
 
-# an image may have lost its split; see `Assignments.begin`
-_IS_NO_SPLIT = f"split NOT IN ({', '.join(repr(split) for split in ('', *SPLITS))})"
-
-
 def refuse_outside(connection: sqlite3.Connection, journal: Path) -> None:
     """Raise JobError for a journal that speaks of a path that leads out of its folder.
 
@@ -254,16 +249,16 @@ def refuse_outside(connection: sqlite3.Connection, journal: Path) -> None:
     """
     # asked of each column by itself: what they are joined to would be made anew for each question
     files = connection.execute(
-        f"SELECT path, 0 FROM files WHERE {_looks_outside('path')} OR path GLOB '*:*'"
+        f"SELECT path FROM files WHERE {_looks_outside('path')} OR path GLOB '*:*'"
     )
     # only as the beginning of a path a `:` is no part of a name, and an image's has a folder first
     images = connection.execute(
-        f"SELECT 'images/' || iif(split = '', '', split || '/') || name, {_IS_NO_SPLIT} "
-        f"FROM exported_images WHERE {_looks_outside('name')} OR {_IS_NO_SPLIT}"
+        "SELECT 'images/' || iif(split = '', '', split || '/') || name FROM exported_images "
+        f"WHERE {_looks_outside('name')}"
     )
-    for found, is_no_split in (*files, *images):
+    for (found,) in (*files, *images):
         parts = found.replace("\\", "/").split("/")
-        if is_no_split or {"", ".", ".."} & set(parts) or ":" in parts[0]:
+        if {"", ".", ".."} & set(parts) or ":" in parts[0]:
             raise JobError(
                 f"{journal} speaks of a file outside of its dataset ({found!r}), which no "
                 "export wrote: it is damaged, or made to do harm; don't use it"
@@ -272,4 +267,6 @@ def refuse_outside(connection: sqlite3.Connection, journal: Path) -> None:
 
 def _looks_outside(column: str) -> str:
     """The condition that a path in a column may be no plain way down from a folder."""
-    return f"({column} GLOB '*..*' OR '/' || {column} || '/' GLOB '*//*' OR {column} GLOB '*\\*')"
+    patterns = "*..*", "*//*", "/*", "*/", "*\\*", ""
+    matches = " OR ".join(f"{column} GLOB '{pattern}'" for pattern in patterns)
+    return f"({matches})"

@@ -1,60 +1,70 @@
 """What a journal holds is held to what this program writes there, as the journal is opened.
 
 SQLite takes any value into any column, and a file may be damaged, edited by hand or somebody
-else's. A condition on all rows is one query a table, which reads no long value. Answers, which are
-long, are checked as they are unpacked (`journal/packing`), and what a JSON value says by who makes
-something of it (`Journal.reading`).
+else's. A condition on all rows is one query a table, which reads no long value. Tables with a row
+an image or a file are left unchecked for an export until it is built: one in which nothing changed
+is known by digests. Answers, which are long, are checked as they are unpacked (`journal/packing`),
+and what a JSON value says by who makes something of it (`Journal.reading`).
 """
 
 import json
+import os
 import sqlite3
+from collections.abc import Mapping
 from pathlib import Path
 
 from florence_annotate.errors import JobError
 from florence_annotate.types import SPLITS
 
+# comparing is faster than asking for the type; SQLite orders values of all types: null, numbers,
+# texts, blobs (https://sqlite.org/datatype3.html#sort_order)
+_HOLDS = {"integer": "{0} | 0 = {0}", "text": "{0} >= '' AND {0} < x''", "blob": "{0} >= x''"}
+
 
 def _is(kind: str, *columns: str) -> str:
-    return " AND ".join(f"typeof({column}) = '{kind}'" for column in columns)
+    return " AND ".join(_HOLDS[kind].format(column) for column in columns)
 
 
 def _is_or_null(kind: str, *columns: str) -> str:
-    return " AND ".join(f"typeof({column}) IN ('{kind}', 'null')" for column in columns)
+    return " AND ".join(f"({column} IS NULL OR {_is(kind, column)})" for column in columns)
 
 
 _STAMPS = f"{_is('blob', 'path')} AND {_is('integer', 'size_bytes', 'mtime_ns')}"
+# an image may have lost its split; see `Assignments.begin`
 _SPLITS = ", ".join(f"'{name}'" for name in ("", *SPLITS))
 
-_ROWS = {
+_FEW_ROWS = {
     "roots": f"{_is('blob', 'folder')} AND {_is('text', 'prefix')} AND is_walked IN (0, 1)",
+    "targets": _is("text", "name"),
+    "exports": f"{_is('integer', 'last_attempt')} AND is_finished IN (0, 1) "
+    "AND policy IN (SELECT id FROM policies)",
+    "exported_classes": f"{_is('text', 'name')} AND {_is('integer', 'id')}",
+}
+"""Table → what holds for each of its rows."""
+
+_MANY_ROWS = {
     "images": f"{_is('text', 'key')} AND key != '' AND {_STAMPS} AND selected BETWEEN -1 AND 2 "
     f"AND {_is_or_null('integer', 'inode')}",
     # a record has a size, and a failure its reason
     "attempts": f"{_STAMPS} AND {_is_or_null('integer', 'inode')} AND iif(sha IS NULL, "
     f"{_is('text', 'stage', 'kind', 'message')}, {_is('text', 'sha')} AND kind IS NULL AND "
-    f"{_is('integer', 'width', 'height')} AND min(width, height) > 0 "
-    "AND max(width, height) < 1 << 31)",
-    "targets": _is("text", "name"),
-    "exports": f"{_is('integer', 'last_attempt')} AND is_finished IN (0, 1) "
-    "AND policy IN (SELECT id FROM policies)",
-    "exported_classes": f"{_is('text', 'name')} AND {_is('integer', 'id')}",
-    # an image may have lost its split; see `Assignments.begin`
+    f"{_is('integer', 'width', 'height')} AND width > 0 AND height > 0 "
+    "AND width < 1 << 31 AND height < 1 << 31)",
     "exported_images": f"{_is('integer', 'number')} AND number BETWEEN 1 AND 1 << 53 "
     f"AND split IN ({_SPLITS}) AND {_is('text', 'name')} AND name != ''",
     "files": f"{_is('text', 'path', 'content')} AND {_is('integer', 'size_bytes', 'mtime_ns')} "
     f"AND {_is_or_null('text', 'source', 'placed')}",
 }
-"""Table → what holds for each of its rows."""
+"""The same of tables with a row an image or a file."""
 
-_TOGETHER = {
-    "ids of classes that leave gaps": "SELECT 1 FROM exported_classes GROUP BY target "
-    "HAVING min(id) != 0 OR max(id) != count(*) - 1",
-    "images with the same number": "SELECT 1 FROM exported_images GROUP BY target, number "
-    "HAVING count(*) > 1",
-    "images with the same name": "SELECT 1 FROM exported_images GROUP BY target, name "
-    "HAVING count(*) > 1",
-}
-"""What is wrong with the rows of a table together → a query that finds it."""
+_GAPS = (
+    "SELECT 1 FROM exported_classes GROUP BY target HAVING min(id) != 0 OR max(id) != count(*) - 1"
+)
+_OTHER_SPLITS = f"SELECT 1 FROM exported_images WHERE (split IN ({_SPLITS})) IS NOT 1"
+_REPEATED = (
+    "SELECT 1 FROM exported_images GROUP BY target "
+    "HAVING min(count(DISTINCT number), count(DISTINCT name)) < count(*)"
+)
 
 _JSON = {
     "job": ("value", None),
@@ -65,23 +75,49 @@ _JSON = {
 """Table → a column of JSON, and what that holds where it is always the same."""
 
 
+_found_sound: dict[Path, tuple[int, ...]] = {}
+"""Journals whose images this process found sound, as their files were then: a command opens its job
+more than once."""
+
+
 def refuse_unsound(connection: sqlite3.Connection, path: Path) -> None:
-    """Raise JobError for a journal with a row that this program never wrote."""
-    for table, holds in _ROWS.items():
-        # what compares with null is null, and holds no more than what is wrong
-        if connection.execute(f"SELECT 1 FROM {table} WHERE ({holds}) IS NOT 1 LIMIT 1").fetchone():
-            raise JobError.damaged(path, f"its table {table} has a row that is none")
+    """Raise JobError for a journal with a row that this program never wrote, of which there are
+    few whatever the number of images."""
+    _hold(_FEW_ROWS, connection, path)
     for table, (column, kind) in _JSON.items():
         rows = connection.execute(f"SELECT {column} FROM {table} WHERE {column} IS NOT NULL")
         for (text,) in rows.fetchall():
             _refuse_no_json(text, kind, path, f"{column} of {table}")
 
 
+def refuse_unsound_images(connection: sqlite3.Connection, path: Path) -> None:
+    """The same for what it holds of images and files."""
+    status = os.stat(path)
+    stamp = status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+    if _found_sound.get(path) != stamp:
+        _hold(_MANY_ROWS, connection, path)
+        _found_sound[path] = stamp
+
+
 def refuse_unsound_exports(connection: sqlite3.Connection, path: Path) -> None:
-    """The same for what its exports go by together, which only who writes one has to know."""
-    for what, query in _TOGETHER.items():
-        if connection.execute(f"{query} LIMIT 1").fetchone():
-            raise JobError.damaged(path, what)
+    """The same for what only who exports has to know: a split is a folder that is written to."""
+    if connection.execute(_GAPS).fetchone():
+        raise JobError.damaged(path, "ids of classes that leave gaps")
+    if connection.execute(_OTHER_SPLITS).fetchone():
+        raise JobError.damaged(path, "images in a split that is none")
+
+
+def refuse_repeated(connection: sqlite3.Connection, path: Path) -> None:
+    """The same for what its images were named and numbered."""
+    if connection.execute(_REPEATED).fetchone():
+        raise JobError.damaged(path, "images with the same number or name")
+
+
+def _hold(conditions: Mapping[str, str], connection: sqlite3.Connection, path: Path) -> None:
+    for table, holds in conditions.items():
+        # what compares with null is null, and holds no more than what is wrong
+        if connection.execute(f"SELECT 1 FROM {table} WHERE ({holds}) IS NOT 1 LIMIT 1").fetchone():
+            raise JobError.damaged(path, f"its table {table} has a row that is none")
 
 
 def _refuse_no_json(text: object, kind: type | None, path: Path, what: str) -> None:

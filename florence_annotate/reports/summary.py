@@ -13,7 +13,7 @@ from florence_annotate.config.job_spec import JobSpec
 from florence_annotate.dataset.statistics import LARGE, SAME_REGION
 from florence_annotate.errors import OutputError, nearest_of
 from florence_annotate.formats.outcome import Outcome
-from florence_annotate.journal import Journal
+from florence_annotate.journal import Counts, Journal
 from florence_annotate.reports.gates import Gate
 from florence_annotate.version import __version__
 
@@ -29,14 +29,14 @@ def summarise(
     spec: JobSpec,
     bound: Mapping[str, Any] | None,
     exported: Outcome | None,
+    counts: Counts,
     gates: Sequence[Gate] = (),
 ) -> dict[str, Any]:
     """Everything that a CI pipeline may want to know of a job, as JSON values.
 
     `bound` is what binds the job, by name. `exported` is None for a run that was interrupted before
-    its dataset was written. `gates` are those that were judged.
+    its dataset was written. `counts` are the journal's, and `gates` those that were judged.
     """
-    counts = journal.counts()
     run = journal.last_report()
     left = run.pop("left_dataset", {})
     return {
@@ -52,7 +52,7 @@ def summarise(
                 "kind": failure.kind,
                 "message": failure.message,
             }
-            for failure in journal.failures()
+            for failure in (journal.failures() if counts.failed else ())
         ],
         "left_dataset": left,
         "gates": [

@@ -81,7 +81,9 @@ def test_a_damaged_journal_is_told_in_one_line(job: Path, tmp_path: Path, statem
     out = damaged(job, tmp_path / "out", statement)
     policy = (out / "policy.yaml").read_bytes()
     files = sorted(out.rglob("*"))
-    for arguments in (["export", out], ["export", out, "-o", tmp_path / "new"], ["resume", out]):
+    other = "--min-score", "0.01"
+    exports = ["export", out, *other], ["export", out, "-o", tmp_path / "new"]
+    for arguments in (*exports, ["resume", out]):
         ended = command(*arguments, "-q")
         assert ended.code == 1, (arguments, ended)
         assert ended.err.startswith("error: ") and len(ended.err.splitlines()) == 1
@@ -89,6 +91,27 @@ def test_a_damaged_journal_is_told_in_one_line(job: Path, tmp_path: Path, statem
         assert "put a copy of it back, or choose another output with -o" in ended.err
     assert (out / "policy.yaml").read_bytes() == policy
     assert sorted(out.rglob("*")) == files and not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("statement", [*WHOEVER, *WRITERS])
+def test_an_export_that_goes_by_nothing_damaged_leaves_the_dataset_as_it_is(
+    job: Path, tmp_path: Path, statement: str
+) -> None:
+    out = damaged(job, tmp_path / "out", statement)
+    before = contents(out)
+    ended = command("export", out, "-q")
+    assert ended.code == 0 or "job.db is damaged (" in ended.err, ended
+    assert contents(out) == before
+
+
+def contents(out: Path) -> dict[str, bytes]:
+    """What lies in a dataset, but for the journal and the summary of the last command."""
+    files = (path for path in sorted(out.rglob("*")) if path.is_file())
+    return {
+        str(path.relative_to(out)): path.read_bytes()
+        for path in files
+        if path.name not in ("job.db", "summary.json")
+    }
 
 
 @pytest.mark.parametrize("statement", WHOEVER)

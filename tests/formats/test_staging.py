@@ -46,9 +46,9 @@ def test_links_and_copies_are_known_by_what_they_hold(tmp_path: Path) -> None:
     out = tmp_path / "out"
     out.mkdir()
     with Staging(out) as staged:
-        staged.copy("images/copy.png", original)
-        assert staged.hard_link("images/hard.png", original, sha)
-        assert staged.symbolic_link("images/below/soft.png", original)
+        staged.copy("images/copy.png", str(original))
+        assert staged.hard_link("images/hard.png", str(original), sha)
+        assert staged.symbolic_link("images/below/soft.png", str(original))
         assert staged.files == {
             "images/copy.png": sha,
             "images/hard.png": sha,
@@ -68,9 +68,9 @@ def test_where_there_is_no_link_another_way_is_free(
     monkeypatch.setattr(os, "symlink", fail)
     (tmp_path / "1.png").write_bytes(b"pixels")
     with Staging(tmp_path) as staged:
-        assert not staged.hard_link("images/1.png", tmp_path / "1.png", "sha")
-        assert not staged.symbolic_link("images/1.png", tmp_path / "1.png")
-        staged.copy("images/1.png", tmp_path / "1.png")
+        assert not staged.hard_link("images/1.png", str(tmp_path / "1.png"), "sha")
+        assert not staged.symbolic_link("images/1.png", str(tmp_path / "1.png"))
+        staged.copy("images/1.png", str(tmp_path / "1.png"))
 
 
 @pytest.mark.parametrize("second", ["write_text", "open"])

@@ -33,7 +33,7 @@ def summary_of(out: Path, *, is_exported: bool = True) -> dict[str, Any]:
                 judge_lost=lambda lost: None,
                 settle=lambda names: None,
             )
-        return summarise(journal, out, spec, {"model": "shapes"}, exported)
+        return summarise(journal, out, spec, {"model": "shapes"}, exported, journal.counts())
 
 
 def test_a_summary_counts_what_was_exported(tmp_path: Path) -> None:
