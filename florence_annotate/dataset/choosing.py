@@ -8,7 +8,8 @@ from florence_annotate.images.sources import is_wanted
 
 def is_included(image: AnnotatedImage, spec: JobSpec) -> bool:
     """Whether the patterns of a specification take an image."""
-    return is_wanted(image.ref.key, spec.include, spec.exclude)
+    has_patterns = spec.include or spec.exclude
+    return not has_patterns or is_wanted(image.ref.key, spec.include, spec.exclude)
 
 
 def is_labelled_enough(image: AnnotatedImage, spec: JobSpec) -> bool:

@@ -61,7 +61,8 @@ class Documents:
     def add(self, entry: Entry, annotations: Iterable[dict[str, Any]]) -> None:
         """An image, and its annotations without their own id and the image's."""
         rows = [
-            {"id": next(self._annotations), "image_id": entry.number, **row} for row in annotations
+            f'{{"id": {next(self._annotations)}, "image_id": {entry.number}, {dump_json(row)[1:]}'
+            for row in annotations
         ]
         self._by_split[entry.split].add(entry, rows)
 
@@ -91,7 +92,8 @@ class _Document:
             file.write_text(f'"categories": {dump_json(categories)},\n')
         file.write_text('"images": [')
 
-    def add(self, entry: Entry, annotations: Iterable[dict[str, Any]]) -> None:
+    def add(self, entry: Entry, annotations: Iterable[str]) -> None:
+        """An image, and its annotations as JSON."""
         image = {
             "id": entry.number,
             "file_name": entry.name,
@@ -102,7 +104,7 @@ class _Document:
         self._file.write_text((",\n" if self._has_images else "\n") + dump_json(image))
         self._has_images = True
         for annotation in annotations:
-            self._wait((",\n" if self._has_annotations else "\n") + dump_json(annotation))
+            self._wait((",\n" if self._has_annotations else "\n") + annotation)
             self._has_annotations = True
 
     def _wait(self, text: str) -> None:

@@ -35,15 +35,18 @@ class Originals:
         """The file of an image, and where that is the dataset's own, what is noted of it; None
         where the image is left out."""
         problem = self._problem(image) if self._are_needed else None
+        if not problem:
+            self._found_any = True
+            return os.fsdecode(image.ref.path), None
         copies = (folder.own_copy(image.sha) for folder in self._folders)
-        kept = next(filter(None, copies), None) if problem else None
-        if problem and kept is None:
+        kept = next(filter(None, copies), None)
+        if kept is None:
             if not os.path.exists(image.ref.path):
                 self.lost.append(image.ref)
             self._notes.left_out[image.ref.key] = problem
             return None
         self._found_any = True
-        return (os.fsdecode(image.ref.path), None) if kept is None else kept
+        return kept
 
     def refuse_none(self) -> None:
         """Raise ExportError where images were asked for, and all of them were left out."""
