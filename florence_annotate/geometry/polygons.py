@@ -47,6 +47,7 @@ def simplified(polygon: Polygon, tolerance: float) -> Polygon:
     """The outline in fewer points, none of which it passes by more than so many pixels (Douglas and
     Peucker's algorithm)."""
     import cv2
+    import numpy as np
 
     points = np.array(polygon, np.float32).reshape(-1, 1, 2)
     kept = cv2.approxPolyDP(points, tolerance, True).reshape(-1, 2)

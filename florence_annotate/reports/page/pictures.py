@@ -29,7 +29,7 @@ class Pictures:
             return None
         return quote(os.fsencode(os.path.normpath(os.path.join(self._way, name))))
 
-    def original(self, image: AnnotatedImage) -> Path | None:
+    def original(self, image: AnnotatedImage) -> str | None:
         """A file with the image as it was annotated; None where there is none any more."""
         found = self._originals.find(image)
         return None if found is None else found[0]

@@ -34,7 +34,7 @@ class Thumbnails:
 
     def __init__(
         self,
-        find: Callable[[AnnotatedImage], Path | None],
+        find: Callable[[AnnotatedImage], str | None],
         kept: Folder | None,
         beside: str | None = None,
     ) -> None:
