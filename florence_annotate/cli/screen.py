@@ -299,5 +299,5 @@ def _count(count: int, noun: str) -> str:
     return f"1 {noun}" if count == 1 else f"{count} {noun}s"
 
 
-def command(name: str, out: Path) -> str:
-    return f"florence-annotate {name} {shlex.quote(str(out))}"
+def command(name: str, out: Path, *options: str) -> str:
+    return shlex.join(["florence-annotate", name, str(out), *options])

@@ -22,9 +22,11 @@ def status(out: flags.Out, as_json: flags.AsJson = False) -> None:
         bound = fingerprint.describe(journal) or {}
         report = journal.last_report()
         is_mixed = not journal.exports.is_finished()
+        elsewhere = journal.half_written()
         has_run = bool(journal.last_run())
     is_unfinished = seen.state in (State.STOPPED, State.INTERRUPTED)
-    is_mixed = is_mixed and seen.state is not State.RUNNING
+    if seen.state is State.RUNNING:
+        is_mixed, elsewhere = False, []  # it may be the one that writes them
     go_on = None
     if (is_unfinished or is_mixed) and has_run:
         go_on = screen.command("resume" if is_unfinished else "export", out)
@@ -32,6 +34,7 @@ def status(out: flags.Out, as_json: flags.AsJson = False) -> None:
         values = {**asdict(counts), "pending": counts.pending, "state": seen.state}
         values |= {"process": _process(seen.process), "go_on": go_on}
         values |= {"images_per_second": seen.images_per_second, "export_is_unfinished": is_mixed}
+        values["unfinished_elsewhere"] = [str(folder) for folder in elsewhere]
         ending.print_json({**values, "fingerprint": bound, "last_run": report})
         return
     done = counts.annotated + counts.failed
@@ -50,6 +53,9 @@ def status(out: flags.Out, as_json: flags.AsJson = False) -> None:
         typer.echo(f"go on      {go_on}")
     elif is_unfinished:
         typer.echo("go on      give the 'run' again that began it")
+    for folder in elsewhere:
+        typer.echo(f"dataset    {folder} is half-written, by a command that was killed")
+        typer.echo(f"go on      {screen.command('export', out, '-o', str(folder))}")
     typer.echo(f"annotated  {counts.annotated}")
     typer.echo(f"failed     {counts.failed}")
     if counts.beyond_limit:

@@ -82,6 +82,8 @@ def run(request: Request, note: Callable[[str], None]) -> Result:
                 settled.write(journal, folder, stays, class_names)
 
         with _established(journal) if journal.exports.is_new else nullcontext():
+            if is_elsewhere:
+                journal.note_place(folder)
             exported = formats.export(
                 *(journal, folder, spec),
                 overwrite=request.overwrite,
@@ -92,9 +94,7 @@ def run(request: Request, note: Callable[[str], None]) -> Result:
                 ),
                 settle=settle,
             )
-        if is_elsewhere:
-            journal.note_place(folder)
-        else:
+        if not is_elsewhere:
             journal.selection.forget_left()
         bound = fingerprint.describe(journal)
         # those of the last run were that run's
@@ -175,6 +175,7 @@ def _established(journal: Journal) -> Iterator[None]:
     try:
         yield
     except (UsageError, SourceError, ExportError):  # raised before the first file is moved
+        journal.forget_place()
         journal.exports.abandon()
         raise
 

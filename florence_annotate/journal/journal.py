@@ -22,6 +22,7 @@ from florence_annotate.journal.packing import (
     unpack_answer,
 )
 from florence_annotate.journal.roots import Roots
+from florence_annotate.journal.schema import OWN
 from florence_annotate.journal.selection import LATEST_ATTEMPT, Selected, Selection
 from florence_annotate.types import Answer, Failure, ImageRef, Record
 
@@ -102,6 +103,16 @@ class Journal(Database):
         with self.reading("where a folder lay"):
             return None if place is None else Path(os.fsdecode(bytes.fromhex(place)))
 
+    def half_written(self) -> list[Path]:
+        """Folders beside the job's own whose latest export was not finished, by where they lay."""
+        rows = self.tuples(
+            "SELECT name FROM exports JOIN targets ON targets.id = target WHERE targets.id != ? "
+            "AND is_finished = 0 AND number IN (SELECT max(number) FROM exports GROUP BY target)",
+            (OWN,),
+        )
+        places = (self.place_of(name) for (name,) in rows)
+        return sorted(place for place in places if place is not None)
+
     def _places(self) -> dict[str, str]:
         with self.reading("where folders lay"):
             return dict(self.value(_PLACES) or {})
@@ -112,6 +123,12 @@ class Journal(Database):
             places = self._places()
             places[self.exports.name] = os.fsencode(folder).hex()
             self.set_value(_PLACES, places)
+
+    def forget_place(self) -> None:
+        """Forget where the folder lies that `exports` are to: nothing was exported to it."""
+        places = self._places()
+        del places[self.exports.name]
+        self.set_value(_PLACES, places)
 
     # the job's own values
 

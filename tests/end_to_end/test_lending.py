@@ -12,6 +12,7 @@ from written_answers import answer, written_job
 
 from florence_annotate import open_dataset
 from florence_annotate.errors import JobError
+from florence_annotate.formats import moving
 
 BOX, SMALL = (100, 100, 300, 300), (0, 0, 50, 50)
 SAID = {"a.png": [answer("car", *BOX, "tree", *SMALL)], "b.png": [answer("car", *SMALL)]}
@@ -92,6 +93,28 @@ def test_where_a_folder_lay_is_known_after_a_restart(scenes: Path, tmp_path: Pat
     copy = copy_of(lent)
     assert refused(command("export", out, "-o", copy), f"{copy} is a copy of {lent}")
     assert command("export", out, "-o", lent).code == 0
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+def test_status_knows_a_folder_that_a_killed_export_left_half_written(
+    job: Path, monkeypatch: pytest.MonkeyPatch, is_first: bool
+) -> None:
+    def die(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    folder = job.with_name("lent to")
+    if not is_first:
+        assert command("export", job, "-o", folder).code == 0
+    with monkeypatch.context() as patched:
+        patched.setattr(moving.Moving, "_move", die)
+        assert command("export", job, "-o", folder, "--min-area", 300).code == 130
+    said = command("status", job).out
+    assert f"{folder} is half-written" in said
+    assert f"florence-annotate export {job} -o '{folder}'" in said
+    told = command("status", job, "--json").json
+    assert (told["unfinished_elsewhere"], told["export_is_unfinished"]) == ([str(folder)], False)
+    assert command("export", job, "-o", folder).code == 0
+    assert "half-written" not in command("status", job).out
 
 
 def test_a_folder_in_a_source_is_refused(job: Path) -> None:
