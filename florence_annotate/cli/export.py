@@ -67,7 +67,4 @@ def export(
     )
     result = exporting.run(request, (lambda text: None) if quiet else screen.note)
     folder = result.folder if output else out
-    screen.show_finished(
-        result.summary, folder, push_to_hub, of_run=False, as_json=as_json, quiet=quiet
-    )
-    screen.fail_where_short(result)
+    screen.finish(result, folder, push_to_hub, of_run=False, as_json=as_json, quiet=quiet)

@@ -96,20 +96,11 @@ def run(
             print_json(finished.summary)
         _show_interrupted(finished.summary, job.out)
         raise typer.Exit(130)
-    show_finished(finished.summary, job.out, push_to_hub, of_run=True, as_json=as_json, quiet=quiet)
-    fail_where_short(finished)
+    finish(finished, job.out, push_to_hub, of_run=True, as_json=as_json, quiet=quiet)
 
 
-def fail_where_short(written: "Written") -> None:
-    """Name each gate that is missed; raise Exit where there is one, or files were not written."""
-    for line in written.missed_gates:
-        note(line)
-    if written.missed_gates or written.unwritten:
-        raise typer.Exit(3)
-
-
-def show_finished(
-    summary: dict[str, Any],
+def finish(
+    written: "Written",
     out: Path,
     push_to_hub: str | None,
     *,
@@ -117,15 +108,31 @@ def show_finished(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """The result of a run or an export, and its upload. Raises ExportError where that fails."""
+    """The result of a run or an export, and its upload. Raises ExportError where that fails.
+
+    Names each gate that is missed; raises Exit where there is one, or files were not written. Such
+    a dataset is not uploaded.
+    """
+    summary, is_short = written.summary, bool(written.missed_gates or written.unwritten)
     if not (quiet or as_json):
         _show_summary(summary, out, of_run=of_run)
-    if push_to_hub:
+    if push_to_hub and not is_short:
         from florence_annotate.formats import hub
 
         note(f"uploaded to {hub.push(out, push_to_hub, summary)}")
     if as_json:  # last, since an upload that fails is told as JSON too
         print_json(summary)
+    for line in written.missed_gates:
+        note(line)
+    if push_to_hub and is_short:
+        way = (
+            "'export' without that gate uploads it as it is"
+            if written.missed_gates
+            else "see above"
+        )
+        note(f"not uploaded to {push_to_hub}: {way}")
+    if is_short:
+        raise typer.Exit(3)
 
 
 def _show_interrupted(summary: dict[str, Any], out: Path) -> None:

@@ -12,7 +12,7 @@ MISSED = "florence-annotate export dataset --min-instances ellipse=50"
 
 
 def blocks() -> list[tuple[list[str], list[str]]]:
-    """The commands of the page in their order, each list with the lines that the page shows next."""
+    """The commands of the page in their order, with the lines that it shows after them."""
     found: list[tuple[list[str], list[str]]] = []
     for block in re.findall(r"^```\n(.*?)^```$", PAGE, flags=re.DOTALL | re.MULTILINE):
         lines = block.splitlines()

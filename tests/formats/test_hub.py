@@ -65,6 +65,19 @@ def test_a_finished_job_is_uploaded_by_export(scenes: Path, tmp_path: Path, hub:
     assert done.code == 0 and (hub / "parquet" / "train.parquet").is_file()
 
 
+def test_a_dataset_that_misses_a_gate_is_not_uploaded(
+    scenes: Path, tmp_path: Path, hub: Path
+) -> None:
+    out = tmp_path / "out"
+    options = ["--format", "parquet", "--limit", 2, "--min-instances", "star=99"]
+    short = annotate(scenes, out, *options, "--push-to-hub", "me/scenes")
+    assert short.code == 3 and not hub.exists()
+    said = [line for line in short.err.splitlines() if "star=99" in line or "uploaded" in line]
+    assert len(said) == 2 and said[1].startswith("not uploaded to me/scenes: 'export' without")
+    assert command("export", out, "--push-to-hub", "me/scenes").code == 0
+    assert (hub / "README.md").is_file()
+
+
 def test_a_split_that_a_list_alone_has_is_on_the_card(
     scenes: Path, tmp_path: Path, hub: Path
 ) -> None:
