@@ -125,12 +125,7 @@ def finish(
     for line in written.missed_gates:
         note(line)
     if push_to_hub and is_short:
-        way = (
-            "'export' without that gate uploads it as it is"
-            if written.missed_gates
-            else "see above"
-        )
-        note(f"not uploaded to {push_to_hub}: {way}")
+        note(f"not uploaded to {push_to_hub}; 'export' without gates uploads it as it is")
     if is_short:
         raise typer.Exit(3)
 

@@ -73,7 +73,7 @@ def test_a_dataset_that_misses_a_gate_is_not_uploaded(
     short = annotate(scenes, out, *options, "--push-to-hub", "me/scenes")
     assert short.code == 3 and not hub.exists()
     said = [line for line in short.err.splitlines() if "star=99" in line or "uploaded" in line]
-    assert len(said) == 2 and said[1].startswith("not uploaded to me/scenes: 'export' without")
+    assert len(said) == 2 and said[1].startswith("not uploaded to me/scenes; 'export' without")
     assert command("export", out, "--push-to-hub", "me/scenes").code == 0
     assert (hub / "README.md").is_file()
 
