@@ -124,7 +124,7 @@ def test_transformers_is_known_to_the_model_and_to_training_alone() -> None:
     [
         *("", "run", "resume", "export", "eval", "diff", "status", "failures", "explain", "stats"),
         "report",
-        *("demo", "doctor", "models", "tasks"),
+        *("merge", "demo", "doctor", "models", "tasks"),
     ],
 )
 def test_help_is_printed_without_heavy_libraries(command: str) -> None:

@@ -11,6 +11,7 @@ from florence_annotate.cli import (
     explain,
     export,
     failures,
+    merge,
     models,
     report,
     resume,
@@ -62,6 +63,7 @@ def _main(
 app.command("run", cls=Command)(run.run)
 app.command("resume", cls=Command)(resume.resume)
 app.command("export", cls=Command)(export.export)
+app.command("merge", cls=Command)(merge.merge)
 app.command("eval", cls=Command)(evaluate.evaluate)
 app.command("diff", cls=Command)(diff.diff)
 app.command("status", cls=Command)(status.status)

@@ -33,7 +33,8 @@ def run(
             "--output",
             "-o",
             metavar="FOLDER",
-            help="Where the dataset goes. [default: SOURCE-dataset, beside a single folder]",
+            help="Where the dataset goes. [default: SOURCE-dataset, beside a single folder; with "
+            "--shard SOURCE-dataset-I-of-N]",
             rich_help_panel=Panel.DATASET,
         ),
     ] = None,
@@ -76,12 +77,18 @@ def run(
     - florence-annotate run ./images --model large-ft --device cuda:0 --batch-size 32 -o ./out
     """
     from florence_annotate.config import job_spec
+    from florence_annotate.errors import UsageError
     from florence_annotate.formats import hub
     from florence_annotate.jobs.job import Job, Switches
     from florence_annotate.jobs.output import default_output
 
     spec = job_spec.build({**settings, "sources": tuple(source)}, preset)
-    out = Path(os.path.abspath(output)) if output else default_output(spec.sources)
+    out = Path(os.path.abspath(output)) if output else default_output(spec.sources, spec.part())
+    if push_to_hub is not None and spec.shard is not None:
+        raise UsageError(
+            "--push-to-hub: a shard writes no dataset: merge all, then upload what that made with "
+            "'florence-annotate export OUT --push-to-hub REPO'"
+        )
     switches = Switches(
         restart=restart,
         overwrite=overwrite,

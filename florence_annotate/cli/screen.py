@@ -13,7 +13,9 @@ from rich.table import Table
 from florence_annotate.cli.ending import Interrupted, print_json
 from florence_annotate.cli.progress import ScreenReporter
 from florence_annotate.formats.holding import LEFT_OVER
+from florence_annotate.images.shards import Shard
 from florence_annotate.jobs.leaving import told
+from florence_annotate.jobs.sharding import merge_command
 from florence_annotate.journal import FILE_NAME
 
 if TYPE_CHECKING:
@@ -96,6 +98,9 @@ def run(
             print_json(finished.summary)
         _show_interrupted(finished.summary, job.out)
         raise typer.Exit(130)
+    if (shard := job.spec.part()) is not None:
+        _show_shard(finished.summary, job.out, shard, as_json=as_json, quiet=quiet)
+        return
     finish(finished, job.out, push_to_hub, of_run=True, as_json=as_json, quiet=quiet)
 
 
@@ -135,7 +140,26 @@ def _show_interrupted(summary: dict[str, Any], out: Path) -> None:
     done = images["annotated"] + images["failed"]
     note(f"interrupted: {done} of {images['images']} images are safe in {out / FILE_NAME}")
     note(f"go on:               {command('resume', out)}")
-    note(f"export what is done: {command('export', out)}")
+    if summary["settings"]["shard"] is None:
+        note(f"export what is done: {command('export', out)}")
+
+
+def _show_shard(
+    summary: dict[str, Any], out: Path, shard: Shard, *, as_json: bool, quiet: bool
+) -> None:
+    """The end of a run that writes no dataset; whether it is good enough is judged of all shards
+    together."""
+    if as_json:
+        print_json(summary)
+    if as_json or quiet:
+        return
+    images = summary["images"]
+    typer.echo(f"\n{images['annotated']} of {images['images']} images of shard {shard} annotated")
+    for line in (*_remarks_of_run(summary), *_remarks_of_images(summary)):
+        typer.echo(line)
+    if images["failed"]:
+        typer.echo(f"{_count(images['failed'], 'image')} failed: {command('failures', out)}")
+    typer.echo(f"once all {shard.count} are done: {merge_command(out, shard)}")
 
 
 def _show_summary(summary: dict[str, Any], out: Path, *, of_run: bool) -> None:
@@ -270,6 +294,11 @@ def _remarks(summary: dict[str, Any]) -> list[str]:
         remarks.append(
             f"{_count(len(held), 'file')} left as found: {some}{more} (--overwrite gives them up)"
         )
+    return remarks + _remarks_of_images(summary)
+
+
+def _remarks_of_images(summary: dict[str, Any]) -> list[str]:
+    remarks = []
     if beyond := summary["images"]["beyond_limit"]:
         remarks.append(f"--limit left out {_count(beyond, 'image')} that nothing was asked about")
     if pending := summary["images"]["pending"]:

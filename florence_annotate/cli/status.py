@@ -12,7 +12,7 @@ from florence_annotate.journal.lock import Holder
 def status(out: flags.Out, as_json: flags.AsJson = False) -> None:
     """Say how far a job is, whether it runs, and how to go on; also while it runs."""
     from florence_annotate.dataset import opening
-    from florence_annotate.jobs import fingerprint, state
+    from florence_annotate.jobs import fingerprint, merging, sharding, state
     from florence_annotate.jobs.state import State
 
     state.refuse_unbegun(out)
@@ -24,18 +24,20 @@ def status(out: flags.Out, as_json: flags.AsJson = False) -> None:
         is_mixed = not journal.exports.is_finished()
         elsewhere = journal.half_written()
         has_run = bool(journal.last_run())
+        shard, is_half_merged = sharding.of(journal), merging.is_unfinished(journal)
     is_unfinished = seen.state in (State.STOPPED, State.INTERRUPTED)
     if seen.state is State.RUNNING:
         is_mixed, elsewhere = False, []  # it may be the one that writes them
     go_on = None
-    if (is_unfinished or is_mixed) and has_run:
+    if (is_unfinished or is_mixed) and has_run and not is_half_merged:
         go_on = screen.command("resume" if is_unfinished else "export", out)
     if as_json:
         values = {**asdict(counts), "pending": counts.pending, "state": seen.state}
         values |= {"process": _process(seen.process), "go_on": go_on}
         values |= {"images_per_second": seen.images_per_second, "export_is_unfinished": is_mixed}
         values["unfinished_elsewhere"] = [str(folder) for folder in elsewhere]
-        ending.print_json({**values, "fingerprint": bound, "last_run": report})
+        values |= {"shard": shard and str(shard), "fingerprint": bound, "last_run": report}
+        ending.print_json(values)
         return
     done = counts.annotated + counts.failed
     typer.echo(f"{done} of {counts.images} images done, {counts.pending} to do")
@@ -52,7 +54,8 @@ def status(out: flags.Out, as_json: flags.AsJson = False) -> None:
     if go_on:
         typer.echo(f"go on      {go_on}")
     elif is_unfinished:
-        typer.echo("go on      give the 'run' again that began it")
+        begun_by = "merge" if is_half_merged else "run"
+        typer.echo(f"go on      give the '{begun_by}' again that began it")
     for folder in elsewhere:
         typer.echo(f"dataset    {folder} is half-written, by a command that was killed")
         typer.echo(f"go on      {screen.command('export', out, '-o', str(folder))}")
@@ -60,6 +63,9 @@ def status(out: flags.Out, as_json: flags.AsJson = False) -> None:
     typer.echo(f"failed     {counts.failed}")
     if counts.beyond_limit:
         typer.echo(f"left out   {counts.beyond_limit} by --limit")
+    if shard:
+        typer.echo(f"shard      {shard}, of which no dataset is written")
+        typer.echo(f"merge      once all are done: {sharding.merge_command(out, shard)}")
     if bound:
         typer.echo(f"model      {bound['model']}, {bound['dtype']}")
         asked = [f"{task} {text or ''}".strip() for task, text in bound["questions"]]

@@ -27,6 +27,7 @@ from florence_annotate.config.settings import (
 from florence_annotate.config.wording import what_to_write
 from florence_annotate.declaration import Option
 from florence_annotate.errors import JobError, UsageError, nearest
+from florence_annotate.images.shards import Shard
 from florence_annotate.images.tiles import Tiling
 from florence_annotate.labels.boxes import read_regions
 from florence_annotate.policy.captions import CaptionSettings
@@ -80,6 +81,10 @@ class JobSpec(
     def tiling(self) -> Tiling | None:
         """Raises UsageError for tiles that make no sense."""
         return None if self.tiles is None else Tiling.parse(self.tiles, self.overlap)
+
+    def part(self) -> Shard | None:
+        """The part of the images that `shard` names."""
+        return None if self.shard is None else Shard.parse(self.shard)
 
     def class_list(self) -> ClassList | None:
         matching = Matching(is_older=self.label_rules == 1, has_synonyms=self.synonyms)

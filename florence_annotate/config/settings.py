@@ -18,6 +18,7 @@ from florence_annotate import tasks
 from florence_annotate.classes import ClassSpec
 from florence_annotate.declaration import Kept, Locates, Names, Option, Panel, as_list
 from florence_annotate.images.codec import DEFAULT_MAX_PIXELS
+from florence_annotate.images.shards import Shard
 from florence_annotate.images.tiles import DEFAULT_OVERLAP, Tiling
 from florence_annotate.questions.recipes import RecipeName
 from florence_annotate.questions.request import Strategy
@@ -157,6 +158,16 @@ class ImageSettings(Group):
             "N",
         ),
     ] = Field(default=None, ge=1, le=sys.maxsize)
+    shard: Annotated[
+        str | None,
+        Option(
+            "Only part I of N of the images, by a hash of their keys, for a task of a job array: "
+            "nothing is exported, and 'florence-annotate merge' makes one dataset of all parts. An "
+            "output keeps its part.",
+            Panel.IMAGES,
+            "I/N",
+        ),
+    ] = None
     tiles: Annotated[
         Annotated[str | None, BeforeValidator(_as_text)],
         Option(
@@ -186,6 +197,11 @@ class ImageSettings(Group):
         if isinstance(value, str) and not as_list(value):
             raise ValueError("it is empty")
         return value
+
+    @field_validator("shard")
+    @classmethod
+    def _shard_is_one(cls, value: str | None) -> str | None:
+        return None if value is None else str(Shard.parse(value))
 
     @field_validator("tiles")
     @classmethod

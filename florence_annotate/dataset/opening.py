@@ -10,7 +10,7 @@ from florence_annotate.dataset.choosing import is_chosen
 from florence_annotate.dataset.dataset import Dataset
 from florence_annotate.dataset.splits import SplitRule
 from florence_annotate.errors import JobError
-from florence_annotate.journal import Journal, exists, older
+from florence_annotate.journal import Journal, exists, older, refuse_unmerged
 from florence_annotate.policy.settings import PolicySettings
 from florence_annotate.types import Question
 
@@ -20,6 +20,8 @@ def open_journal(folder: Path, *, checks_images: bool = True) -> Journal:
 
     Raises JobError where the folder holds none, also for a dataset that was exported to it.
     """
+    if not exists(folder):
+        refuse_unmerged(folder)
     if not exists(folder) and policy_file.target_of(folder / policy_file.NAME) is not None:
         raise JobError(
             f"{folder} is a dataset that a job in another folder was exported to, as the target in "

@@ -15,7 +15,7 @@ from florence_annotate.declaration import Kept
 from florence_annotate.errors import JobError
 from florence_annotate.journal import FILE_NAME, Journal
 
-_KEPT = tuple(n for n, option in OPTIONS.items() if option.kept in (Kept.POLICY, Kept.JOURNAL))
+KEPT = tuple(n for n, option in OPTIONS.items() if option.kept in (Kept.POLICY, Kept.JOURNAL))
 """What a dataset goes by."""
 
 
@@ -41,7 +41,7 @@ def read(journal: Journal, folder: Path) -> dict[str, Any]:
 
 def of_export(policy: Mapping[str, Any]) -> dict[str, Any]:
     """The settings of an export, as the journal keeps them. Raises JobError for what are none."""
-    held = {name: value for name, value in policy.items() if name in _KEPT}
+    held = {name: value for name, value in policy.items() if name in KEPT}
     try:
         return _settled(JobSpec.model_validate(held), held)
     except ValidationError as error:
@@ -56,7 +56,7 @@ def chosen_by_export(policy: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _of_run(text: str | None) -> dict[str, Any]:
-    return {} if text is None else _settled(job_spec.load(text), _KEPT)
+    return {} if text is None else _settled(job_spec.load(text), KEPT)
 
 
 def _settled(spec: JobSpec, names: Any) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from florence_annotate.images import roots
 from florence_annotate.images.absence import GONE_ERRORS, Absence, Absent, look_for
 from florence_annotate.images.keys import key_of, path_of, printable, unique
 from florence_annotate.images.roots import Given, has_suffix
+from florence_annotate.images.shards import Shard
 from florence_annotate.types import ImageRef, Root
 from florence_annotate.user_files import kind_of
 
@@ -67,6 +68,8 @@ class Sources:
     what_is: Callable[[bytes], str | None] = lambda folder: None
     """What a folder is that this program wrote, None for any other: no image in it is taken, unless
     it is named one by one."""
+    shard: Shard | None = None
+    """Only the images of this part."""
     skipped: list[Skipped] = field(default_factory=list)
     """What looked like an image and was not taken, in the last iteration."""
     roots: list[Root] = field(init=False)
@@ -204,7 +207,8 @@ class Sources:
             images.append(entry.path)
 
     def _wanted(self, key: str) -> bool:
-        return is_wanted(key, self.include, self.exclude)
+        is_in_shard = self.shard is None or self.shard.holds(key)
+        return is_in_shard and is_wanted(key, self.include, self.exclude)
 
     def _look_at(self, given: Given, path: bytes, key: str) -> ImageRef | None:
         try:

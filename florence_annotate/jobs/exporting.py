@@ -1,7 +1,7 @@
 """An export of a job without a run: to its own folder, or a whole dataset to another one."""
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -15,7 +15,7 @@ from florence_annotate.errors import ExportError, OutputError, SourceError, Usag
 from florence_annotate.formats import export as formats
 from florence_annotate.formats import hub, registry, staging, upheavals
 from florence_annotate.formats.replacing import Replacing
-from florence_annotate.jobs import fingerprint, leaving, output
+from florence_annotate.jobs import fingerprint, leaving, output, sharding
 from florence_annotate.jobs.naming import roots_of
 from florence_annotate.jobs.writing import Writing, Written
 from florence_annotate.journal import FILE_NAME, Journal, lock
@@ -39,6 +39,8 @@ class Request(Writing):
     policy: Path | None = None
     """The file that it goes by for once."""
     push_to_hub: str | None = None
+    gates: Collection[str] = ()
+    """Those that are judged beside the ones that a flag gives."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,7 @@ def run(request: Request, note: Callable[[str], None]) -> Result:
     folder = out if request.target is None else output.real(request.target)
     is_elsewhere = folder != out
     with opening.open_journal(out, checks_images=False) as journal:
+        sharding.refuse_export(journal)
         # what can't be read, or written to, is refused before anything is touched
         name = _refuse_unusable(folder, out, journal) if is_elsewhere else None
     if is_elsewhere:
@@ -98,8 +101,8 @@ def run(request: Request, note: Callable[[str], None]) -> Result:
             journal.selection.forget_left()
         bound = fingerprint.describe(journal)
         # those of the last run were that run's
-        counts = journal.counts()
-        judged = gates.judge(spec, spec.by_flag, counts, exported)
+        counts, asked = journal.counts(), spec.by_flag | frozenset(request.gates)
+        judged = gates.judge(spec, asked, counts, exported)
         summary = summaries.summarise(journal, folder, spec, bound, exported, counts, judged)
         summaries.write_summary(folder, summary)
         if not is_elsewhere:

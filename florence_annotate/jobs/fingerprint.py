@@ -32,6 +32,10 @@ _APART = ("decoding", "score")
 """What stands in the journal under a name of its own, since older journals lack it."""
 
 
+DECODED_OTHERWISE = "decoded_otherwise"
+"""The value of a journal that names the last run whose answers may differ from today's."""
+
+
 @dataclass(frozen=True, slots=True)
 class Setting:
     """A bound setting: what somebody gave, if anybody did, and what it came to."""
@@ -163,6 +167,11 @@ class Begun:
         return self.fingerprint.described(self.asked)
 
 
+def count_decoded_otherwise(journal: Journal) -> int:
+    """How many images of a job may have other answers than this version would get."""
+    return journal.count_annotated_until(journal.value(DECODED_OTHERWISE) or 0)
+
+
 def describe(journal: Journal) -> dict[str, Any] | None:
     """All that binds a job, flat; None before its first run."""
     begun = Begun.of(journal)
@@ -174,17 +183,37 @@ def refuse_other(bound: Mapping[str, Any], now: Mapping[str, Any], where: Path) 
 
     Both as `described` gives them.
     """
-    for name in sorted(bound.keys() | now.keys()):
-        if bound.get(name) != now.get(name):
-            raise FingerprintError(
-                f"{where} was begun with {_SAID.get(name, name)} = {_short(bound.get(name))}, and "
-                f"now it is {_short(now.get(name))}: its images would not be annotated alike. "
-                "Go on as it was begun, choose another output with -o, or begin again with "
-                "--restart"
-            )
+    if (name := _differing(bound, now)) is not None:
+        raise FingerprintError(
+            f"{where} was begun with {_SAID.get(name, name)} = {_short(bound.get(name))}, and "
+            f"now it is {_short(now.get(name))}: its images would not be annotated alike. "
+            "Go on as it was begun, choose another output with -o, or begin again with "
+            "--restart"
+        )
+
+
+def refuse_unlike(one: Begun, here: Path, other: Begun, there: Path) -> None:
+    """Raise FingerprintError where the images of two jobs were not annotated alike, or their scores
+    mean different things."""
+    ours, theirs = (
+        each.described() | {name: getattr(each.fingerprint, name) for name in _APART}
+        for each in (one, other)
+    )
+    if (name := _differing(ours, theirs)) is not None:
+        raise FingerprintError(
+            f"{here} was begun with {_SAID.get(name, name)} = {_short(ours.get(name))}, and "
+            f"{there} with {_short(theirs.get(name))}: their images were not annotated alike, and "
+            "can't be merged. Annotate those of one as the other has it, or merge them apart"
+        )
+
+
+def _differing(one: Mapping[str, Any], other: Mapping[str, Any]) -> str | None:
+    return next((n for n in sorted(one.keys() | other.keys()) if one.get(n) != other.get(n)), None)
 
 
 _SAID = {
+    "score": "the definition of the score",
+    "decoding": "what the checkpoint's own files say of decoding",
     "inputs": "the content of --texts or --regions",
     "weights": "a checkpoint whose files (weights, tokenizer, configurations) have the hash",
     "adapter": "an adapter whose files have the hash",

@@ -4,6 +4,7 @@ Everything that can be wrong with a request is found before the checkpoint's wei
 before anything is written.
 """
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -17,7 +18,16 @@ from florence_annotate.dataset import settled, splits
 from florence_annotate.dataset.splits import SplitRule
 from florence_annotate.errors import CheckpointError, SourceError, UsageError
 from florence_annotate.formats import export, registry, upheavals
-from florence_annotate.jobs import fingerprint, leaving, outlook, output, restarting, runner, setup
+from florence_annotate.jobs import (
+    fingerprint,
+    leaving,
+    outlook,
+    output,
+    restarting,
+    runner,
+    setup,
+    sharding,
+)
 from florence_annotate.jobs.fingerprint import Begun
 from florence_annotate.jobs.naming import sources_of
 from florence_annotate.jobs.outlook import Outlook, has_content
@@ -31,9 +41,7 @@ from florence_annotate.questions import texts
 from florence_annotate.questions.request import Request
 from florence_annotate.reports import gates
 from florence_annotate.reports import summary as summaries
-
-_DECODED_OTHERWISE = "decoded_otherwise"
-"""The value of a journal that names the last run whose answers may differ from today's."""
+from florence_annotate.types import ImageRef
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +70,11 @@ class Job:
         self.out = out
         self.sources = sources_of(spec, out, restart=switches.restart)
         output.refuse_unusable(out, self.sources)
+        self._all = self.sources
+        """Also the images of other shards."""
+        if spec.shard is not None:
+            whole = spec.model_copy(update={"shard": None})
+            self._all = sources_of(whole, out, restart=switches.restart)
         self._switches = switches
         self._begun: Begun | None = None
         self._left_aside: list[str] = []
@@ -69,6 +82,8 @@ class Job:
         if exists(out) and not switches.restart:
             with Journal.open_existing(out) as journal:
                 self._begun = Begun.of(journal)
+                if self._begun is not None:
+                    sharding.refuse_other(journal, spec)
                 settings = settled.read(journal, out) if self._begun else {}
         self.spec = spec
         if self._begun is not None:
@@ -79,7 +94,8 @@ class Job:
                 if name in settings and getattr(self.spec, name) != getattr(spec, name)
             ]
         gates.refuse_unknown(self.spec)
-        if next(iter(self.sources), None) is None:
+        has_image = next(iter(self.sources), None) is not None
+        if not has_image and next(iter(self._all), None) is None:  # a shard may have none
             self._refuse_no_image()
         request = self.spec.request()
         # what contradicts itself is found before a checkpoint is fetched
@@ -88,6 +104,7 @@ class Job:
         self.formats = registry.settle(self.spec, questions)
         if exists(out):
             with Journal.open_existing(out) as journal:
+                sharding.refuse_dataset(journal, spec)
                 rule = SplitRule.begun_with(self._splits(journal), self.spec)
                 upheavals.refuse_upheaval(
                     *(journal, out, self.spec, rule, self.formats),
@@ -96,7 +113,7 @@ class Job:
                 )
         self._unused = self._fit(request)
         if self.spec.split_file:  # what fits no image is told with the export
-            SplitLists(self.spec.split_file).fit(lambda: self.sources)
+            SplitLists(self.spec.split_file).fit(lambda: self._all)
         bound = self._begun.fingerprint if self._begun else None
         try:
             self.setup = Setup.of(self.spec, request, bound)
@@ -126,19 +143,19 @@ class Job:
 
         Raises UsageError where they fit none at all.
         """
-        if request.texts is texts.sidecar_text and not any(map(texts.sidecar_text, self.sources)):
+        if request.texts is texts.sidecar_text and not any(map(texts.sidecar_text, self._all)):
             raise UsageError(
                 f"--texts {texts.SIDECAR}: no image has a .txt with its name beside it"
             )
         unused: tuple[str, ...] = ()
         for given in (request.texts, request.regions):
             if isinstance(given, ByName):
-                unused = given.fit(self.sources)
+                unused = given.fit(self._all)
         are_all = not (self.spec.include or self.spec.exclude)
         return unused if are_all else ()
 
     def run(self, *, reporter: Reporter, retry_failed: bool = False) -> Finished:
-        """Annotate what is pending, then export.
+        """Annotate what is pending, then export; a shard is not exported.
 
         Raises FingerprintError, LockedError, ExportError and OutputError; failures of single
         images are counted, not raised.
@@ -178,7 +195,7 @@ class Job:
                     journal.note_asking(run_id)
                     with reporter.progress(total, started.memory_in_use) as progress:
                         report = runner.run(started.engine, pending, journal, run_id, progress)
-                is_to_be_written = not report.interrupted
+                is_to_be_written = not report.interrupted and self.spec.shard is None
                 journal.end_run(
                     run_id, self._report(report, left), is_to_be_written=is_to_be_written
                 )
@@ -196,6 +213,7 @@ class Job:
                         ),
                         settle=partial(settled.write, journal, self.out, self.spec),
                     )
+                if not report.interrupted:
                     journal.selection.forget_left()
                 bound, counts, judged = fingerprint.describe(journal), journal.counts(), []
                 if exported is not None:
@@ -247,22 +265,26 @@ class Job:
                 reporter.note(line)
             if self._begun is not None and self._begun.fingerprint.decoding is None:
                 if self.setup.decoded_otherwise:
-                    journal.set_value(_DECODED_OTHERWISE, journal.last_run())
+                    journal.set_value(fingerprint.DECODED_OTHERWISE, journal.last_run())
                 journal.set_value("decoding", self._decoding())
             return
         journal.set_value("asked", self._asked())
         journal.set_value("decoding", self._decoding())
         journal.set_value("score", scores.DEFINITION)
+        sharding.bind(journal, self.spec)
         # all that the sources name, since those after --limit are selected too
-        keys = (ref.key for ref in journal.selection.refs())
-        journal.set_value(splits.BEGUN_WITH, splits.begin(keys, self.sources.prefixes))
+        refs = journal.selection.refs() if self.spec.shard is None else self._all
+        journal.set_value(splits.BEGUN_WITH, self._split_rule(refs))
         journal.set_value("fingerprint", self.setup.fingerprint().dump())
 
     def _splits(self, journal: Journal) -> Any:
         """By what the job splits its images; see `splits.BEGUN_WITH`."""
         if self._begun is not None:
             return journal.value(splits.BEGUN_WITH)
-        return splits.begin((ref.key for ref in self.sources), self.sources.prefixes)
+        return self._split_rule(self._all)
+
+    def _split_rule(self, refs: Iterable[ImageRef]) -> dict[str, Any]:
+        return splits.begin((ref.key for ref in refs), self.sources.prefixes)
 
     def _settle_policy(self, journal: Journal, reporter: Reporter) -> None:
         """Write what flags say into the job's policy, and say what has changed."""
@@ -272,13 +294,14 @@ class Job:
         changes = settled.changes(journal, self.spec)
         for line in (*changes, *upheavals.notes(journal, self.spec, self.formats)):
             reporter.note(line)
-        settled.write(journal, self.out, self.spec)
+        if self.spec.shard is None:
+            settled.write(journal, self.out, self.spec)
 
     def _decoding(self) -> dict[str, Any]:
         return asdict(self.setup.checkpoint.generation.decoding)
 
     def _tell_decoded_otherwise(self, journal: Journal, reporter: Reporter) -> None:
-        count = journal.count_annotated_until(journal.value(_DECODED_OTHERWISE) or 0)
+        count = fingerprint.count_decoded_otherwise(journal)
         if count:
             asked = "1 image was" if count == 1 else f"{count} images were"
             reporter.note(

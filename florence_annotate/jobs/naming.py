@@ -15,16 +15,17 @@ from florence_annotate.types import Root
 
 
 def sources_of(spec: JobSpec, out: Path, *, restart: bool) -> Sources:
-    """What a run is given, its keys as the job in `out` has them, unless that is forgotten.
+    """What a run is given, its keys as the job in `out` has them, unless that is forgotten; of a
+    shard, its own images alone.
 
     Raises SourceError, UsageError and JobError.
     """
     name = partial(Sources, spec.sources, SUFFIXES, spec.include, spec.exclude, out)
     if restart or not exists(out):
-        return name(what_is=_what_is)
+        return name(what_is=_what_is, shard=spec.part())
     with Journal.open_existing(out) as journal:
         is_taken = journal.selection.has_below
-        return name(roots_of(journal, out), is_taken, what_is=_what_is)
+        return name(roots_of(journal, out), is_taken, what_is=_what_is, shard=spec.part())
 
 
 def _what_is(folder: bytes) -> str | None:

@@ -6,15 +6,18 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from florence_annotate.errors import SourceError, UsageError
+from florence_annotate.images.shards import Shard
 from florence_annotate.images.sources import Sources
-from florence_annotate.journal import FILE_NAME, exists, lock
+from florence_annotate.journal import FILE_NAME, exists, lock, refuse_unmerged
 
 
-def default_output(sources: tuple[str, ...]) -> Path:
-    """`<source>-dataset` beside a single folder. Raises UsageError where there is none."""
+def default_output(sources: tuple[str, ...], shard: Shard | None = None) -> Path:
+    """`<source>-dataset` beside a single folder, of a shard with its part behind that. Raises
+    UsageError where there is none."""
     if len(sources) == 1:
         folder = Path(sources[0])
-        beside = folder.with_name(f"{folder.name}-dataset") if folder.name else None
+        part = f"-{shard.index}-of-{shard.count}" if shard else ""
+        beside = folder.with_name(f"{folder.name}-dataset{part}") if folder.name else None
         is_folder = os.path.isdir(folder) and folder.absolute() != Path.cwd()
         # where the folder is gone, its job knows that it was there
         if beside and (is_folder or (not os.path.exists(folder) and exists(beside))):
@@ -57,8 +60,16 @@ def refuse_overlap(out: Path, folders: Iterable[Path], images: Iterable[Path]) -
 
 def refuse_unusable(out: Path, sources: Sources) -> None:
     """Raise UsageError for an output that holds something else, leads nowhere, or overlaps with a
-    source."""
+    source, JobError for one that is not all merged."""
     refuse_overlap(out, sources.folders, sources.images)
+    refuse_no_folder(out)
+    if out.is_dir() and not (out / FILE_NAME).is_file():
+        refuse_unmerged(out)
+        refuse_other_files(out)
+
+
+def refuse_no_folder(out: Path) -> None:
+    """Raise UsageError for an output that leads nowhere, or is a file."""
     if out.is_symlink() and not out.exists():
         raise UsageError(
             f"the output {out} is a link to {out.readlink()}, which is not there: make that "
@@ -66,11 +77,12 @@ def refuse_unusable(out: Path, sources: Sources) -> None:
         )
     if out.exists() and not out.is_dir():
         raise UsageError(f"the output {out} is a file: choose another output with -o")
-    if (
-        out.is_dir()
-        and not (out / FILE_NAME).is_file()
-        and any(path.name != lock.FILE_NAME for path in out.iterdir())
-    ):
+
+
+def refuse_other_files(folder: Path, *, beside: str = lock.FILE_NAME) -> None:
+    """Raise UsageError for a folder without a job that holds something; but for a lock, and what is
+    named `beside` it."""
+    if any(path.name not in (lock.FILE_NAME, beside) for path in folder.iterdir()):
         raise UsageError(
-            f"{out} holds other files and no job: choose a new or an empty folder with -o"
+            f"{folder} holds other files and no job: choose a new or an empty folder with -o"
         )

@@ -10,6 +10,7 @@ from florence_annotate.journal.class_ids import has_other_ids
 from florence_annotate.journal.database import FILE_NAME, exists, holds_journal
 from florence_annotate.journal.exports import Exported, Made, Placed
 from florence_annotate.journal.journal import Counts, Journal
+from florence_annotate.journal.merging import refuse_unmerged
 
 __all__ = [
     "FILE_NAME",
@@ -22,4 +23,5 @@ __all__ = [
     "exists",
     "has_other_ids",
     "holds_journal",
+    "refuse_unmerged",
 ]

@@ -16,6 +16,11 @@ _MAGIC = b"SQLite format 3\0"
 """What every file of SQLite begins with."""
 _VERSION_AT = 60
 """Where such a file has its `user_version`, in four bytes: 0 where nobody set it."""
+_MODE_AT, _WRITE_AHEAD = 18, b"\2"
+"""Where such a file says how it is written, and what it says there of a write-ahead log:
+https://sqlite.org/fileformat.html#file_format_version_numbers"""
+_IS_HALF_WRITTEN = "attempt to write a readonly database"
+"""What SQLite says where it would have to take back what a killed writer left, and may not."""
 _PAGE = 4096
 _SIGNS_OF_DAMAGE = (
     *("not a database", "malformed", "no such table", "no such column", "decode to UTF-8"),
@@ -97,13 +102,45 @@ class Database:
             connection = sqlite3.connect(_address(path), uri=True, isolation_level=None)
             with _closed_on_error(connection):
                 version = _refuse_other_version(path, connection)
-                database = cls(path, connection, is_writer=False)
-                if version != schema.VERSION:
-                    schema.view_as_new(connection, version)
-                soundness.refuse_unsound(connection, path)
-                if checks_images:
-                    database.check_images()
-                connection.execute("PRAGMA query_only=ON")
+                return cls._to_read(path, connection, version, checks_images=checks_images)
+
+    @classmethod
+    def open_untouched(cls, folder: Path) -> Self:
+        """To read, and leave no trace: the same, but what a killed writer left is not taken back.
+
+        Raises JobError also where there is something to be taken back, and for a file that another
+        program switched to a mode in which readers write beside it.
+        """
+        path = folder / FILE_NAME
+        _refuse_write_ahead(path)
+        with _explained(path, is_read=True):
+            connection = sqlite3.connect(_address(path, "ro"), uri=True, isolation_level=None)
+            with _closed_on_error(connection):
+                try:
+                    if not _has_tables(connection):
+                        raise _missing(folder)
+                    version = _refuse_other_version(path, connection)
+                except sqlite3.OperationalError as error:
+                    if _IS_HALF_WRITTEN not in str(error):
+                        raise
+                    raise JobError(
+                        f"{path} is as a command left it that was killed while it wrote, and "
+                        "nothing is changed here that is only read: 'florence-annotate status "
+                        f"{folder}' puts it in order; then give the same command again"
+                    ) from error
+                return cls._to_read(path, connection, version, checks_images=True)
+
+    @classmethod
+    def _to_read(
+        cls, path: Path, connection: sqlite3.Connection, version: int, *, checks_images: bool
+    ) -> Self:
+        database = cls(path, connection, is_writer=False)
+        if version != schema.VERSION:
+            schema.view_as_new(connection, version)
+        soundness.refuse_unsound(connection, path)
+        if checks_images:
+            database.check_images()
+        connection.execute("PRAGMA query_only=ON")
         return database
 
     def check_images(self) -> None:
@@ -225,11 +262,37 @@ def _has_tables(connection: sqlite3.Connection) -> bool:
 def _refuse_missing(folder: Path) -> Path:
     path = folder / FILE_NAME
     if not exists(folder):
-        raise JobError(
-            f"{folder} holds no job: there is no {FILE_NAME} in it, or nothing in that. "
-            "Begin one with 'florence-annotate run'"
-        )
+        raise _missing(folder)
     return path
+
+
+def _unreadable(path: Path, why: str | None) -> JobError:
+    return JobError(
+        f"can't read {path}: {why}. Nothing in it was changed: see that you may read it and that "
+        "its disk is there, then give the same command again"
+    )
+
+
+def _missing(folder: Path) -> JobError:
+    return JobError(
+        f"{folder} holds no job: there is no {FILE_NAME} in it, or nothing in that. "
+        "Begin one with 'florence-annotate run'"
+    )
+
+
+def _refuse_write_ahead(path: Path) -> None:
+    try:
+        with path.open("rb") as file:
+            head = file.read(_MODE_AT + 1)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise _missing(path.parent) from error
+    except OSError as error:
+        raise _unreadable(path, error.strerror) from error
+    if head[_MODE_AT:] == _WRITE_AHEAD:
+        raise JobError(
+            f"{path} was switched by another program to a mode in which reading it writes beside "
+            f"it (a write-ahead log): sqlite3 {path} 'PRAGMA journal_mode=DELETE' switches it back"
+        )
 
 
 def _refuse_link(path: Path) -> None:
@@ -240,9 +303,9 @@ def _refuse_link(path: Path) -> None:
         )
 
 
-def _address(path: Path) -> str:
+def _address(path: Path, mode: str = "") -> str:
     # also to read: where a writer was killed, who comes next has to take its half back
-    mode = "rw" if os.access(path, os.W_OK) else "ro"
+    mode = mode or ("rw" if os.access(path, os.W_OK) else "ro")
     return f"{path.absolute().as_uri()}?mode={mode}"
 
 
@@ -278,8 +341,5 @@ def _explained(path: Path, *, is_read: bool = False) -> Iterator[None]:
         if not isinstance(error, sqlite3.OperationalError):
             raise
         if is_read:
-            raise JobError(
-                f"can't read {path}: {text}. Nothing in it was changed: see that you may read it "
-                "and that its disk is there, then give the same command again"
-            ) from error
+            raise _unreadable(path, text) from error
         raise OutputError.at(path, OSError(text)) from error

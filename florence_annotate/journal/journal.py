@@ -336,13 +336,13 @@ class Journal(Database):
 
     def _with_answers(self, rows: Sequence[tuple[Any, ...]]) -> Iterator[Record]:
         """The records of some rows of `_RECORD`."""
-        answers = self._answers_of([seq for *_, seq, _, _ in rows])
+        answers = self.answers_of([seq for *_, seq, _, _ in rows])
         for *ref, sha, width, height, seq, image, first in rows:
             earlier = () if first == seq else self._earlier_answers(image, seq, sha)
             own = answers.get(seq, ())
             yield Record(ImageRef(*ref), sha, width, height, own, earlier)
 
-    def _answers_of(self, attempts: Sequence[int]) -> dict[int, tuple[Answer, ...]]:
+    def answers_of(self, attempts: Sequence[int]) -> dict[int, tuple[Answer, ...]]:
         """The answers of each of these attempts, in their order; those without any are left out."""
         query = (
             f"SELECT attempt, {COLUMNS} FROM answers WHERE attempt IN "
@@ -366,7 +366,7 @@ class Journal(Database):
             (image, seq, sha),
         )
         earlier = [attempt for (attempt,) in rows]
-        answers = self._answers_of(earlier)
+        answers = self.answers_of(earlier)
         return tuple(answers.get(attempt, ()) for attempt in earlier)
 
     def last_attempt(self) -> int:

@@ -78,6 +78,18 @@ class Selection:
 
         Of those after the first `limit` none is to be annotated now.
         """
+        self._list(_rows(refs, limit))
+
+    def note_selected(self, images: Iterable[tuple[ImageRef, "Selected"]]) -> None:
+        """The same of images that other journals have selected.
+
+        Where one comes again, its first file stays; it is asked about where any journal asks.
+        """
+        rows = (_row(place, ref, selected) for place, (ref, selected) in enumerate(images))
+        again = "ON CONFLICT (key) DO UPDATE SET selected = min(selected, excluded.selected)"
+        self._list(rows, again)
+
+    def _list(self, rows: Iterable[tuple[object, ...]], again: str = "") -> None:
         connection = self._database.connection
         with self._database.scratch():
             connection.execute("DROP TABLE IF EXISTS temp.listed")
@@ -86,9 +98,7 @@ class Selection:
                 "path BLOB, size_bytes INTEGER, mtime_ns INTEGER, inode INTEGER, "
                 "selected INTEGER)"
             )
-            connection.executemany(
-                "INSERT INTO listed VALUES (?, ?, ?, ?, ?, ?, ?)", _rows(refs, limit)
-            )
+            connection.executemany(f"INSERT INTO listed VALUES (?, ?, ?, ?, ?, ?, ?) {again}", rows)
 
     def noted(self, *, retry_failed: bool) -> Iterator[Noted]:
         """The images that were noted, by key."""
@@ -123,28 +133,39 @@ class Selection:
             "AND key > :after ORDER BY key LIMIT :page"
         )
 
-    def take_over(self) -> None:
-        """Make the images that were noted the job's.
+    def take_over(self, *, are_all: bool = True) -> None:
+        """Make the images that were noted the job's: instead of what it has, or where they are not
+        `all`, those that it has not seen beside it.
 
         In one short transaction, so that a copy of the file has the one selection or the other.
         """
         connection = self._database.connection
         with self._database.transaction():
-            connection.execute(
-                "UPDATE images SET path = listed.path, size_bytes = listed.size_bytes, "
-                "mtime_ns = listed.mtime_ns, inode = listed.inode, selected = listed.selected "
-                f"FROM listed WHERE listed.key = images.key AND NOT ({_IS_SAME})"
-            )
+            if are_all:
+                connection.execute(
+                    "UPDATE images SET path = listed.path, size_bytes = listed.size_bytes, "
+                    "mtime_ns = listed.mtime_ns, inode = listed.inode, selected = listed.selected "
+                    f"FROM listed WHERE listed.key = images.key AND NOT ({_IS_SAME})"
+                )
+                connection.execute(
+                    f"UPDATE images SET selected = {Selected.LEFT} "
+                    "WHERE selected > 0 AND key NOT IN (SELECT key FROM listed)"
+                )
             connection.execute(
                 "INSERT INTO images (key, path, size_bytes, mtime_ns, inode, selected) "
                 "SELECT key, path, size_bytes, mtime_ns, inode, selected FROM listed "
                 "WHERE key NOT IN (SELECT key FROM images) ORDER BY place"
             )
-            connection.execute(
-                f"UPDATE images SET selected = {Selected.LEFT} "
-                "WHERE selected > 0 AND key NOT IN (SELECT key FROM listed)"
-            )
             connection.execute("DROP TABLE listed")
+
+    def know(self, refs: Iterable[ImageRef]) -> None:
+        """Have a place for attempts at images; those that the job has never seen are not its."""
+        with self._database.transaction():
+            self._database.connection.executemany(
+                "INSERT OR IGNORE INTO images (key, path, size_bytes, mtime_ns, inode, selected) "
+                f"VALUES (?, ?, ?, ?, ?, {Selected.NO})",
+                ((ref.key, ref.path, ref.size_bytes, ref.mtime_ns, ref.inode) for ref in refs),
+            )
 
     def forget_left(self) -> None:
         """An export is finished that left out what has left."""
@@ -221,5 +242,8 @@ class Selection:
 def _rows(refs: Iterable[ImageRef], limit: int | None) -> Iterator[tuple[object, ...]]:
     for place, ref in enumerate(refs):
         is_beyond = limit is not None and place >= limit
-        selected = Selected.BEYOND_LIMIT if is_beyond else Selected.YES
-        yield place, ref.key, ref.path, ref.size_bytes, ref.mtime_ns, ref.inode, selected
+        yield _row(place, ref, Selected.BEYOND_LIMIT if is_beyond else Selected.YES)
+
+
+def _row(place: int, ref: ImageRef, selected: Selected) -> tuple[object, ...]:
+    return place, ref.key, ref.path, ref.size_bytes, ref.mtime_ns, ref.inode, selected

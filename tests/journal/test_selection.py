@@ -10,6 +10,7 @@ from written_answers import select
 
 from florence_annotate.errors import OutputError
 from florence_annotate.journal import Journal
+from florence_annotate.journal.selection import Selected
 from florence_annotate.types import Failure, ImageRef, Record
 
 
@@ -146,3 +147,24 @@ def test_what_keys_begin_with_is_known(annotated: Path) -> None:
         select(journal, [ref("day/1.jpg"), ref("night-2/1.jpg")])
         found = {name: journal.selection.has_below(name) for name in ("a", "day", "da", "night")}
     assert found == {"a": True, "day": True, "da": False, "night": False}
+
+
+def test_images_that_other_journals_have_selected_join_or_replace_its_own(annotated: Path) -> None:
+    images = [
+        (ref("b"), Selected.BEYOND_LIMIT),
+        (ref("d"), Selected.BEYOND_LIMIT),
+        (ref("b"), Selected.YES),
+        (replace(ref("d"), path=b"/elsewhere"), Selected.BEYOND_LIMIT),
+    ]
+    with Journal.open_to_write(annotated) as journal:
+        journal.selection.note_selected(images)
+        journal.selection.take_over(are_all=False)
+        assert [found.key for found in journal.selection.refs()] == ["a", "b", "c", "d"]
+        journal.selection.note_selected(images)
+        journal.selection.take_over()
+        assert list(journal.selection.each()) == [
+            (ref("a"), Selected.LEFT),
+            (ref("b"), Selected.YES),
+            (ref("c"), Selected.LEFT),
+            (ref("d"), Selected.BEYOND_LIMIT),
+        ]
