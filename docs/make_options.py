@@ -19,9 +19,10 @@ Every setting of a job, as `run` takes it. A YAML file for `--config` has the sa
 two dashes; flags beat it, and its relative paths (`classes-file`, `texts`, `regions`, folders of
 `model` and `adapter`) begin where the file lies. `export` takes the settings of the dataset, the
 gates and, to choose among the job's images, `--include`, `--exclude` and `--labelled-only`;
-`resume` takes `--device`, `--batch-size` and `--threads`. What the commands take beside settings
-stands at the end. This page is written by `python docs/make_options.py` from the declarations in
-`florence_annotate/config`, `florence_annotate/policy` and `florence_annotate/cli`.
+`resume` takes `--device`, `--engine` with `--gpus`, `--actors` and `--address`, `--batch-size` and
+`--threads`. What the commands take beside settings stands at the end. This page is written by
+`python docs/make_options.py` from the declarations in `florence_annotate/config`,
+`florence_annotate/policy` and `florence_annotate/cli`.
 
 A setting that **binds** would change what the model says: another run of the job goes on with the
 value that it was begun with, and is refused where you give another one. What is bound "for each

@@ -1,0 +1,208 @@
+"""Ray itself: started for one command and ended with it, or a cluster's that is joined.
+
+Nothing of Ray is shown: what it and its processes say goes to files. Nothing is sent anywhere:
+neither the dashboard nor the reports of usage are started.
+"""
+
+import logging
+import os
+import secrets
+import shutil
+import signal
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray.exceptions import RayError, RayTaskError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from florence_annotate import cores
+from florence_annotate.engines.ray.shares import Node
+from florence_annotate.errors import EngineError
+
+_STORE_BYTES = 256 << 20
+"""Of Ray's object store on this machine: records under way are small, pixels never go there."""
+_LONGEST_FOLDER = 40
+"""Characters: Ray puts sockets below its folder, and the path of one has 107 bytes at most
+(unix(7)), of which Ray's own part takes 64."""
+_OF_RAY = ("RAY_AUTH_MODE",)
+"""Variables that Ray sets itself."""
+_QUIET = {"RAY_USAGE_STATS_ENABLED": "0"}
+
+
+class Session:
+    """A connection to Ray. There is one in a process at a time."""
+
+    def __init__(self, address: str | None) -> None:
+        """Start Ray on this machine, or join the cluster at an address.
+
+        Raises EngineError where that can't be.
+        """
+        self.is_local = address is None
+        self._exit = ExitStack()
+        with ExitStack() as undo:
+            undo.callback(self.close)
+            self._exit.enter_context(_silence())
+            if address is None:
+                self._start()
+            else:
+                self._join(address)
+            undo.pop_all()
+
+    def _start(self) -> None:
+        import torch
+
+        folder = _make_folder()
+        self._exit.callback(shutil.rmtree, folder, ignore_errors=True)
+        # known to this command's own processes alone; Ray would keep one in the home folder
+        self._exit.enter_context(_environment({"RAY_AUTH_TOKEN": _TOKEN}))
+        self._connect(
+            "Ray could not be started on this machine",
+            address="local",  # whatever RAY_ADDRESS says
+            _temp_dir=str(folder),
+            _node_ip_address="127.0.0.1",
+            num_cpus=cores.available(),
+            num_gpus=torch.cuda.device_count(),
+            object_store_memory=_STORE_BYTES,
+            include_dashboard=False,
+        )
+
+    def _join(self, address: str) -> None:
+        where = "on this machine" if address == "auto" else f"at {address}"
+        self._connect(
+            f"--address {address}: no Ray cluster could be joined {where}: start one with 'ray "
+            "start --head' (docs/scale.md), or leave --address out",
+            address=address,
+        )
+
+    def _connect(self, problem: str, **how: Any) -> None:
+        if ray.is_initialized():
+            raise EngineError("this process is connected to Ray already: call ray.shutdown() first")
+        self._exit.callback(ray.shutdown)
+        with _own_signals():
+            try:
+                ray.init(log_to_driver=False, configure_logging=False, **how)
+            except Exception as error:  # Ray raises nearly anything
+                told = " ".join(str(error).split()) or type(error).__name__
+                raise EngineError(f"{problem} ({told[:300]})") from error
+
+    @cached_property
+    def log(self) -> Path:
+        """Where what Ray says can be read: a file, written as the session ends, for Ray on this
+        machine; else the folder on every machine of the cluster."""
+        if not self.is_local:
+            return self._logs
+        return Path(tempfile.gettempdir()) / f"florence-annotate-ray-{os.getpid()}.log"
+
+    @property
+    def _logs(self) -> Path:
+        return Path(ray._private.worker._global_node.get_logs_dir_path())
+
+    def keep_log(self) -> Path:
+        """Keep what Ray said, since somebody may want to know why; returns where it will be."""
+        if self.is_local and "log" not in self.__dict__:
+            self._exit.callback(_gather, self._logs, self.log)
+        return self.log
+
+    def nodes(self) -> list[Node]:
+        """The machines that are there now, in a fixed order."""
+        alive = (node for node in ray.nodes() if node["Alive"])
+        found = [
+            Node(
+                node["NodeID"],
+                node["NodeManagerHostname"],
+                node["Resources"].get("CPU", 0.0),
+                node["Resources"].get("GPU", 0.0),
+            )
+            for node in alive
+        ]
+        return sorted(found, key=lambda node: (node.host, node.id))
+
+    def on_each(
+        self, nodes: Sequence[Node], run: Callable[..., Any], *given: Any, gpus: float = 0
+    ) -> Iterator[tuple[Node, Any]]:
+        """Call a function on each of the machines; yields what it returns, or its exception."""
+        task = ray.remote(num_cpus=0, num_gpus=gpus, max_retries=0)(run)
+        calls = [
+            task.options(
+                scheduling_strategy=NodeAffinitySchedulingStrategy(node.id, soft=False)
+            ).remote(*given)
+            for node in nodes
+        ]
+        for node, call in zip(nodes, calls, strict=True):
+            try:
+                yield node, ray.get(call)
+            except RayTaskError as error:
+                yield node, error.cause
+            except RayError as error:
+                yield node, error
+
+    def close(self) -> None:
+        """End Ray where it was started, with all that runs there; else leave the cluster."""
+        self._exit.close()
+
+
+_TOKEN = secrets.token_hex(32)
+"""Ray keeps the first one that a process has."""
+
+
+def _make_folder() -> Path:
+    short = tempfile.gettempdir() if len(tempfile.gettempdir()) < _LONGEST_FOLDER - 16 else "/tmp"
+    return Path(tempfile.mkdtemp(prefix="fa-ray-", dir=short))
+
+
+def _gather(logs: Path, into: Path) -> None:
+    """Join what Ray's processes wrote in one file."""
+    with into.open("wb") as whole:
+        for path in sorted([*logs.glob("worker-*"), *logs.glob("raylet.*"), *logs.glob("gcs_*")]):
+            with suppress(OSError):
+                if content := path.read_bytes():
+                    whole.write(b"\n==> %s <==\n%s" % (os.fsencode(path.name), content))
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Within, Ray writes nothing to this process's own output."""
+    logger = logging.getLogger("ray")
+    level, logger.level = logger.level, logging.CRITICAL + 1
+    internals = ray._private.worker
+    # what happens on a cluster is printed on standard output else, into a command's result
+    was_shown, internals._worker_logs_enabled = internals._worker_logs_enabled, False
+    try:
+        with _environment(_QUIET):
+            yield
+    finally:
+        logger.level, internals._worker_logs_enabled = level, was_shown
+
+
+@contextmanager
+def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in (*variables, *_OF_RAY)}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+@contextmanager
+def _own_signals() -> Iterator[None]:
+    """Afterwards signals are handled as before: Ray takes SIGTERM for itself."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
