@@ -1,12 +1,12 @@
-"""An actor without a model, for tests of the driver: what it does is in the keys of images."""
+"""Actors for tests of the driver: what becomes of them is in the keys of images."""
 
 import os
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from florence_annotate.engines.ray.worker import Exchange, Prepared
+from florence_annotate.engines.ray.worker import Exchange, Prepared, Worker
 from florence_annotate.types import ImageRef, Record
 
 
@@ -33,6 +33,16 @@ class StandIn:
             if "raises" in ref.key:
                 raise ValueError("a mistake\nof two lines")
         return Exchange([Record(ref, "", 1, 1, ()) for ref in some], 0.25, 0)
+
+
+class Fragile(Worker):
+    """A worker with a model, whose process does not survive some images."""
+
+    def _until_none_is_left(self, first: ImageRef) -> Iterator[ImageRef]:
+        for ref in super()._until_none_is_left(first):
+            if "kills" in ref.key:
+                os._exit(1)
+            yield ref
 
 
 class Stillborn(StandIn):

@@ -5,17 +5,19 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import Result, annotate, command, scores, tree
+import standins
+from conftest import Result, annotate, command, is_same_dataset
 
 from florence_annotate.journal import Journal
 from florence_annotate.shapes.demo import write_demo
 
-pytest.importorskip("ray")
+cloudpickle = pytest.importorskip("ray").cloudpickle
 pytestmark = pytest.mark.ray
 
 TWO = ("--engine", "ray", "--actors", 2)
@@ -41,14 +43,6 @@ def local(many: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def on_ray(source: Path, out: Path, *options: object) -> Result:
     return command("run", source, "-o", out, "--model", "shapes", "--workers", 1, *TWO, *options)
-
-
-def is_same_dataset(out: Path, expected: Path) -> None:
-    found, wanted = tree(out, without_scores=True), tree(expected, without_scores=True)
-    assert found.keys() == wanted.keys()
-    for name, content in wanted.items():
-        assert found[name] == content, name
-    assert scores(out) == pytest.approx(scores(expected), abs=0.001)
 
 
 def test_two_actors_write_the_files_of_one_device_and_leave_nothing_behind(
@@ -197,11 +191,14 @@ def test_a_killed_command_leaves_no_actor_behind_and_its_job_goes_on(
     child = start(long, out)
     actors = actors_of(child)
     assert len(actors) == 2
+    left = list(Path(tempfile.gettempdir()).glob("fa-ray-*/owner"))
     child.kill()
     child.communicate()
+    assert left
     resumed = command("resume", out, "-q")  # at once, and on Ray as before
     assert resumed.code == 0, resumed.err
     is_same_dataset(out, local_long)
+    assert not [path for path in left if path.exists()]
     assert not [pid for pid in actors if Path(f"/proc/{pid}").exists()]
 
 
@@ -222,6 +219,29 @@ def test_an_actor_that_is_killed_is_replaced_and_nothing_is_lost(
     log.unlink()
 
 
+def test_an_image_that_kills_its_process_again_and_again_is_a_failure_of_the_job(
+    many: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    for index, path in enumerate(sorted(many.glob("*.jpg"))[:21]):
+        name = "kills.jpg" if index == 10 else path.name
+        (source / name).symlink_to(path)
+    cloudpickle.register_pickle_by_value(standins)
+    monkeypatch.setattr("florence_annotate.engines.ray.place.Worker", standins.Fragile)
+    result = on_ray(source, tmp_path / "out")
+    assert result.code == 3, result.err
+    told = command("failures", tmp_path / "out", "--json").json
+    assert {one["key"]: (one["stage"], one["kind"]) for one in told} == {
+        "broken.jpg": ("decode", "not-an-image"),
+        "kills.jpg": ("annotate", "crashed"),
+    }
+    assert command("status", tmp_path / "out", "--json").json["annotated"] == 19
+    deaths = [line for line in result.err.splitlines() if "an actor died" in line]
+    assert 2 <= len(deaths) <= 6
+    Path(deaths[0].rpartition("Ray's log: ")[2]).unlink()
+
+
 def test_settings_of_ray_without_it_and_others_that_contradict_each_other_are_refused(
     scenes: Path, tmp_path: Path
 ) -> None:
@@ -232,8 +252,11 @@ def test_settings_of_ray_without_it_and_others_that_contradict_each_other_are_re
         ((*TWO, "--address", "ray://head:10001"), "ray job submit"),
         ((*TWO, "--address", "head"), "write auto, or HOST:PORT"),
         (("--engine", "ray", "--gpus", 1), "--gpus 1: Ray has 0 here"),
-        ((*TWO, "--address", "127.0.0.1:9"), "no Ray cluster could be joined at 127.0.0.1:9"),
-        ((*TWO, "--address", "auto"), "no Ray cluster could be joined on this machine"),
+        (
+            (*TWO, "--address", "127.0.0.1:9"),
+            "--address 127.0.0.1:9: no Ray cluster could be joined",
+        ),
+        ((*TWO, "--address", "auto"), "--address auto: no Ray cluster could be joined"),
     ):
         result = annotate(scenes, tmp_path / "out", *options)
         assert result.code in (1, 2), options

@@ -64,10 +64,14 @@ class Cluster:
         weights = assignment.checkpoint.weights_hash()
         if not self._session.is_local:
             preflight.refuse_unfit(self._session, self._hosts, assignment, weights, landmarks)
-            note(f"{len(self._hosts)} machines see the sources and the checkpoint")
+            count = len(self._hosts)
+            see = "1 machine sees" if count == 1 else f"{count} machines see"
+            note(f"{see} the sources and the checkpoint")
         count, cpus = self._shares.actors, self._shares.cpus
-        kind = "with a GPU" if self._shares.gpus else "on CPUs"
-        note(f"Ray: {count} actors {kind}, each with {cpus:g} cores …")
+        on = "a GPU and " if self._shares.gpus else ""
+        note(
+            f"starting {'an actor' if count == 1 else f'{count} actors'}, with {on}{cpus:g} cores …"
+        )
         hire = partial(self._hire, assignment, weights)
         engine = RayEngine(hire, count, note, self._session.keep_log)
         self._exit.callback(engine.dismiss)
@@ -120,4 +124,5 @@ def _dtype_of(device: str) -> str:
 
 def _say(engine: RayEngine) -> str:
     memory = say_memory(engine.memory)
-    return f"{engine.ready} actors" + (f", {memory} each at most" if memory else "")
+    actors = "1 actor" if engine.ready == 1 else f"{engine.ready} actors"
+    return actors + (f", {memory} each at most" if memory else "")

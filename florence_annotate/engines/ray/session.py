@@ -4,11 +4,13 @@ Nothing of Ray is shown: what it and its processes say goes to files. Nothing is
 neither the dashboard nor the reports of usage are started.
 """
 
+import fcntl
 import logging
 import os
 import secrets
 import shutil
 import signal
+import socket
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import ray
+from ray._private import services
 from ray.exceptions import RayError, RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
@@ -30,8 +33,10 @@ _STORE_BYTES = 256 << 20
 _LONGEST_FOLDER = 40
 """Characters: Ray puts sockets below its folder, and the path of one has 107 bytes at most
 (unix(7)), of which Ray's own part takes 64."""
+_ANSWER_SECONDS = 10.0
 _OF_RAY = ("RAY_AUTH_MODE",)
 """Variables that Ray sets itself."""
+_PREFIX, _OWNER = "fa-ray-", "owner"
 _QUIET = {"RAY_USAGE_STATS_ENABLED": "0"}
 
 
@@ -57,8 +62,7 @@ class Session:
     def _start(self) -> None:
         import torch
 
-        folder = _make_folder()
-        self._exit.callback(shutil.rmtree, folder, ignore_errors=True)
+        folder = self._exit.enter_context(_own_folder())
         # known to this command's own processes alone; Ray would keep one in the home folder
         self._exit.enter_context(_environment({"RAY_AUTH_TOKEN": _TOKEN}))
         self._connect(
@@ -73,18 +77,24 @@ class Session:
         )
 
     def _join(self, address: str) -> None:
-        where = "on this machine" if address == "auto" else f"at {address}"
-        self._connect(
-            f"--address {address}: no Ray cluster could be joined {where}: start one with 'ray "
-            "start --head' (docs/scale.md), or leave --address out",
-            address=address,
+        problem = (
+            f"--address {address}: no Ray cluster could be joined: start one with 'ray start "
+            "--head' (docs/scale.md), or leave --address out"
         )
+        try:
+            found = services.canonicalize_bootstrap_address_or_die(address)
+            host, _, port = found.rpartition(":")
+            # Ray itself would try for minutes, and for ever where something else answers
+            socket.create_connection((host.strip("[]"), int(port)), _ANSWER_SECONDS).close()
+        except (ConnectionError, OSError, ValueError) as error:
+            raise EngineError(f"{problem} ({' '.join(str(error).split())})") from error
+        self._connect(problem, address=found)
 
     def _connect(self, problem: str, **how: Any) -> None:
         if ray.is_initialized():
             raise EngineError("this process is connected to Ray already: call ray.shutdown() first")
         self._exit.callback(ray.shutdown)
-        with _own_signals():
+        with _own_signals(), _no_errors_shown():
             try:
                 ray.init(log_to_driver=False, configure_logging=False, **how)
             except Exception as error:  # Ray raises nearly anything
@@ -151,9 +161,23 @@ _TOKEN = secrets.token_hex(32)
 """Ray keeps the first one that a process has."""
 
 
-def _make_folder() -> Path:
-    short = tempfile.gettempdir() if len(tempfile.gettempdir()) < _LONGEST_FOLDER - 16 else "/tmp"
-    return Path(tempfile.mkdtemp(prefix="fa-ray-", dir=short))
+@contextmanager
+def _own_folder() -> Iterator[Path]:
+    """A folder for Ray, which is gone afterwards; one of a command that was killed goes too."""
+    is_short = len(tempfile.gettempdir()) + len(_PREFIX) + 8 <= _LONGEST_FOLDER
+    base = Path(tempfile.gettempdir() if is_short else "/tmp")
+    for left in base.glob(f"{_PREFIX}*"):
+        with suppress(OSError), (left / _OWNER).open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # its owner would hold it
+            shutil.rmtree(left, ignore_errors=True)
+    folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=base))
+    try:
+        with (folder / f"{_OWNER}.new").open("wb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            (folder / f"{_OWNER}.new").rename(folder / _OWNER)  # never seen without its lock
+            yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _gather(logs: Path, into: Path) -> None:
@@ -206,3 +230,16 @@ def _own_signals() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def _no_errors_shown() -> Iterator[None]:
+    """Within, nothing comes to standard error: Ray's libraries, in C++, write there as they try."""
+    shown, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(shown, 2)
+        os.close(shown)
+        os.close(nowhere)

@@ -1,8 +1,7 @@
 """The driver of Ray's actors: what comes back when actors and machines die."""
 
-import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,30 +11,10 @@ import standins
 ray = pytest.importorskip("ray")
 pytestmark = pytest.mark.ray
 
-from ray.cluster_utils import Cluster  # noqa: E402
-
 from florence_annotate.engines.ray.engine import RayEngine  # noqa: E402
 from florence_annotate.engines.ray.session import Session  # noqa: E402
 from florence_annotate.errors import EngineError  # noqa: E402
 from florence_annotate.types import Failure, ImageRef  # noqa: E402
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[Any]:
-    """A head without cores; tests add machines, which are processes here."""
-    logging.getLogger("ray").setLevel(logging.CRITICAL)
-    whole = Cluster(
-        initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False}
-    )
-    yield whole
-    whole.shutdown()
-
-
-@pytest.fixture
-def session(cluster: Any) -> Iterator[Session]:
-    joined = Session(cluster.address)
-    yield joined
-    joined.close()
 
 
 def refs(*keys: str) -> list[ImageRef]:
@@ -77,14 +56,6 @@ class Team:
     @property
     def deaths(self) -> list[str]:
         return [note for note in self.notes if "an actor died" in note]
-
-
-@pytest.fixture
-def machine(cluster: Any) -> Iterator[Any]:
-    """One with two cores."""
-    node = cluster.add_node(num_cpus=2)
-    yield node
-    cluster.remove_node(node)
 
 
 @pytest.mark.usefixtures("session", "machine")
