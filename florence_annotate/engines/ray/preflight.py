@@ -43,11 +43,13 @@ def _other_versions(session: Session, nodes: Sequence[Node]) -> Iterator[str]:
         return str(__version__)
 
     for node, found in session.on_each(nodes, version):
-        if isinstance(found, BaseException):
+        if isinstance(found, ImportError):
             yield (
-                f"on {node.host} this package can't be imported ({_first_line(found)}): pip "
-                f"install 'florence-annotate[ray]=={__version__}' there"
+                f"on {node.host} this package can't be imported ({found}): pip install "
+                f"'florence-annotate[ray]=={__version__}' there"
             )
+        elif isinstance(found, BaseException):
+            yield f"{node.host} can't be asked ({_first_line(found)})"
         elif found != __version__:
             yield (
                 f"{node.host} has florence-annotate {found}, and the machine of the command "

@@ -13,6 +13,7 @@ import signal
 import socket
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from functools import cached_property
@@ -21,7 +22,7 @@ from typing import Any
 
 import ray
 from ray._private import services
-from ray.exceptions import RayError, RayTaskError
+from ray.exceptions import RayError, RayTaskError, TaskUnschedulableError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from florence_annotate import cores
@@ -34,6 +35,8 @@ _LONGEST_FOLDER = 40
 """Characters: Ray puts sockets below its folder, and the path of one has 107 bytes at most
 (unix(7)), of which Ray's own part takes 64."""
 _ANSWER_SECONDS = 10.0
+_NEWS_SECONDS, _LOOK_SECONDS = 10.0, 0.2
+"""In which all machines of a cluster know of one that came, and how often that is tried."""
 _OF_RAY = ("RAY_AUTH_MODE",)
 """Variables that Ray sets itself."""
 _PREFIX, _OWNER = "fa-ray-", "owner"
@@ -64,7 +67,7 @@ class Session:
 
         folder = self._exit.enter_context(_own_folder())
         # known to this command's own processes alone; Ray would keep one in the home folder
-        self._exit.enter_context(_environment({"RAY_AUTH_TOKEN": _TOKEN}))
+        self._exit.enter_context(_environment({"RAY_AUTH_TOKEN": TOKEN}))
         self._connect(
             "Ray could not be started on this machine",
             address="local",  # whatever RAY_ADDRESS says
@@ -136,19 +139,32 @@ class Session:
     def on_each(
         self, nodes: Sequence[Node], run: Callable[..., Any], *given: Any, gpus: float = 0
     ) -> Iterator[tuple[Node, Any]]:
-        """Call a function on each of the machines; yields what it returns, or its exception."""
+        """Call a function on each of the machines; yields what it returns, or its exception.
+
+        One that has left the cluster meanwhile is left out.
+        """
         task = ray.remote(num_cpus=0, num_gpus=gpus, max_retries=0)(run)
-        calls = [
-            task.options(
-                scheduling_strategy=NodeAffinitySchedulingStrategy(node.id, soft=False)
-            ).remote(*given)
-            for node in nodes
-        ]
-        for node, call in zip(nodes, calls, strict=True):
+
+        def call(node: Node) -> Any:
+            there = NodeAffinitySchedulingStrategy(node.id, soft=False)
+            return task.options(scheduling_strategy=there).remote(*given)
+
+        waiting = [(node, call(node)) for node in nodes]
+        until = time.monotonic() + _NEWS_SECONDS
+        while waiting:
+            node, answer = waiting.pop(0)
             try:
-                yield node, ray.get(call)
+                yield node, ray.get(answer)
             except RayTaskError as error:
                 yield node, error.cause
+            except TaskUnschedulableError as error:  # it came or left just now
+                if node.id not in {each.id for each in self.nodes()}:
+                    continue
+                if time.monotonic() > until:
+                    yield node, error
+                else:
+                    time.sleep(_LOOK_SECONDS)
+                    waiting.append((node, call(node)))
             except RayError as error:
                 yield node, error
 
@@ -157,7 +173,7 @@ class Session:
         self._exit.close()
 
 
-_TOKEN = secrets.token_hex(32)
+TOKEN = secrets.token_hex(32)
 """Ray keeps the first one that a process has."""
 
 

@@ -10,11 +10,23 @@ import pytest
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Any]:
     """A head without cores; tests add machines."""
+    from ray._private.authentication import authentication_token_setup
     from ray.cluster_utils import Cluster
 
+    from florence_annotate.engines.ray import session
+
+    with pytest.MonkeyPatch.context() as patched:
+        # a process that once had a token goes on with it, and then all others need it too
+        patched.setenv("RAY_AUTH_TOKEN", session.TOKEN)
+        patched.setenv("RAY_AUTH_MODE", "token")
+        authentication_token_setup._enable_token_auth()
+        yield from _cluster(Cluster)
+
+
+def _cluster(kind: Any) -> Iterator[Any]:
     logging.getLogger("ray").setLevel(logging.CRITICAL)
     head = {"num_cpus": 0, "include_dashboard": False}
-    whole = Cluster(initialize_head=True, head_node_args=head)
+    whole = kind(initialize_head=True, head_node_args=head)
     yield whole
     whole.shutdown()
 
