@@ -208,8 +208,8 @@ def test_an_image_that_kills_its_process_again_and_again_is_a_failure_of_the_job
 ) -> None:
     source = tmp_path / "source"
     source.mkdir()
-    for index, path in enumerate(sorted(many.glob("*.jpg"))[:21]):
-        name = "kills.jpg" if index == 10 else path.name
+    for index, path in enumerate(sorted(many.glob("*.jpg"))[:13]):
+        name = "kills.jpg" if index == 6 else path.name
         (source / name).symlink_to(path)
     cloudpickle.register_pickle_by_value(standins)
     monkeypatch.setattr("florence_annotate.engines.ray.place.Worker", standins.Fragile)
@@ -220,30 +220,22 @@ def test_an_image_that_kills_its_process_again_and_again_is_a_failure_of_the_job
         "broken.jpg": ("decode", "not-an-image"),
         "kills.jpg": ("annotate", "crashed"),
     }
-    assert command("status", tmp_path / "out", "--json").json["annotated"] == 19
+    assert command("status", tmp_path / "out", "--json").json["annotated"] == 11
     deaths = [line for line in result.err.splitlines() if "an actor died" in line]
     assert 2 <= len(deaths) <= 6
     Path(deaths[0].rpartition("Ray's log: ")[2]).unlink()
 
 
-def test_settings_of_ray_without_it_and_others_that_contradict_each_other_are_refused(
+def test_gpus_and_clusters_that_are_not_there_are_told_in_one_line(
     scenes: Path, tmp_path: Path
 ) -> None:
     for options, message in (
-        (("--actors", 2), "--actors is a setting of Ray: add --engine ray"),
-        ((*TWO, "--gpus", 1), "give one of them"),
-        ((*TWO, "--device", "cpu"), "leave --device out"),
-        ((*TWO, "--address", "ray://head:10001"), "ray job submit"),
-        ((*TWO, "--address", "head"), "write auto, or HOST:PORT"),
-        (("--engine", "ray", "--gpus", 1), "--gpus 1: Ray has 0 here"),
-        (
-            (*TWO, "--address", "127.0.0.1:9"),
-            "--address 127.0.0.1:9: no Ray cluster could be joined",
-        ),
-        ((*TWO, "--address", "auto"), "--address auto: no Ray cluster could be joined"),
+        (("--gpus", 99), "--gpus 99: Ray has "),
+        (("--address", "127.0.0.1:9"), "--address 127.0.0.1:9: no Ray cluster could be joined"),
+        (("--address", "auto"), "--address auto: no Ray cluster could be joined"),
     ):
-        result = annotate(scenes, tmp_path / "out", *options)
-        assert result.code in (1, 2), options
-        assert message in result.err and "Traceback" not in result.err, options
-        assert len(result.err.splitlines()) <= 3, result.err
+        result = annotate(scenes, tmp_path / "out", "--engine", "ray", *options)
+        assert result.code == 1, options
+        _, told = result.err.splitlines()
+        assert told.startswith(f"error: {message}")
         assert not (tmp_path / "out").exists()
