@@ -23,6 +23,9 @@ _LOOK_SECONDS = 0.5
 """How long outcomes are waited for before the caller may look whether it is to stop."""
 _STARTS = 3
 """So many actors in a row may die in one place before a model is ready there."""
+_MOST_DEATHS = 32
+"""So many actors in a row, wherever, may die of what they are given. An image that kills its
+process takes six; a machine that kills whatever it runs would take two for each image."""
 _TOLD_AFTER = 20.0
 """Seconds after which it is told that Ray has no room yet."""
 
@@ -82,6 +85,8 @@ class RayEngine:
         """`hire` makes a `Worker` as an actor; `log` keeps Ray's log, and says where that is."""
         self._hire, self._note, self._log = hire, note, log
         self._notes: set[str] = set()
+        self._deaths = 0
+        """Of actors that were ready, since the last outcome."""
         self._lost_seconds = 0.0
         """What actors that are gone had waited for images."""
         self._actors = [self._new() for _ in range(actors)]
@@ -172,6 +177,7 @@ class RayEngine:
 
     def _take(self, actor: _Actor, answer: Any) -> list[Record | Failure]:
         if isinstance(answer, Exchange):
+            self._deaths = 0
             actor.seconds_waiting, actor.memory = answer.seconds_waiting, answer.memory
             for outcome in answer.outcomes:
                 for block in actor.given:
@@ -198,18 +204,24 @@ class RayEngine:
         new = self._new()
         self._actors[place] = new
         self._lost_seconds += actor.seconds_waiting
-        log = self._log()
-        if actor.state is not _State.READY:
+        why = f"{actor.host} ({_cause(error)})"
+        log = f"Ray's log: {self._log()}"
+        if actor.state is _State.READY:
+            self._deaths += 1
+        else:
             new.failed_starts = actor.failed_starts + 1
-            if new.failed_starts == _STARTS:
-                raise EngineError(
-                    f"{_STARTS} actors in a row died before a model was ready, the last on "
-                    f"{actor.host} ({_cause(error)}): Ray's log is {log}"
-                ) from error
-        lost = sum(len(block.refs) for block in actor.given)
+        if new.failed_starts == _STARTS:
+            raise EngineError(
+                f"{_STARTS} actors in a row died before a model was ready, the last on {why}. {log}"
+            ) from error
+        if self._deaths == _MOST_DEATHS:
+            raise EngineError(
+                f"{_MOST_DEATHS} actors in a row died of whatever they were given, the last on "
+                f"{why}. {log}"
+            ) from error
+        under_way = sum(len(block.refs) for block in actor.given)
         self._note(
-            f"{actor.host}: an actor died ({_cause(error)}), {lost} images are asked again by "
-            f"others; Ray's log: {log}"
+            f"an actor died on {why}; of its images {under_way} are asked again elsewhere. {log}"
         )
         failures: list[Record | Failure] = []
         if blocks is not None:
@@ -227,7 +239,7 @@ class RayEngine:
         told = (str(cause).strip() or "no message").splitlines()[0]
         return EngineError(
             f"on {actor.host} an actor failed ({type(cause).__name__}: {told}). What was committed "
-            f"is safe; the trace is in Ray's log, {self._log()}"
+            f"is safe. The trace is in Ray's log: {self._log()}"
         )
 
 

@@ -113,10 +113,17 @@ def test_a_machine_that_is_lost_is_replaced_by_one_that_comes(cluster: Any) -> N
 @pytest.mark.usefixtures("session", "machine")
 def test_actors_that_never_get_ready_end_the_job_after_a_few() -> None:
     team = Team(1, standins.Stillborn)
-    with pytest.raises(
-        EngineError, match=r"3 actors in a row died before .* Ray's log is the\.log"
-    ):
+    with pytest.raises(EngineError, match=r"3 actors in a row died before .* Ray's log: the\.log"):
         team.run(numbered(10))
+
+
+@pytest.mark.usefixtures("session", "machine")
+def test_a_machine_that_kills_whatever_it_is_given_ends_the_job(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("florence_annotate.engines.ray.engine._MOST_DEATHS", 5)
+    with pytest.raises(EngineError, match=r"^5 actors in a row died of whatever they were given"):
+        Team(1).run(refs(*(f"kills {index}" for index in range(20))))
 
 
 @pytest.mark.usefixtures("session", "machine")
