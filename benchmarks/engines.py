@@ -187,7 +187,7 @@ def main() -> None:
             results["embedded"] = {
                 "local": run("embedded, local", 400),
                 **{
-                    f"{actors} actors": run(f"embedded, {actors}", 400, engine="ray", actors=actors)
+                    f"on {actors}": run(f"embedded, {actors}", 400, engine="ray", actors=actors)
                     for actors in (1, 2)
                 },
             }
