@@ -3,12 +3,13 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+RAY_READY := $(VENV)/.ready-ray
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo browser test exhaustive lint types check bars clean
+.PHONY: help setup demo browser test test-ray exhaustive lint types check bars clean
 
 help: ## List the targets
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
 setup: $(READY) ## Install the package and its tools, as tested, into .venv
 
@@ -27,6 +28,13 @@ browser: $(READY) ## Install Chromium where there is none, for the tests of a re
 
 test: $(READY) browser ## Run the tests
 	$(BIN)/python -m pytest -n auto --dist loadfile
+
+test-ray: $(RAY_READY) ## Run the tests of --engine ray, for which Ray is installed
+	$(BIN)/python -m pytest -m ray
+
+$(RAY_READY): $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[ray]'
+	@touch $(RAY_READY)
 
 exhaustive: $(READY) browser ## Run the tests that take minutes
 	$(BIN)/python -m pytest -m slow

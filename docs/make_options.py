@@ -19,7 +19,8 @@ Every setting of a job, as `run` takes it. A YAML file for `--config` has the sa
 two dashes; flags beat it, and its relative paths (`classes-file`, `texts`, `regions`, folders of
 `model` and `adapter`) begin where the file lies. `export` takes the settings of the dataset, the
 gates and, to choose among the job's images, `--include`, `--exclude` and `--labelled-only`; `merge`
-takes the settings of the dataset and the gates; `resume` takes `--device`, `--batch-size` and
+takes the settings of the dataset and the gates; `resume` takes `--device`, `--engine` with
+`--gpus`, `--actors` and `--address`, `--batch-size` and
 `--threads`. What the commands take beside settings stands at the end. This page is written by
 `python docs/make_options.py` from the declarations in `florence_annotate/config`,
 `florence_annotate/policy` and `florence_annotate/cli`.

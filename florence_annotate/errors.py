@@ -5,6 +5,7 @@ FlorenceAnnotateError           what happened, and what to do next
 ├── SourceError                 no image found, a source that is gone, an output in the way
 ├── CheckpointError             a checkpoint that is absent, incomplete or no Florence-2
 ├── DeviceError                 a device or an attention kernel that this machine lacks
+├── EngineError                 Ray that is absent or can't be used, or a machine of it that can't
 ├── JobError                    a journal that can't be opened, or belongs to another job
 │   ├── FingerprintError        a resume with a setting that would change the answers
 │   └── LockedError             another process is writing to the same output
@@ -43,6 +44,10 @@ class CheckpointError(FlorenceAnnotateError):
 
 
 class DeviceError(FlorenceAnnotateError):
+    pass
+
+
+class EngineError(FlorenceAnnotateError):
     pass
 
 

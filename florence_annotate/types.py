@@ -338,8 +338,12 @@ class Recipe(Protocol):
 class Engine(Protocol):
     """What turns refs into records: one annotator on a device, or several."""
 
-    seconds_waiting: float
-    """How long the device has waited for images to be read, so far."""
+    @property
+    def seconds_waiting(self) -> float:
+        """How long the device has waited for images to be read, so far."""
 
     def run(self, refs: Iterable[ImageRef]) -> Iterator[list[Record | Failure]]:
-        """Annotate images; yields some outcomes at a time, exactly one for each ref in the end."""
+        """Annotate images; yields some outcomes at a time, exactly one for each ref in the end.
+
+        It may yield none, so that the caller can stop while outcomes take long.
+        """

@@ -24,13 +24,17 @@ class ScreenReporter:
 
     def __init__(self, *, quiet: bool) -> None:
         self._quiet = quiet
+        self._progress: RunProgress | None = None
 
     def note(self, text: str) -> None:
-        if not self._quiet:
+        if self._progress is not None:  # a line of its own above a live one
+            self._progress.note(text)
+        elif not self._quiet:
             typer.echo(text, err=True)
 
     def progress(self, total: int, memory: Callable[[], str]) -> "RunProgress":
-        return RunProgress(total, sys.stderr, quiet=self._quiet, memory=memory)
+        self._progress = RunProgress(total, sys.stderr, quiet=self._quiet, memory=memory)
+        return self._progress
 
 
 class RunProgress:

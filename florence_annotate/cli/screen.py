@@ -55,7 +55,7 @@ def show_plan(job: "Job", outlook: "Outlook", *, as_json: bool) -> None:
         "skipped": [f"{skipped.name}: {skipped.reason}" for skipped in job.sources.skipped],
         "model": job.setup.checkpoint.name,
         "revision": job.setup.checkpoint.revision,
-        "device": str(job.setup.device),
+        "device": job.setup.place.name,
         "routes": dict(job.setup.plan.routes),
         "questions": [
             f"{question.task} {question.text or ''}".strip()

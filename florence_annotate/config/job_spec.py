@@ -238,6 +238,7 @@ def _read_classes(settings: dict[str, Any]) -> dict[str, Any]:
 _WITHOUT = (
     *("classes", "formats", "join", "split", "split_by", "split_file", "visuals_limit"),
     *("min_labelled", "min_instances", "max_truncated"),
+    *("gpus", "actors", "address"),
 )
 """Settings that may be taken away, beside those that are numbers."""
 

@@ -15,6 +15,9 @@ EMBEDDED = "shapes"
 
 MOST_WORKERS = 256
 
+MOST_ACTORS = 1024
+"""Of an engine on several devices; one driver feeds far fewer of a fast model."""
+
 OWN = "own"
 """What a checkpoint's own files say."""
 
@@ -66,6 +69,48 @@ class ModelSettings(Group):
             help_of_resume="Run on another device than the last run.",
         ),
     ] = "auto"
+    engine: Annotated[
+        Literal["local", "ray"],
+        Option(
+            "What runs the model: local has one device of this machine; ray has several, or a "
+            "cluster's (docs/scale.md).",
+            Panel.MODEL,
+            help_of_resume="Go on with another engine than the last run's: local or ray.",
+        ),
+    ] = "local"
+    gpus: Annotated[
+        Annotated[int, Field(ge=1, le=MOST_ACTORS)] | Literal["all"] | None,
+        Option(
+            "With --engine ray: how many GPUs, each with a model of its own.",
+            Panel.MODEL,
+            "N|all",
+            "all that there are, without --actors",
+            help_of_resume="Other GPUs than the last run's; none takes them away.",
+        ),
+    ] = None
+    actors: Annotated[
+        int | None,
+        Option(
+            "With --engine ray, on CPUs: how many processes, each with a model of its own; they "
+            "share the cores.",
+            Panel.MODEL,
+            "N",
+            "one a machine, where there is no GPU",
+            help_of_resume="Another number of processes on CPUs than the last run's; none takes "
+            "them away.",
+        ),
+    ] = Field(default=None, ge=1, le=MOST_ACTORS)
+    address: Annotated[
+        str | None,
+        Option(
+            "With --engine ray: the cluster to join, from one of its machines; auto is the one "
+            "that this machine belongs to.",
+            Panel.MODEL,
+            "auto|HOST:PORT",
+            "Ray on this machine, for this run alone",
+            help_of_resume="Another cluster than the last run's; none is this machine alone.",
+        ),
+    ] = None
     dtype: Annotated[
         Literal["auto", "float32", "bfloat16", "float16"],
         Option(
@@ -179,6 +224,21 @@ class ModelSettings(Group):
     def _device_has_a_name(cls, value: str) -> str:
         if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", value):
             raise ValueError("write auto, cpu, mps, cuda, or cuda:1 for the second CUDA device")
+        return value
+
+    @field_validator("address")
+    @classmethod
+    def _address_is_of_a_cluster(cls, value: str | None) -> str | None:
+        if value is not None and value.startswith("ray://"):
+            raise ValueError(
+                "Ray's client brings no answers while they come. Give the command on a machine of "
+                "the cluster with --address auto, or send it there: ray job submit --address "
+                "http://HOST:8265 -- florence-annotate run … --engine ray --address auto"
+            )
+        if value is not None and not re.fullmatch(
+            r"auto|[^\s/:]+:\d{1,5}|\[[^\s/]+\]:\d{1,5}", value
+        ):
+            raise ValueError("write auto, or HOST:PORT as 'ray start' printed it")
         return value
 
     @field_validator("revision")

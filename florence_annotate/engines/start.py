@@ -1,11 +1,11 @@
-"""Makes an engine that is ready to run: of a checkpoint, a plan and the settings of a job.
-
-This is where an engine is chosen.
+"""Makes a model ready to answer, of a checkpoint, a plan and the settings of a job; and the engine
+that runs it on a device of this machine.
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 
@@ -19,12 +19,28 @@ from florence_annotate.engines.local import LocalEngine
 from florence_annotate.errors import DeviceError
 from florence_annotate.images.loading import LoadingOptions, default_workers
 from florence_annotate.model import threads
-from florence_annotate.model.device import memory_in_use, resolve_attention
+from florence_annotate.model.device import (
+    most_memory,
+    resolve_attention,
+    resolve_dtype,
+    say_memory,
+)
 from florence_annotate.model.florence import Florence
 from florence_annotate.model.memory import say_out_of_memory
 from florence_annotate.questions.plan import Plan
 from florence_annotate.tasks import Kind
 from florence_annotate.types import Engine, Generation
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """What a model is made ready for. All of it can travel to another machine."""
+
+    spec: JobSpec
+    checkpoint: Checkpoint
+    plan: Plan
+    generation: Generation
+    dtype: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,25 +59,39 @@ class Started:
     memory_in_use: Callable[[], str]
 
 
-def start(ready: Ready, device: torch.device) -> Started:
-    """The engine of a job."""
-    return Started(LocalEngine(ready.annotator, ready.loading), lambda: memory_in_use(device))
+@dataclass(frozen=True, slots=True)
+class Here:
+    """A place (`florence_annotate.engines.places.Place`): a device of this machine."""
+
+    device: torch.device
+
+    @property
+    def name(self) -> str:
+        return str(self.device)
+
+    def resolve_dtype(self, *, is_embedded: bool) -> str:
+        dtype = resolve_dtype("auto", self.device, is_embedded=is_embedded)
+        return str(dtype).removeprefix("torch.")
+
+    def start(
+        self, assignment: Assignment, landmarks: Sequence[Path], note: Callable[[str], None]
+    ) -> Started:
+        ready = make_ready(assignment, self.device, note)
+        engine = LocalEngine(ready.annotator, ready.loading)
+        return Started(engine, lambda: say_memory(most_memory(self.device)))
+
+    def close(self) -> None:
+        """Nothing is left behind: the model goes with the engine."""
 
 
-def make_ready(
-    spec: JobSpec,
-    checkpoint: Checkpoint,
-    plan: Plan,
-    generation: Generation,
-    device: torch.device,
-    dtype: str,
-    note: Callable[[str], None],
-) -> Ready:
+def make_ready(assignment: Assignment, device: torch.device, note: Callable[[str], None]) -> Ready:
     """Load the model, try it with the canary, and settle the batch size; `note` tells the user.
 
     Raises CheckpointError, UsageError for a prompt that is too long, and DeviceError, also where
     the memory does not suffice.
     """
+    spec, checkpoint, plan = assignment.spec, assignment.checkpoint, assignment.plan
+    generation, dtype = assignment.generation, assignment.dtype
     attention = resolve_attention(spec.attention, device, getattr(torch, dtype), note)
     count = threads.settle(spec.threads, checkpoint)
     shared = f" with {count} thread{'s' * (count > 1)}" if device.type == "cpu" else ""

@@ -26,6 +26,8 @@ from florence_annotate.types import Failure, ImageRef, Loaded, Picture
 
 _MOST_AT_ONCE = 16
 """Images that a worker reads as one batch."""
+_PREFETCH = 2
+"""Batches that a worker is given ahead of those that came back."""
 _POLL_SECONDS = 2.0
 """How long the loader is waited for before it is asked whether its processes live."""
 _WATCH_SECONDS = 0.5
@@ -33,8 +35,13 @@ _WATCH_SECONDS = 0.5
 
 
 def default_workers() -> int:
-    """One process for each core but one, which is left to the model; at most sixteen."""
-    return max(1, min(16, cores.available() - 1))
+    """How many processes read images on this machine; see `workers_of`."""
+    return workers_of(cores.available())
+
+
+def workers_of(count: int) -> int:
+    """One process for each of these cores but one, which is left to the model; at most sixteen."""
+    return max(1, min(16, count - 1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +66,11 @@ class LoadingOptions:
         start and in a small job, while others have none.
         """
         return 1 if self.tiling else min(self.batch_size, _MOST_AT_ONCE)
+
+    @property
+    def images_ahead(self) -> int:
+        """How many images the workers are given before the first of them is taken."""
+        return self.workers * _PREFETCH * self.images_at_once
 
 
 Batch = tuple[int, list[ImageRef]]
@@ -137,8 +149,9 @@ class _Batches:
         return refs
 
 
-def _load(batches: _Batches, options: LoadingOptions, prefetch: int = 2) -> Iterator[list[Loaded]]:
-    """`prefetch` is the number of batches that a worker is given ahead of those that came back."""
+def _load(
+    batches: _Batches, options: LoadingOptions, prefetch: int = _PREFETCH
+) -> Iterator[list[Loaded]]:
     if options.workers == 0:
         for batch in batches:
             loaded = [load(ref, options) for ref in batch]

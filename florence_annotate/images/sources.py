@@ -115,6 +115,12 @@ class Sources:
         """The images that were named one by one, also by a pattern or a list."""
         return [Path(os.fsdecode(path)) for each in self._given for path in each.named or ()]
 
+    @property
+    def landmarks(self) -> list[Path]:
+        """By what another machine sees each source: the folder, or the first image of those that
+        are named one by one."""
+        return [Path(os.fsdecode((each.named or [each.folder])[0])) for each in self._given]
+
     def __iter__(self) -> Iterator[ImageRef]:
         """Every image once, folder by folder in the byte order of names; fills `skipped`."""
         self.skipped.clear()

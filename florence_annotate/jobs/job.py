@@ -5,10 +5,11 @@ before anything is written.
 """
 
 from collections.abc import Iterable
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from florence_annotate.answers import scores
 from florence_annotate.config import job_spec, policy_file
@@ -42,6 +43,9 @@ from florence_annotate.questions.request import Request
 from florence_annotate.reports import gates
 from florence_annotate.reports import summary as summaries
 from florence_annotate.types import ImageRef
+
+if TYPE_CHECKING:
+    from florence_annotate.engines.start import Started
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,8 +161,8 @@ class Job:
     def run(self, *, reporter: Reporter, retry_failed: bool = False) -> Finished:
         """Annotate what is pending, then export; a shard is not exported.
 
-        Raises FingerprintError, LockedError, ExportError and OutputError; failures of single
-        images are counted, not raised.
+        Raises FingerprintError, LockedError, EngineError, ExportError and OutputError; failures of
+        single images are counted, not raised.
         """
         if self._unused:
             some = ", ".join(map(repr, self._unused[:3]))
@@ -167,10 +171,10 @@ class Job:
                 f"{len(self._unused)} names of --texts or --regions fit no image: {some}{more}"
             )
         switches = self._switches
-        with lock.held(self.out):
+        with lock.held(self.out), closing(self.setup.place) as place:
             left = self._left_by_restart()
             # whatever is wrong with the checkpoint is found before anything is written
-            started = None if self._begun else self.setup.start(reporter.note)
+            started = None if self._begun else self._start(reporter)
             with Journal.create(self.out) as journal:
                 if switches.restart:
                     if left:
@@ -190,11 +194,12 @@ class Job:
                     if counts.annotated or counts.failed:
                         done = f"{counts.annotated} annotated, {counts.failed} failed"
                         reporter.note(f"going on: {done}, {total} to do")
-                    started = started or self.setup.start(reporter.note)
+                    started = started or self._start(reporter)
                     pending = journal.selection.pending(retry_failed=retry_failed)
                     journal.note_asking(run_id)
                     with reporter.progress(total, started.memory_in_use) as progress:
                         report = runner.run(started.engine, pending, journal, run_id, progress)
+                place.close()  # others may need the devices while the dataset is written
                 is_to_be_written = not report.interrupted and self.spec.shard is None
                 journal.end_run(
                     run_id, self._report(report, left), is_to_be_written=is_to_be_written
@@ -228,6 +233,9 @@ class Job:
             unwritten=exported is not None and bool(exported.unwritten),
             interrupted=report.interrupted,
         )
+
+    def _start(self, reporter: Reporter) -> "Started":
+        return self.setup.start(self.sources.landmarks, reporter.note)
 
     def foresee(self, *, retry_failed: bool) -> Outlook:
         """What a run would do. Raises FingerprintError and SourceError where it is refused."""
@@ -323,7 +331,7 @@ class Job:
             "seconds": round(report.seconds, 3),
             "images_per_second": round(report.images_per_second, 3),
             "seconds_waiting_for_pictures": round(report.seconds_waiting, 3),
-            "device": str(self.setup.device),
+            "device": self.setup.place.name,
             "routes": dict(self.setup.plan.routes),
             "skipped": [asdict(skipped) for skipped in self.sources.skipped],
             "left_dataset": left,

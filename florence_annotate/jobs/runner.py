@@ -61,7 +61,8 @@ def run(
         # held here, so that it is closed when signals can't disturb that any more
         running = engine.run(_until(refs, is_stopped))
         for outcomes in running:
-            journal.append(run_id, outcomes)
+            if outcomes:
+                journal.append(run_id, outcomes)
             report.failed += sum(isinstance(outcome, Failure) for outcome in outcomes)
             report.annotated += sum(isinstance(outcome, Record) for outcome in outcomes)
             report.seconds = time.monotonic() - begun

@@ -1,13 +1,14 @@
 """One way from a request to a model that is ready to answer.
 
-request → plan → checkpoint → generation → device, number format, attention → network → canary →
+request → plan → checkpoint → generation → place, number format, attention → network → canary →
 batch size. What is wrong with a request is found before a checkpoint is fetched, and what is wrong
 with a checkpoint before its weights are read.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from florence_annotate import tasks
@@ -15,6 +16,7 @@ from florence_annotate.checkpoints import checkpoint as checkpoints
 from florence_annotate.checkpoints.checkpoint import Checkpoint
 from florence_annotate.config.job_spec import JobSpec, flag_of
 from florence_annotate.config.model_settings import LONGEST_ANSWER, OWN
+from florence_annotate.engines import places
 from florence_annotate.errors import UsageError, nearest
 from florence_annotate.jobs.fingerprint import BOUND, BY_KIND, Begun, Fingerprint, Setting
 from florence_annotate.policy.settings import policy_of
@@ -26,16 +28,16 @@ from florence_annotate.tasks import Kind
 from florence_annotate.types import Generation, Question
 
 if TYPE_CHECKING:
-    import torch
-
-    from florence_annotate.engines.start import Ready, Started
+    from florence_annotate.engines.places import Place
+    from florence_annotate.engines.start import Assignment, Ready, Started
 
 
 def check(spec: JobSpec, request: Request) -> tuple[Question, ...]:
     """The questions that a request comes to with any checkpoint.
 
-    Raises UsageError for what contradicts itself.
+    Raises UsageError for what contradicts itself, and EngineError for an engine that is not there.
     """
+    places.check(spec)
     questions = planning.plan(request, ()).questions
     policy_of(spec.policy(), questions, lambda label: None)
     if spec.constrain == "labels" and spec.recipe is RecipeName.VERIFY:
@@ -69,11 +71,9 @@ class Setup:
         return setup
 
     @cached_property
-    def device(self) -> "torch.device":
-        """Raises DeviceError for one that this machine lacks."""
-        from florence_annotate.model.device import resolve_device
-
-        return resolve_device(self.spec.device)
+    def place(self) -> "Place":
+        """Where the model runs. Raises DeviceError for a device that this machine lacks."""
+        return places.find(self.spec)
 
     @cached_property
     def dtype(self) -> str:
@@ -82,10 +82,7 @@ class Setup:
             return self.spec.dtype
         if self.bound is not None:
             return str(self.bound.settings["dtype"].resolved)
-        from florence_annotate.model.device import resolve_dtype
-
-        dtype = resolve_dtype("auto", self.device, is_embedded=self.checkpoint.is_embedded)
-        return str(dtype).removeprefix("torch.")
+        return self.place.resolve_dtype(is_embedded=self.checkpoint.is_embedded)
 
     @cached_property
     def labels(self) -> tuple[str, ...]:
@@ -218,23 +215,21 @@ class Setup:
         """The kinds of tasks that are asked."""
         return list(dict.fromkeys(tasks.of(question).kind for question in self.plan.questions))
 
-    def start(self, note: Callable[[str], None]) -> "Started":
-        """The engine of a job, ready to run. See `make_ready`."""
-        from florence_annotate.engines.start import start
-
-        return start(self.make_ready(note), self.device)
+    def start(self, landmarks: Sequence[Path], note: Callable[[str], None]) -> "Started":
+        """The engine of a job whose sources have these landmarks. See `Place.start`."""
+        return self.place.start(self._assignment(), landmarks, note)
 
     def make_ready(self, note: Callable[[str], None]) -> "Ready":
-        """Load the network, try it, and settle the batch size; `note` tells the user.
-
-        Raises CheckpointError, UsageError for a prompt that is too long, and DeviceError, also
-        where the memory does not suffice.
-        """
+        """The model by itself, on a device of this machine. See `engines.start.make_ready`."""
         from florence_annotate.engines.start import make_ready
+        from florence_annotate.model.device import resolve_device
 
-        return make_ready(
-            self.spec, self.checkpoint, self.plan, self.generation, self.device, self.dtype, note
-        )
+        return make_ready(self._assignment(), resolve_device(self.spec.device), note)
+
+    def _assignment(self) -> "Assignment":
+        from florence_annotate.engines.start import Assignment
+
+        return Assignment(self.spec, self.checkpoint, self.plan, self.generation, self.dtype)
 
 
 def take_over(spec: JobSpec, begun: Begun) -> JobSpec:

@@ -138,10 +138,13 @@ def _flash_problem(device: "torch.device", dtype: "torch.dtype") -> str | None:
     return None
 
 
-def memory_in_use(device: "torch.device") -> str:
-    """The most memory that a CUDA device has held, as text; empty for other devices."""
+def most_memory(device: "torch.device") -> int:
+    """The most bytes of memory that a CUDA device has held; 0 for other devices."""
     import torch
 
-    if device.type != "cuda":
-        return ""
-    return f"{torch.cuda.max_memory_allocated(device) / 2**30:.1f} GiB"
+    return torch.cuda.max_memory_allocated(device) if device.type == "cuda" else 0
+
+
+def say_memory(count: int) -> str:
+    """Bytes of a device as text; empty for none."""
+    return f"{count / 2**30:.1f} GiB" if count else ""

@@ -17,7 +17,7 @@ from pathlib import Path
 import children
 import numpy as np
 import pytest
-from conftest import annotate, command, scores, tree
+from conftest import annotate, command, is_same_dataset
 from PIL import Image
 
 from florence_annotate.errors import JobError
@@ -47,15 +47,6 @@ def warm() -> ForkServerContext:
 def start(warm: ForkServerContext, source: Path, out: Path, workers: int = 0) -> BaseProcess:
     options = ("--model", "shapes", "--batch-size", 2, "-q", "--workers", workers)
     return children.start(warm, "run", source, "-o", out, *options)
-
-
-def is_same_dataset(out: Path, expected: Path) -> None:
-    found, wanted = tree(out, without_scores=True), tree(expected, without_scores=True)
-    assert found.keys() == wanted.keys()
-    for name, content in wanted.items():
-        assert found[name] == content, name
-    assert scores(out) == pytest.approx(scores(expected), abs=0.001)
-    assert not [path.name for path in out.iterdir() if path.name.startswith(".export")]
 
 
 @pytest.mark.parametrize("wanted", [6, pytest.param(20, marks=pytest.mark.slow)])

@@ -8,7 +8,7 @@ import torch
 from florence_annotate import tasks
 from florence_annotate.checkpoints import checkpoint as checkpoints
 from florence_annotate.config import job_spec
-from florence_annotate.engines.start import Ready, make_ready, start
+from florence_annotate.engines.start import Assignment, Here, Ready, make_ready
 from florence_annotate.errors import UsageError
 from florence_annotate.images.tiles import Tiling
 from florence_annotate.questions import planning
@@ -21,16 +21,22 @@ CPU = torch.device("cpu")
 SHORT = Generation(16, 1, 0, False)
 
 
+def assignment(
+    request: Request | None = None, generation: Generation = SHORT, **flags: Any
+) -> Assignment:
+    found = checkpoints.find("shapes")
+    plan = planning.plan(request or Request(tasks.find("detection")), found.known_labels)
+    spec = job_spec.build({"model": "shapes", "canary": False, **flags})
+    return Assignment(spec, found, plan, generation, "float32")
+
+
 def ready(
     notes: list[str],
     request: Request | None = None,
     generation: Generation = SHORT,
     **flags: Any,
 ) -> Ready:
-    found = checkpoints.find("shapes")
-    plan = planning.plan(request or Request(tasks.find("detection")), found.known_labels)
-    spec = job_spec.build({"model": "shapes", "canary": False, **flags})
-    return make_ready(spec, found, plan, generation, CPU, "float32", notes.append)
+    return make_ready(assignment(request, generation, **flags), CPU, notes.append)
 
 
 def test_settings_reach_the_annotator_and_the_loader() -> None:
@@ -70,7 +76,8 @@ def test_a_prompt_that_is_too_long_is_refused_before_a_job_begins() -> None:
 
 
 def test_what_is_started_runs_and_tells_no_memory_on_a_cpu() -> None:
-    made = ready([], batch_size=1, workers=0)
-    started = start(made, CPU)
+    here = Here(CPU)
+    assert (here.name, here.resolve_dtype(is_embedded=True)) == ("cpu", "float32")
+    started = here.start(assignment(batch_size=1, workers=0), [], lambda text: None)
     assert list(started.engine.run([])) == []
     assert started.memory_in_use() == ""

@@ -39,7 +39,7 @@ def begun(last: JobSpec | None = None, **resolved: Any) -> Begun:
 
 def test_auto_and_none_are_settled_by_checkpoint_and_device() -> None:
     setup = setup_of(device="cpu")
-    assert (setup.device.type, setup.dtype) == ("cpu", "float32")
+    assert (setup.place.name, setup.dtype) == ("cpu", "float32")
     assert (setup.generation.max_new_tokens, setup.generation.num_beams) == (512, 1)
     assert setup.generation.for_text is None
     given = setup_of(num_beams=2, max_new_tokens=24, constrain="form", dtype="bfloat16")
@@ -72,7 +72,7 @@ def test_auto_and_none_are_settled_by_checkpoint_and_device() -> None:
 def test_what_cannot_be_is_refused(flags: dict[str, Any], error: type, message: str) -> None:
     with pytest.raises(error, match=message):
         setup = setup_of(**flags)
-        _ = setup.generation, setup.device
+        _ = setup.generation, setup.place
 
 
 def test_od_is_held_to_names_and_synonyms() -> None:

@@ -133,4 +133,4 @@ def test_a_device_and_a_format_that_are_named_are_taken() -> None:
     for name in ("float32", "bfloat16", "float16"):
         assert devices.resolve_dtype(name, CPU, is_embedded=True) is getattr(torch, name)
     assert resolve_attention("eager", CPU) == ("eager", [])
-    assert devices.memory_in_use(CPU) == ""
+    assert devices.say_memory(devices.most_memory(CPU)) == ""

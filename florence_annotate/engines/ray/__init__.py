@@ -1,0 +1,1 @@
+"""Annotators on several devices, or on the machines of a cluster, by Ray's actors."""
