@@ -86,7 +86,7 @@ def run(request: Request, note: Callable[[str], None]) -> Result:
 
         with _established(journal) if journal.exports.is_new else nullcontext():
             if is_elsewhere:
-                journal.note_place(folder)
+                journal.places.note(journal.exports.name, folder)
             exported = formats.export(
                 *(journal, folder, spec),
                 overwrite=request.overwrite,
@@ -160,7 +160,7 @@ def _refuse_copy(folder: Path, out: Path, journal: Journal, name: str) -> None:
             f"{folder} is a copy of the job's folder {out}, by the target in its policy.yaml: "
             "choose a new or an empty folder with -o"
         )
-    place = journal.place_of(name)
+    place = journal.places.of(name)
     if place is None or place == folder or policy_file.target_of(place / policy_file.NAME) != name:
         return  # it was moved
     if not place.samefile(folder):
@@ -178,7 +178,7 @@ def _established(journal: Journal) -> Iterator[None]:
     try:
         yield
     except (UsageError, SourceError, ExportError):  # raised before the first file is moved
-        journal.forget_place()
+        journal.places.forget(journal.exports.name)
         journal.exports.abandon()
         raise
 

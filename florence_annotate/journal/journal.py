@@ -1,19 +1,16 @@
 """What happened in a job, in tables: its settings, its runs, its images, attempts and exports."""
 
 import json
-import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby, islice
 from operator import itemgetter
-from pathlib import Path
 from typing import Any
 
 from florence_annotate.errors import JobError
-from florence_annotate.journal.database import Database
+from florence_annotate.journal import places
 from florence_annotate.journal.exports import Exports, forget_all
 from florence_annotate.journal.packing import (
     COLUMNS,
@@ -21,9 +18,10 @@ from florence_annotate.journal.packing import (
     pack_answer,
     unpack_answer,
 )
+from florence_annotate.journal.places import Places
 from florence_annotate.journal.roots import Roots
-from florence_annotate.journal.schema import OWN
 from florence_annotate.journal.selection import LATEST_ATTEMPT, Selected, Selection
+from florence_annotate.journal.values import Values
 from florence_annotate.types import Answer, Failure, ImageRef, Record
 
 _LATEST = f"FROM images JOIN attempts ON attempts.seq = {LATEST_ATTEMPT} WHERE images.selected > 0"
@@ -42,9 +40,6 @@ _RECORDS_UNTIL = _RECORDS.replace("images.id)", "images.id AND seq <= :until)")
 """The same of an earlier time, when this attempt was the last one."""
 _OF_A_JOB = ("answers", "attempts", "asked_with", "runs", "images", "roots")
 """Tables that a restart empties, those that refer to others first."""
-_PLACES = "places"
-"""The value of a job that names where each folder was that it was exported to, beside its own: by
-its name, the path's bytes in hexadecimal. It outlives a restart, as the folders do."""
 _UNWRITTEN = "unwritten_run"
 """The value of a job that names the run that asked all and has no dataset yet: one that ends by an
 error then can write nothing more, least of all where the disk is full."""
@@ -67,7 +62,7 @@ class Counts:
         return self.images - self.annotated - self.failed
 
 
-class Journal(Database):
+class Journal(Values):
     """The journal of one job."""
 
     @cached_property
@@ -97,64 +92,10 @@ class Journal(Database):
         else:
             self.exports = self.exports.to_target(name)
 
-    def place_of(self, name: str) -> Path | None:
-        """Where the folder that bears a name lay when it was exported to; None: not known."""
-        place = self._places().get(name)
-        with self.reading("where a folder lay"):
-            return None if place is None else Path(os.fsdecode(bytes.fromhex(place)))
-
-    def half_written(self) -> list[Path]:
-        """Folders beside the job's own whose latest export was not finished, by where they lay."""
-        rows = self.tuples(
-            "SELECT name FROM exports JOIN targets ON targets.id = target WHERE targets.id != ? "
-            "AND is_finished = 0 AND number IN (SELECT max(number) FROM exports GROUP BY target)",
-            (OWN,),
-        )
-        places = (self.place_of(name) for (name,) in rows)
-        return sorted(place for place in places if place is not None)
-
-    def _places(self) -> dict[str, str]:
-        with self.reading("where folders lay"):
-            return dict(self.value(_PLACES) or {})
-
-    def note_place(self, folder: Path) -> None:
-        """Keep where the folder lies that `exports` are to."""
-        if self.place_of(self.exports.name) != folder:
-            places = self._places()
-            places[self.exports.name] = os.fsencode(folder).hex()
-            self.set_value(_PLACES, places)
-
-    def forget_place(self) -> None:
-        """Forget where the folder lies that `exports` are to: nothing was exported to it."""
-        places = self._places()
-        del places[self.exports.name]
-        self.set_value(_PLACES, places)
-
-    # the job's own values
-
-    def value(self, name: str) -> Any:
-        """A JSON value of the job; None where it was never set."""
-        row = self.one("SELECT value FROM job WHERE name = ?", (name,))
-        return None if row is None else json.loads(row["value"])
-
-    @contextmanager
-    def reading(self, what: str) -> Iterator[None]:
-        """For who makes something of a value: that this is not possible is damage, a JobError."""
-        try:
-            yield
-        except (ValueError, TypeError, LookupError, AttributeError) as error:
-            why = f"{what}: {type(error).__name__}: {error}"
-            raise JobError.damaged(self.path, why) from error
-
-    def set_value(self, name: str, value: Any) -> None:
-        with self.transaction():
-            self._set_value(name, value)
-
-    def _set_value(self, name: str, value: Any) -> None:
-        self.connection.execute(
-            "INSERT OR REPLACE INTO job VALUES (?, ?)",
-            (name, json.dumps(value, ensure_ascii=False, sort_keys=True)),
-        )
+    @cached_property
+    def places(self) -> Places:
+        """Where the folders lie that it was exported to."""
+        return Places(self)
 
     def restart(self, *, keeps_classes: bool = False) -> None:
         """Forget everything but what lies in the folders, and what people made of it; see
@@ -171,7 +112,7 @@ class Journal(Database):
             forget_all(self.connection, keeps_classes=keeps_classes)
             for table in _OF_A_JOB:
                 self.connection.execute(f"DELETE FROM {table}")
-            self.connection.execute("DELETE FROM job WHERE name != ?", (_PLACES,))
+            self.connection.execute("DELETE FROM job WHERE name != ?", (places.NAME,))
 
     @cached_property
     def _forgotten(self) -> dict[str, list[bytes]]:
@@ -215,7 +156,7 @@ class Journal(Database):
                 "UPDATE runs SET report = ? WHERE id = ?", (json.dumps(report), run)
             )
             if is_to_be_written:
-                self._set_value(_UNWRITTEN, run)
+                self.put_value(_UNWRITTEN, run)
 
     def note_written(self) -> None:
         """The dataset in the job's own folder is as the latest run, or an export since, left it."""
