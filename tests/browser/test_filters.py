@@ -172,3 +172,33 @@ def test_arrows_go_from_tile_to_tile(visit: Visit, street: Path) -> None:
     for key in ("ArrowRight", "ArrowRight", "j", "k"):
         page.keyboard.press(key)
     expect(page.locator(".tile:focus")).to_have_attribute("data-key", "park/cut.png")
+
+
+def test_every_column_of_scores_leads_to_images(visit: Visit, street: Path) -> None:
+    page = visit.open(street)
+    links = {str(a.get_attribute("href")) for a in page.locator("#summary-scores a").all()}
+    assert "#score=0.2-0.3&show=dropped" in links  # all of them are left out
+    for address in sorted(links):
+        page.goto(street.as_uri() + address)
+        expect(page.locator("#count")).not_to_have_text("0 of 6 images")
+
+
+def test_arrows_move_the_strip_of_the_summary_that_has_the_focus(
+    visit: Visit, street: Path
+) -> None:
+    page = visit.open(street)
+    summary = page.locator("#summary")
+    summary.focus()
+    page.keyboard.press("ArrowRight")
+    expect(summary).to_be_focused()
+    page.wait_for_function("document.getElementById('summary').scrollLeft > 0")
+
+
+def test_a_small_score_keeps_its_address(visit: Visit, street: Path) -> None:
+    page = visit.open(street)
+    page.get_by_label("Lowest score").fill("0.0000001")
+    expect(page.locator("#count")).to_have_text("4 of 6 images")
+    page.wait_for_timeout(300)  # until the address is written
+    page.reload()
+    expect(page.locator("#count")).to_have_text("4 of 6 images")
+    expect(page.locator("#notice")).to_have_text("")
