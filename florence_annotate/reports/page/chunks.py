@@ -67,8 +67,7 @@ class Beside:
         data = _chunk(first, rows).encode()
         digest = hashlib.sha256(data).hexdigest()
         name = f"chunk-{len(self.addresses):04}-{digest[:16]}.js"
-        if not self._folder.has(name):
-            self._folder.write(name, data)
+        self._folder.write(name, data)  # what is there by that name may hold something else
         self.needed.add(name)
         self.addresses.append(quote(os.fsencode(f"{self._folder.path.name}/{name}")))
 

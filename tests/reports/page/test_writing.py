@@ -209,3 +209,26 @@ def test_a_picture_that_was_turned_upright_is_shown(tmp_path: Path) -> None:
     image = read_page(out / "report.html").images["a.jpg"]
     with Image.open(out / image["x"]) as shown:
         assert shown.size == (80, 100) == (image["w"], image["h"]) and not shown.getexif()
+
+
+def test_another_report_mends_what_is_damaged(job: Path) -> None:
+    write(job, in_one_file=0, a_chunk=3)
+    written = files(job / "report-data") - {MARK}
+    before = {name: (job / "report-data" / name).read_bytes() for name in written}
+    for name in before:
+        (job / "report-data" / name).write_bytes(b"" if name.endswith(".jpg") else b"alert(1)")
+    assert write(job, in_one_file=0, a_chunk=3).thumbnails_made == IMAGES
+    assert before == {name: (job / "report-data" / name).read_bytes() for name in before}
+
+
+def test_a_picture_under_many_names_has_one_thumbnail(tmp_path: Path) -> None:
+    names = [f"{number}.png" for number in range(4)]
+    said = {name: [answer("car", 0, 0, 500, 500)] for name in names}
+    out = written_job(tmp_path, said)
+    for name in names:
+        Image.new("RGB", (100, 80), "red").save(tmp_path / "in" / name)
+    with Journal.open_to_write(out) as journal:
+        attempt(journal, tmp_path, said)
+    for page in (out / "report.html", tmp_path / "page.html"):
+        written = write(out, page, in_one_file=0, a_chunk=1)
+        assert (written.thumbnails, written.thumbnails_made) == (1, 1)
