@@ -235,3 +235,17 @@ def test_texts_that_are_written_from_right_to_left_begin_there(
     assert command("report", out).code == 0
     page = visit.open(out / "report.html", "#image=a.png")
     expect(page.locator("blockquote")).to_have_css("direction", "rtl")
+
+
+def test_without_a_ground_truth_nothing_is_offered_about_it(visit: Visit, chunked: Path) -> None:
+    page = visit.open(chunked, "#image=000.png")
+    expect(page.locator("#viewer")).to_be_visible()
+    of_truth = page.locator(".truth-only")
+    assert of_truth.count() == 3
+    for each in of_truth.all():
+        expect(each).to_be_hidden()
+    page.keyboard.press("Escape")
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
+    for each in of_truth.all():
+        expect(each).to_be_hidden()

@@ -23,7 +23,7 @@ const SHOWS = {
   truncated: "with an answer cut off",
   dropped: "with dropped boxes",
   wrong: "with wrong or missed boxes",
-  "left-out": "left out of the dataset",
+  "left-out": "not in the dataset",
 };
 const SORTS = ["name", "worst"];
 

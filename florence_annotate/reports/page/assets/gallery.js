@@ -186,6 +186,6 @@ function factsOf(image) {
     wrong && `${counted(wrong)} wrong`,
     missed && `${counted(missed)} missed`,
     image.flags & TRUNCATED && "answer cut off",
-    image.flags & LEFT_OUT && "left out",
+    image.flags & LEFT_OUT && "not in the dataset",
   ].filter(Boolean);
 }
