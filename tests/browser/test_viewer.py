@@ -49,6 +49,13 @@ def test_where_the_image_is_gone_its_thumbnail_is_shown(
     assert troubled_visit.troubles  # the browser's own
 
 
+def test_before_an_export_thumbnails_are_shown_as_what_they_are(
+    visit: Visit, chunked: Path
+) -> None:
+    page = visit.open(chunked, "#image=000.png")
+    expect(page.locator("#viewer")).to_contain_text("the dataset does not have this picture")
+
+
 def test_keys_open_walk_and_close(visit: Visit, street: Path) -> None:
     page = visit.open(street, "#text=park")
     viewer = page.locator("#viewer")

@@ -133,10 +133,11 @@ class Viewer {
           ),
         );
       } else {
-        if (source === image.thumbnail && image.picture) {
-          pane.append(
-            make("p", "aside", "Shown small: the picture itself can't be read from here."),
-          );
+        if (source === image.thumbnail) {
+          const why = image.picture
+            ? "the picture itself can't be read from here."
+            : "the dataset does not have this picture.";
+          pane.append(make("p", "aside", `Shown small: ${why}`));
         }
         shown.src = source;
       }
