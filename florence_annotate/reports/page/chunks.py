@@ -4,10 +4,12 @@ that was opened as a file may load scripts and nothing else."""
 import hashlib
 import os
 from collections.abc import Iterator
-from tempfile import TemporaryFile
+from pathlib import Path
+from tempfile import TemporaryFile, gettempdir
 from typing import Any, Protocol
 from urllib.parse import quote
 
+from florence_annotate.errors import OutputError
 from florence_annotate.reports.page import markup
 from florence_annotate.reports.page.folder import Folder
 
@@ -43,7 +45,10 @@ class Inlined:
 
     def add(self, first: int, rows: list[dict[str, Any]]) -> None:
         script, digest = markup.script(_chunk(first, rows))
-        self._waiting.write(script)
+        try:
+            self._waiting.write(script)
+        except OSError as error:
+            raise OutputError.at(Path(gettempdir()), error) from error
         self.hashes.append(digest)
 
     def in_page(self) -> Iterator[str]:

@@ -1,5 +1,7 @@
 """One file, or a folder of data beside the page; and what a further report leaves and removes."""
 
+import errno
+import io
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +14,9 @@ from PIL import Image
 from read_page import Page, read_page
 from written_answers import answer, attempt, written_job
 
+from florence_annotate.errors import OutputError
 from florence_annotate.journal import Journal
+from florence_annotate.reports.page import chunks
 from florence_annotate.reports.page.folder import MARK
 from florence_annotate.reports.page.writing import Request, Written, write_report
 from florence_annotate.tasks import CAPTION, SEGMENTATION
@@ -232,3 +236,15 @@ def test_a_picture_under_many_names_has_one_thumbnail(tmp_path: Path) -> None:
     for page in (out / "report.html", tmp_path / "page.html"):
         written = write(out, page, in_one_file=0, a_chunk=1)
         assert (written.thumbnails, written.thumbnails_made) == (1, 1)
+
+
+class _Full(io.StringIO):
+    def write(self, text: str) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_disk_that_is_full_is_told(job: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chunks, "TemporaryFile", lambda *given, **options: _Full())
+    with pytest.raises(OutputError, match="No space left"):
+        write(job)
+    assert not (job / "report.html").exists()
