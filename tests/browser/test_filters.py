@@ -4,7 +4,12 @@ from pathlib import Path
 
 import pytest
 from browsing import Visit, tile
+from conftest import command
 from playwright.sync_api import Page, expect
+from written_answers import answer, written_job
+
+from florence_annotate.tasks import CAPTION
+from florence_annotate.types import Question
 
 ALL = ["broken.png", "cut.png", "empty.png", "person.png", "car-1.png", "car-2.png"]
 
@@ -202,3 +207,16 @@ def test_a_small_score_keeps_its_address(visit: Visit, street: Path) -> None:
     page.reload()
     expect(page.locator("#count")).to_have_text("4 of 6 images")
     expect(page.locator("#notice")).to_have_text("")
+
+
+def test_a_text_is_a_label_too(visit: Visit, tmp_path: Path) -> None:
+    said = {"a.png": [answer("a yard", task=CAPTION)], "b.png": [answer("", task=CAPTION)]}
+    out = written_job(tmp_path, said, [Question(CAPTION)])
+    assert command("report", out).code == 0
+    page = visit.open(out / "report.html")
+    for name, key in (("with a label", "a.png"), ("without a label", "b.png")):
+        page.locator("#summary").get_by_role("link", name=name, exact=True).click()
+        expect(page.locator("#count")).to_have_text("1 of 2 images")
+        assert shown(page) == [key]
+    page.get_by_role("combobox", name="Images").select_option("all")
+    expect(tile(page, "a.png")).to_have_accessible_name("a.png, 1 text")

@@ -17,8 +17,8 @@
 
 const SHOWS = {
   all: "all",
-  labelled: "with boxes",
-  empty: "without boxes",
+  labelled: "with a label",
+  empty: "without a label",
   failed: "failed",
   truncated: "with an answer cut off",
   dropped: "with dropped boxes",
