@@ -220,3 +220,14 @@ def test_a_text_is_a_label_too(visit: Visit, tmp_path: Path) -> None:
         assert shown(page) == [key]
     page.get_by_role("combobox", name="Images").select_option("all")
     expect(tile(page, "a.png")).to_have_accessible_name("a.png, 1 text")
+
+
+def test_what_was_typed_last_is_there_after_going_back(visit: Visit, street: Path) -> None:
+    page = visit.open(street)
+    for text in ("p", "park", "park/p"):
+        page.get_by_label("Name contains").fill(text)
+    page.evaluate("document.querySelector('.tile').click()")  # at once
+    expect(page.locator("#viewer")).to_be_visible()
+    page.go_back()
+    expect(page.locator("#count")).to_have_text("1 of 6 images")
+    expect(page).to_have_url(f"{street.as_uri()}#text=park%2Fp")

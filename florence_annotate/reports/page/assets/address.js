@@ -102,6 +102,7 @@ class Address {
     this.kept = null; // what was toggled beside an image that is being closed
     this.read();
     this.noteNew(false);
+    document.addEventListener("click", () => this.write(), true); // before a link is followed
     window.addEventListener("hashchange", () => {
       const before = this.view;
       this.read();
