@@ -229,6 +229,15 @@ class Exports:
             files.setdefault(path, []).append(file)
         return files
 
+    def at(self, path: str) -> list[Exported]:
+        """What was written at a path."""
+        rows = self._database.tuples(
+            "SELECT content, size_bytes, mtime_ns, source, placed FROM files "
+            "WHERE target = ? AND path = ?",
+            (self._target, path),
+        )
+        return list(map(Exported._make, rows))
+
     def announce(self, made: Made, files: Iterable[tuple[str, Exported]]) -> None:
         """Note what is about to be written, before the first file is moved or removed.
 

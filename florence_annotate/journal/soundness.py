@@ -29,6 +29,11 @@ def _is_or_null(kind: str, *columns: str) -> str:
     return " AND ".join(f"({column} IS NULL OR {_is(kind, column)})" for column in columns)
 
 
+def _is_hash(column: str) -> str:
+    """Files are named by hashes, so they hold nothing that leads elsewhere."""
+    return f"{column} NOT GLOB '*[^0-9a-f]*'"
+
+
 _STAMPS = f"{_is('blob', 'path')} AND {_is('integer', 'size_bytes', 'mtime_ns')}"
 # an image may have lost its split; see `Assignments.begin`
 _SPLITS = ", ".join(f"'{name}'" for name in ("", *SPLITS))
@@ -47,13 +52,13 @@ _MANY_ROWS = {
     f"AND {_is_or_null('integer', 'inode')}",
     # a record has a size, and a failure its reason
     "attempts": f"{_STAMPS} AND {_is_or_null('integer', 'inode')} AND iif(sha IS NULL, "
-    f"{_is('text', 'stage', 'kind', 'message')}, {_is('text', 'sha')} AND kind IS NULL AND "
-    f"{_is('integer', 'width', 'height')} AND width > 0 AND height > 0 "
+    f"{_is('text', 'stage', 'kind', 'message')}, {_is('text', 'sha')} AND {_is_hash('sha')} AND "
+    f"kind IS NULL AND {_is('integer', 'width', 'height')} AND width > 0 AND height > 0 "
     "AND width < 1 << 31 AND height < 1 << 31)",
     "exported_images": f"{_is('integer', 'number')} AND number BETWEEN 1 AND 1 << 53 "
     f"AND split IN ({_SPLITS}) AND {_is('text', 'name')} AND name != ''",
     "files": f"{_is('text', 'path', 'content')} AND {_is('integer', 'size_bytes', 'mtime_ns')} "
-    f"AND {_is_or_null('text', 'source', 'placed')}",
+    f"AND {_is_or_null('text', 'source', 'placed')} AND (source IS NULL OR {_is_hash('source')})",
 }
 """The same of tables with a row an image or a file."""
 

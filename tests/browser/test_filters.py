@@ -4,7 +4,12 @@ from pathlib import Path
 
 import pytest
 from browsing import Visit, tile
+from conftest import command
 from playwright.sync_api import Page, expect
+from written_answers import answer, written_job
+
+from florence_annotate.tasks import CAPTION
+from florence_annotate.types import Question
 
 ALL = ["broken.png", "cut.png", "empty.png", "person.png", "car-1.png", "car-2.png"]
 
@@ -172,3 +177,57 @@ def test_arrows_go_from_tile_to_tile(visit: Visit, street: Path) -> None:
     for key in ("ArrowRight", "ArrowRight", "j", "k"):
         page.keyboard.press(key)
     expect(page.locator(".tile:focus")).to_have_attribute("data-key", "park/cut.png")
+
+
+def test_every_column_of_scores_leads_to_images(visit: Visit, street: Path) -> None:
+    page = visit.open(street)
+    links = {str(a.get_attribute("href")) for a in page.locator("#summary-scores a").all()}
+    assert "#score=0.2-0.3&show=dropped" in links  # all of them are left out
+    for address in sorted(links):
+        page.goto(street.as_uri() + address)
+        expect(page.locator("#count")).not_to_have_text("0 of 6 images")
+
+
+def test_arrows_move_the_strip_of_the_summary_that_has_the_focus(
+    visit: Visit, street: Path
+) -> None:
+    page = visit.open(street)
+    summary = page.locator("#summary")
+    summary.focus()
+    page.keyboard.press("ArrowRight")
+    expect(summary).to_be_focused()
+    page.wait_for_function("document.getElementById('summary').scrollLeft > 0")
+
+
+def test_a_small_score_keeps_its_address(visit: Visit, street: Path) -> None:
+    page = visit.open(street)
+    page.get_by_label("Lowest score").fill("0.0000001")
+    expect(page.locator("#count")).to_have_text("4 of 6 images")
+    page.wait_for_timeout(300)  # until the address is written
+    page.reload()
+    expect(page.locator("#count")).to_have_text("4 of 6 images")
+    expect(page.locator("#notice")).to_have_text("")
+
+
+def test_a_text_is_a_label_too(visit: Visit, tmp_path: Path) -> None:
+    said = {"a.png": [answer("a yard", task=CAPTION)], "b.png": [answer("", task=CAPTION)]}
+    out = written_job(tmp_path, said, [Question(CAPTION)])
+    assert command("report", out).code == 0
+    page = visit.open(out / "report.html")
+    for name, key in (("with a label", "a.png"), ("without a label", "b.png")):
+        page.locator("#summary").get_by_role("link", name=name, exact=True).click()
+        expect(page.locator("#count")).to_have_text("1 of 2 images")
+        assert shown(page) == [key]
+    page.get_by_role("combobox", name="Images").select_option("all")
+    expect(tile(page, "a.png")).to_have_accessible_name("a.png, 1 text")
+
+
+def test_what_was_typed_last_is_there_after_going_back(visit: Visit, street: Path) -> None:
+    page = visit.open(street)
+    for text in ("p", "park", "park/p"):
+        page.get_by_label("Name contains").fill(text)
+    page.evaluate("document.querySelector('.tile').click()")  # at once
+    expect(page.locator("#viewer")).to_be_visible()
+    page.go_back()
+    expect(page.locator("#count")).to_have_text("1 of 6 images")
+    expect(page).to_have_url(f"{street.as_uri()}#text=park%2Fp")

@@ -215,3 +215,37 @@ def test_of_many_classes_the_largest_are_listed_and_the_rest_is_found_by_name(
     expect(page.locator("#count")).to_have_text("1 of 2 images")
     page.get_by_label("Find a class").fill("")
     expect(rows.first).to_have_text("kind 791")  # what is chosen stays in sight
+
+
+def test_what_came_before_a_missing_chunk_is_shown(
+    troubled_visit: Visit, chunked: Path, tmp_path: Path
+) -> None:
+    copied = Path(shutil.copytree(chunked.parent, tmp_path / "out")) / chunked.name
+    sorted(copied.parent.glob("report-data/chunk-*.js"))[3].unlink()
+    page = troubled_visit.open(copied)
+    expect(page.get_by_role("alert")).to_contain_text("can't be read")
+    expect(page.locator("#count")).to_have_text("30 of 60 images")
+
+
+def test_texts_that_are_written_from_right_to_left_begin_there(
+    visit: Visit, tmp_path: Path
+) -> None:
+    said = [answer("שלום עולם!", task=CAPTION)]
+    out = written_job(tmp_path, {"a.png": said}, [Question(CAPTION)])
+    assert command("report", out).code == 0
+    page = visit.open(out / "report.html", "#image=a.png")
+    expect(page.locator("blockquote")).to_have_css("direction", "rtl")
+
+
+def test_without_a_ground_truth_nothing_is_offered_about_it(visit: Visit, chunked: Path) -> None:
+    page = visit.open(chunked, "#image=000.png")
+    expect(page.locator("#viewer")).to_be_visible()
+    of_truth = page.locator(".truth-only")
+    assert of_truth.count() == 3
+    for each in of_truth.all():
+        expect(each).to_be_hidden()
+    page.keyboard.press("Escape")
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
+    for each in of_truth.all():
+        expect(each).to_be_hidden()

@@ -49,6 +49,13 @@ def test_where_the_image_is_gone_its_thumbnail_is_shown(
     assert troubled_visit.troubles  # the browser's own
 
 
+def test_before_an_export_thumbnails_are_shown_as_what_they_are(
+    visit: Visit, chunked: Path
+) -> None:
+    page = visit.open(chunked, "#image=000.png")
+    expect(page.locator("#viewer")).to_contain_text("the dataset does not have this picture")
+
+
 def test_keys_open_walk_and_close(visit: Visit, street: Path) -> None:
     page = visit.open(street, "#text=park")
     viewer = page.locator("#viewer")
@@ -185,3 +192,44 @@ def test_an_image_that_failed_says_why(visit: Visit, street: Path) -> None:
 def test_an_answer_that_was_cut_off_is_told(visit: Visit, street: Path) -> None:
     page = visit.open(street, "#image=park/cut.png")
     expect(page.locator("#viewer-facts")).to_contain_text("cut off at its greatest length")
+
+
+def test_an_image_of_a_link_is_closed_again_after_going_back_to_it(
+    visit: Visit, street: Path
+) -> None:
+    page = visit.open(street, "#class=car&image=street/car-1.png")
+    viewer = page.locator("#viewer")
+    for _ in range(2):
+        expect(viewer).to_be_visible()
+        page.get_by_role("button", name="Close").click()
+        expect(viewer).to_be_hidden()
+        expect(page).to_have_url(f"{street.as_uri()}#class=car")
+        page.go_back()
+    expect(viewer).to_be_visible()
+    page.go_forward()
+    tile(page, "street/car-2.png").click()
+    page.reload()
+    expect(page.locator("#viewer-place")).to_have_text("2 of 2")
+    page.keyboard.press("Escape")
+    expect(viewer).to_be_hidden()
+    assert page.evaluate("history.length") == 4  # about:blank, the link, the gallery, the image
+
+
+def test_an_image_that_is_opened_while_another_one_closes_stays(visit: Visit, street: Path) -> None:
+    page = visit.open(street, "#image=park/cut.png")
+    expect(page.locator("#viewer")).to_be_visible()
+    page.evaluate(
+        "const { address } = florenceReport.page; "
+        "address.change({ image: null }); address.change({ image: 'park/person.png' });"
+    )
+    page.wait_for_timeout(200)  # in which it would close
+    expect(page.locator("#viewer")).to_be_visible()
+    assert name(page) == "park/person.png"
+
+
+def test_what_is_not_drawn_dims_nothing(visit: Visit, street: Path) -> None:
+    page = visit.open(street, "#image=street/car-1.png&truth=0")
+    row = page.locator("#viewer-facts").get_by_role("button", name="person").last
+    row.hover()
+    expect(row).to_have_class("truth")
+    expect(page.locator("#viewer-panes.has-lit")).to_have_count(0)

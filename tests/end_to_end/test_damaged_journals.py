@@ -32,6 +32,8 @@ WHOEVER = [
     "update attempts set width = -5",
     "update attempts set height = 'tall'",
     "update attempts set path = 'text'",
+    "update attempts set sha = '../../../home'",
+    "update files set source = '../../home' where source is not null",
     "update images set size_bytes = 'large'",
     "update images set key = cast(x'ff' as text) where id = 1",
     "update images set selected = 9",

@@ -1,6 +1,8 @@
 """`report`: the page of a job, as a browser would read it."""
 
+import json
 import os
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +13,8 @@ from conftest import annotate, command, edit
 from PIL import Image
 from read_back import annotated_images
 from read_page import Page, read_page
-from written_answers import answer, picture, say, select, written_job
+from written_answers import answer, picture, say, scored, select, written_job
+from written_truth import truth_of
 
 from florence_annotate.config import job_spec
 from florence_annotate.images import codec
@@ -115,6 +118,33 @@ def test_charts_are_pictures_with_a_title_and_a_table(page: Page) -> None:
     assert {"#class=star", "#score=0.9-1.0", "#show=labelled"} <= set(page.links)
 
 
+@pytest.fixture(scope="module")
+def many(tmp_path_factory: pytest.TempPathFactory) -> Page:
+    """Of a class in each of 210 boxes, all of which are right."""
+    folder = tmp_path_factory.mktemp("many")
+    names = [f"kind {number:03}" for number in range(210)]
+    found = scored(*[(name, 0.9, (100, 100, 900, 900)) for name in names])
+    out = written_job(folder, {"a.png": [found]})
+    truth = folder / "truth.json"
+    objects = [(name, (10.0, 8.0, 90.0, 72.0)) for name in names]
+    truth.write_text(json.dumps(truth_of({"a.png": objects}, names)))
+    return report(out, "--ground-truth", truth)
+
+
+def test_of_more_classes_than_a_table_shows_the_figures_of_all_are_there(many: Page) -> None:
+    (table,) = re.findall("<table[^>]*>(?:(?!<table).)*best at.*?</table>", many.html)
+    assert "and 11 more" in many.text and table.count("<tr>") == 201
+    assert re.search('<td>all</td><td class="number">210</td>', table)
+
+
+def test_nothing_of_a_chart_is_cut_off(many: Page) -> None:
+    drawings = re.findall(r'viewBox="0 0 440 (\d+)"(.*?)</svg>', many.html)
+    assert len(drawings) >= 8
+    for height, content in drawings:
+        lowest = max(float(y) for y in re.findall(r'<text[^>]* y="([\d.]+)"', content))
+        assert lowest <= int(height) - 3  # what hangs below the line
+
+
 def test_nothing_on_the_page_comes_from_elsewhere(page: Page) -> None:
     for tag, values in page.elements:
         assert tag not in ("link", "iframe", "object", "base")
@@ -160,11 +190,13 @@ def test_hostile_names_and_labels_are_text(job: Path, tmp_path: Path) -> None:
 def test_a_page_stands_in_the_way_of_nothing(job: Path, tmp_path: Path) -> None:
     (tmp_path / "mine.html").write_text("<p>mine</p>")
     (tmp_path / "link.html").symlink_to(tmp_path / "mine.html")
+    (tmp_path / "folder.html").mkdir()
     for name, why in (
         ("page.txt", "ends in .html"),
         ("no/page.html", "there is no folder"),
         ("mine.html", "no page of a report"),
         ("link.html", "no page of a report"),
+        ("folder.html", "no page of a report"),
     ):
         result = command("report", job, "-o", tmp_path / name)
         assert result.code == 2 and why in result.err and result.err.count("\n") == 1

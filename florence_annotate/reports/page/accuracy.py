@@ -63,7 +63,7 @@ def _classes(found: Evaluation) -> Html:
         [link(each.name, **{"class": each.name, "show": "wrong"}), *_figures(each)]
         for each in _by_size(found)
     ]
-    return table(head, [*rows, ["all", *_figures(found.overall)]])
+    return table(head, [["all", *_figures(found.overall)], *rows])
 
 
 def _by_size(found: Evaluation) -> list[Figures]:

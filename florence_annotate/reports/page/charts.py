@@ -31,6 +31,8 @@ class Bar(NamedTuple):
     address: str = ""
     """Where it leads, as HTML."""
     class_number: int | None = None
+    dropped_address: str = ""
+    """Where its second part leads, if that is elsewhere."""
 
 
 class Line(NamedTuple):
@@ -83,11 +85,12 @@ def columns(rows: Sequence[Bar]) -> tuple[int, str]:
         left = _EDGE + place * width
         kept, dropped = row.kept * unit, row.dropped * unit
         content = _rectangle((left + 2, bottom - kept, width - 4, kept), "bar")
-        if dropped:
-            where = (left + 2, bottom - kept - dropped, width - 4, dropped)
-            content += _rectangle(where, "bar-dropped")
         content += _write(row.name, left + width / 2, _HEIGHT - 8, "label", "middle")
         parts.append(_linked(row.address, content))
+        if dropped:
+            where = (left + 2, bottom - kept - dropped, width - 4, dropped)
+            rectangle = _rectangle(where, "bar-dropped")
+            parts.append(_linked(row.dropped_address, rectangle, f"{row.name}, left out"))
     return _HEIGHT, "".join([*parts, _straight("axis", _EDGE, bottom, _WIDTH - _EDGE)])
 
 
@@ -100,7 +103,7 @@ def curves(lines: Sequence[Line], across: str, up: str) -> tuple[int, str]:
         where = (_EDGE + _SQUARE + 24, top - 4, 14, 4)
         parts.append(_rectangle(where, "bar", line.class_number))
         parts.append(_write(_short(line.name), _EDGE + _SQUARE + 46, top + 2, "label"))
-    return _SQUARE + 2 * _EDGE, "".join(parts)
+    return max(_SQUARE + 2 * _EDGE, _EDGE + len(lines) * _ROW), "".join(parts)
 
 
 class Bin(NamedTuple):
@@ -182,8 +185,12 @@ def _write(content: str, x: float, y: float, kind: str, anchor: str = "start") -
     )
 
 
-def _linked(address: str, content: str) -> str:
-    return f'<a href="{address}">{content}</a>' if address else content
+def _linked(address: str, content: str, name: str = "") -> str:
+    """For who points at it: keys and screen readers find the same links in the table."""
+    if not address:
+        return content
+    named = f' aria-label="{text(name)}"' if name else ""
+    return f'<a href="{address}" tabindex="-1"{named}>{content}</a>'
 
 
 def _of_class(class_number: int | None) -> str:

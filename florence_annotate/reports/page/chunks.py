@@ -4,10 +4,12 @@ that was opened as a file may load scripts and nothing else."""
 import hashlib
 import os
 from collections.abc import Iterator
-from tempfile import TemporaryFile
+from pathlib import Path
+from tempfile import TemporaryFile, gettempdir
 from typing import Any, Protocol
 from urllib.parse import quote
 
+from florence_annotate.errors import OutputError
 from florence_annotate.reports.page import markup
 from florence_annotate.reports.page.folder import Folder
 
@@ -43,7 +45,10 @@ class Inlined:
 
     def add(self, first: int, rows: list[dict[str, Any]]) -> None:
         script, digest = markup.script(_chunk(first, rows))
-        self._waiting.write(script)
+        try:
+            self._waiting.write(script)
+        except OSError as error:
+            raise OutputError.at(Path(gettempdir()), error) from error
         self.hashes.append(digest)
 
     def in_page(self) -> Iterator[str]:
@@ -67,8 +72,7 @@ class Beside:
         data = _chunk(first, rows).encode()
         digest = hashlib.sha256(data).hexdigest()
         name = f"chunk-{len(self.addresses):04}-{digest[:16]}.js"
-        if not self._folder.has(name):
-            self._folder.write(name, data)
+        self._folder.write(name, data)  # what is there by that name may hold something else
         self.needed.add(name)
         self.addresses.append(quote(os.fsencode(f"{self._folder.path.name}/{name}")))
 

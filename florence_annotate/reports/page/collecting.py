@@ -64,7 +64,8 @@ def _together(images: Iterable[Outcome], count: int) -> Iterator[list[Outcome]]:
 def _row(outcome: Outcome, content: Content, pictures: Pictures) -> Row:
     assigned = pictures.assigned(outcome.ref.key)
     row = content.row(outcome, assigned and assigned.split)
-    address = pictures.address(assigned)
-    if address is not None and isinstance(outcome, AnnotatedImage):
-        row["x"] = address
+    if isinstance(outcome, AnnotatedImage):
+        address = pictures.address(outcome, assigned)
+        if address is not None:
+            row["x"] = address
     return row

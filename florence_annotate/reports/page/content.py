@@ -1,6 +1,21 @@
 """What the page's script is given of each image: short rows, in which names are numbers.
 
-`docs/report.md` has the form of these values.
+k     its key
+w, h  its size in pixels, upright; 0 where it failed
+x, t  addresses of its file in the dataset, and of its thumbnail
+s     the number of its split
+u, o  1 where an answer was cut off; where the dataset leaves it out
+f     why it failed
+c     its texts
+q     how bad it is, or may be
+b     its boxes, those that are kept first: x1, y1, x2, y2 in pixels (null: it never had a box), its
+      class, score, number of the reason for dropping it (-1: it is kept), whether it is right (1 or
+      0; -1: nobody can tell), and where there are any, its outlines and its text
+g     the true ones, where the ground truth has the image: x1, y1, x2, y2, class, whether it was
+      found (as right)
+
+What an image does not have is missing. A class is its number among those of the head, or -1 - n for
+its label n of no class.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -61,7 +76,7 @@ class Content:
         """An image, without where its files are."""
         self.images += 1
         row: Row = {"k": outcome.ref.key}
-        if split:
+        if split in self._splits:  # an export may have begun since
             row["s"] = self._splits[split]
         if isinstance(outcome, Failure):
             why = f"{outcome.stage}: {' '.join(outcome.message.split())}"

@@ -64,8 +64,10 @@ class Folder:
             file.write(data)
 
     def has(self, name: str) -> bool:
+        """Whether a file is there; an empty one, as machines leave that lose power, is none."""
         try:
-            return stat.S_ISREG(os.lstat(self._place(name)).st_mode)
+            status = os.lstat(self._place(name))
+            return stat.S_ISREG(status.st_mode) and status.st_size > 0
         except FileNotFoundError:
             return False
 

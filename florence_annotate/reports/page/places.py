@@ -36,7 +36,7 @@ def settle(out: Path, output: Path | None) -> Places:
     """Where the report of a job goes. Raises UsageError where it can't: a page is written over
     where a report wrote it, and nothing else is."""
     page = output or out / NAME
-    if page.suffix != _SUFFIX or page.is_dir():
+    if page.suffix != _SUFFIX:
         raise UsageError(f"-o {page}: name a file that ends in {_SUFFIX}")
     if not page.parent.is_dir():
         raise UsageError(f"-o {page}: there is no folder {page.parent}: make it first")

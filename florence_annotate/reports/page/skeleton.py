@@ -9,13 +9,14 @@ SCRIPTS = (
     *("gallery.js", "zoom.js", "viewer.js", "main.js"),
 )
 """In the order in which they run."""
+STYLES = ("page.css", "images.css")
 GENERATOR = '<meta name="generator" content="florence-annotate report">'
 """Stands at the beginning of every page, by which a page of ours is known."""
 _PLACE = re.compile(r"\{\{(\w+)\}\}")
 
 
 def style() -> str:
-    return _asset("page.css")
+    return "\n".join(map(_asset, STYLES))
 
 
 def script() -> str:

@@ -14,7 +14,7 @@ from florence_annotate.reports.distributions import (
     Distributions,
 )
 from florence_annotate.reports.page.charts import Bar, bars, columns, figure
-from florence_annotate.reports.page.markup import Html, address, link, section, table
+from florence_annotate.reports.page.markup import Cell, Html, address, link, number, section, table
 
 _IN_CHART = 12
 """Bars; the table has more."""
@@ -103,20 +103,36 @@ def _scores(found: Distributions) -> str:
         return ""
     edges = [f"{place / SCORE_BINS:.1f}" for place in range(SCORE_BINS + 1)]
     ranges = [f"{low}-{high}" for low, high in pairwise(edges)]
-    both = zip(found.kept_scores, found.dropped_scores, strict=True)
+    counts = list(zip(ranges, found.kept_scores, found.dropped_scores, strict=True))
     rows = [
-        Bar(low, kept, dropped, address(score=between) if kept or dropped else "")
-        for low, between, (kept, dropped) in zip(edges, ranges, both, strict=False)
+        Bar(
+            low,
+            kept,
+            dropped,
+            address(score=between) if kept else "",
+            dropped_address=address(score=between, show="dropped"),
+        )
+        for low, (between, kept, dropped) in zip(edges, counts, strict=False)
     ]
     whole = table(
         ("scores", "kept", "left out"),
         [
-            (link(between, score=between), row.kept, row.dropped)
-            for between, row in zip(ranges, rows, strict=True)
+            (
+                between,
+                _leading(kept, score=between),
+                _leading(dropped, score=between, show="dropped"),
+            )
+            for between, kept, dropped in counts
         ],
     )
     about = "Boxes by score, from the number below a column to the next; left out ones on top."
     return figure("chart-scores", "Boxes by score", about, columns(rows), whole)
+
+
+def _leading(count: int, **parameters: str) -> Cell:
+    """A count that leads to its images."""
+    content = link(number(count), **parameters) if count else number(count)
+    return Cell(f'<td class="number">{content}</td>')
 
 
 def _thresholds(found: Distributions) -> str:

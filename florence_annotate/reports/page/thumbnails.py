@@ -44,11 +44,11 @@ class Thumbnails:
         self._kept = kept
         self._beside = beside
         self._threads = ThreadPoolExecutor(cores.available())  # Pillow works without the GIL
+        self._under_way: dict[str, Future[bytes | None]] = {}
         self.needed: set[str] = set()
-        """Names in the folder."""
+        """Names in the folder of all that the page has."""
         self.made = 0
-        self.taken = 0
-        """From an earlier report."""
+        """Those that were not there."""
 
     def __enter__(self) -> Self:
         return self
@@ -67,38 +67,49 @@ class Thumbnails:
         for image in images:
             name = None if image is None else f"thumbnails/{image.sha[:2]}/{image.sha}.jpg"
             making.names.append(name)
-            if image is None or name is None or name in making.made or self._is_kept(name):
+            if image is None or name is None or name in making.made:
                 continue
-            if (path := self._find(image)) is not None:
+            if name not in self._under_way:
+                if self._is_kept(name) or (path := self._find(image)) is None:
+                    continue
                 pixels = image.width * image.height
-                making.made[name] = self._threads.submit(_make, os.fsencode(path), pixels)
+                self._under_way[name] = self._threads.submit(_make, os.fsencode(path), pixels)
+            making.made[name] = self._under_way[name]
         return making
 
     def finish(self, making: Making) -> Iterator[str | None]:
         """The address of each thumbnail; None where an image has none. Raises OutputError."""
         made = {name: data for name, future in making.made.items() if (data := future.result())}
-        self.made += len(made)
-        if self._kept is not None:
-            for name, data in made.items():
-                self._kept.write(name, data)
+        for name in making.made:
+            self._under_way.pop(name, None)
+        for name in made.keys() - self.needed:  # others were finished with images before
+            self.made += 1
+            if self._kept is not None:
+                self._kept.write(name, made[name])
         for wanted in making.names:
             yield None if wanted is None else self._address(wanted, made.get(wanted))
 
     def _is_kept(self, name: str) -> bool:
+        if self._beside is None:
+            return self._read(name) is not None
         return self._kept is not None and self._kept.has(name)
 
+    def _read(self, name: str) -> bytes | None:
+        data = None if self._kept is None else self._kept.read(name)
+        return data if data and data.startswith(_JPEG) else None
+
     def _address(self, name: str, made: bytes | None) -> str | None:
-        if made is None:
-            if not self._is_kept(name):
+        if self._beside is None:
+            data = made or self._read(name)
+            if data is None:
                 return None
-            self.taken += name not in self.needed
-        self.needed.add(name)
-        if self._beside is not None:
-            return quote(os.fsencode(f"{self._beside}/{name}"))
-        data = made or (self._kept and self._kept.read(name))
-        if not data or not data.startswith(_JPEG):
+            address = f"data:image/jpeg;base64,{base64.b64encode(data).decode()}"
+        elif made is None and not self._is_kept(name):
             return None
-        return f"data:image/jpeg;base64,{base64.b64encode(data).decode()}"
+        else:
+            address = quote(os.fsencode(f"{self._beside}/{name}"))
+        self.needed.add(name)
+        return address
 
 
 def _make(path: bytes, pixels: int) -> bytes | None:

@@ -125,7 +125,7 @@ def write_report(
         place.beside if chunks.addresses else None,
         content.images,
         len(chunks.addresses),
-        thumbnails.made + thumbnails.taken,
+        len(thumbnails.needed),
         thumbnails.made,
     )
 

@@ -1,5 +1,7 @@
 """One file, or a folder of data beside the page; and what a further report leaves and removes."""
 
+import errno
+import io
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,9 +12,11 @@ import pytest
 from conftest import command
 from PIL import Image
 from read_page import Page, read_page
-from written_answers import answer, written_job
+from written_answers import answer, attempt, written_job
 
+from florence_annotate.errors import OutputError
 from florence_annotate.journal import Journal
+from florence_annotate.reports.page import chunks
 from florence_annotate.reports.page.folder import MARK
 from florence_annotate.reports.page.writing import Request, Written, write_report
 from florence_annotate.tasks import CAPTION, SEGMENTATION
@@ -174,3 +178,73 @@ def test_a_dataset_keeps_the_picture_of_an_original_that_is_gone(job: Path, tmp_
     write(job)
     images = read_page(job / "report.html").images
     assert all("t" in image and (job / image["x"]).exists() for image in images.values())
+
+
+@pytest.mark.parametrize("images", ["copy", "hardlink", "symlink"])
+@pytest.mark.parametrize("changed", ["since it was annotated", "and annotated again"])
+def test_no_box_is_drawn_over_another_picture_of_the_dataset(
+    changed: str, images: str, job: Path, tmp_path: Path
+) -> None:
+    assert command("export", job, "--images", images).code == 0
+    write(job)
+    assert all("x" in image for image in read_page(job / "report.html").images.values())
+    original = tmp_path / "in" / "3.png"
+    with original.open("r+b") as file:  # in place, as some editors do
+        Image.new("RGB", (103, 80), "blue").save(file, "PNG")
+    if changed == "and annotated again":
+        with Journal.open_to_write(job) as journal:
+            attempt(journal, tmp_path, {"3.png": [answer("dog", 0, 0, 500, 500)]})
+    write(job)
+    made = read_page(job / "report.html").images
+    is_own = images == "copy" and changed == "since it was annotated"
+    is_shown = is_own or (images != "copy" and changed == "and annotated again")
+    assert [key for key, image in made.items() if "x" not in image] == ["3.png"][is_shown:]
+
+
+def test_a_picture_that_was_turned_upright_is_shown(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    out = written_job(tmp_path, {"a.jpg": [answer("car", 0, 0, 500, 250)]})
+    Image.new("RGB", (100, 80), "red").save(tmp_path / "in" / "a.jpg", exif=exif)
+    with Journal.open_to_write(out) as journal:
+        attempt(journal, tmp_path, {"a.jpg": [answer("car", 0, 0, 500, 250)]})
+    assert command("export", out).code == 0
+    write(out)
+    image = read_page(out / "report.html").images["a.jpg"]
+    with Image.open(out / image["x"]) as shown:
+        assert shown.size == (80, 100) == (image["w"], image["h"]) and not shown.getexif()
+
+
+def test_another_report_mends_what_is_damaged(job: Path) -> None:
+    write(job, in_one_file=0, a_chunk=3)
+    written = files(job / "report-data") - {MARK}
+    before = {name: (job / "report-data" / name).read_bytes() for name in written}
+    for name in before:
+        (job / "report-data" / name).write_bytes(b"" if name.endswith(".jpg") else b"alert(1)")
+    assert write(job, in_one_file=0, a_chunk=3).thumbnails_made == IMAGES
+    assert before == {name: (job / "report-data" / name).read_bytes() for name in before}
+
+
+def test_a_picture_under_many_names_has_one_thumbnail(tmp_path: Path) -> None:
+    names = [f"{number}.png" for number in range(4)]
+    said = {name: [answer("car", 0, 0, 500, 500)] for name in names}
+    out = written_job(tmp_path, said)
+    for name in names:
+        Image.new("RGB", (100, 80), "red").save(tmp_path / "in" / name)
+    with Journal.open_to_write(out) as journal:
+        attempt(journal, tmp_path, said)
+    for page in (out / "report.html", tmp_path / "page.html"):
+        written = write(out, page, in_one_file=0, a_chunk=1)
+        assert (written.thumbnails, written.thumbnails_made) == (1, 1)
+
+
+class _Full(io.StringIO):
+    def write(self, text: str) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_disk_that_is_full_is_told(job: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chunks, "TemporaryFile", lambda *given, **options: _Full())
+    with pytest.raises(OutputError, match="No space left"):
+        write(job)
+    assert not (job / "report.html").exists()

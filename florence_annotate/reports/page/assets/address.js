@@ -17,13 +17,13 @@
 
 const SHOWS = {
   all: "all",
-  labelled: "with boxes",
-  empty: "without boxes",
+  labelled: "with a label",
+  empty: "without a label",
   failed: "failed",
   truncated: "with an answer cut off",
   dropped: "with dropped boxes",
   wrong: "with wrong or missed boxes",
-  "left-out": "left out of the dataset",
+  "left-out": "not in the dataset",
 };
 const SORTS = ["name", "worst"];
 
@@ -61,7 +61,7 @@ function readView(hash) {
     else if (name === "truth") oneOf(name, value, ["0", "1", "beside"]);
     else if (["reason", "split", "text", "image"].includes(name)) view[name] = value;
     else if (name === "score") {
-      const found = /^(\d*\.?\d+)-(\d*\.?\d+)$/.exec(value);
+      const found = /^(\d*\.?\d+(?:e-\d+)?)-(\d*\.?\d+(?:e-\d+)?)$/.exec(value);
       if (found) view.score = [Number(found[1]), Number(found[2])];
       else complaints.push(`score=${value} is no range such as 0.3-0.6: it is left out.`);
     } else complaints.push(`This page knows no “${name}” in its address.`);
@@ -95,23 +95,34 @@ function placeOfTruth(view) {
 
 /** The view of the page. It is changed here, and by links, the back button and people who type. */
 class Address {
-  /** @param {(view: View, before: ?View) => void} changed called after each change, and by `begin` */
+  /** @param {(view: View, before: View) => void} changed called after each change */
   constructor(changed) {
     this.changed = changed;
     this.pause = 0;
-    this.openedHere = false; // whether going back would close the image
     this.kept = null; // what was toggled beside an image that is being closed
     this.read();
+    this.noteNew(false);
+    document.addEventListener("click", () => this.write(), true); // before a link is followed
     window.addEventListener("hashchange", () => {
       const before = this.view;
       this.read();
-      this.openedHere = !before.image && Boolean(this.view.image);
+      this.noteNew(before.image === null && this.view.image !== null);
       if (this.kept) {
         const kept = this.kept;
         this.kept = null;
         this.change(kept, { replace: true });
       } else this.changed(this.view, before);
     });
+  }
+
+  /** Whether going back closes the image. It is kept with the entry of the browser's history: who
+   * comes back to an image that a link opened would leave the page by going back once more. */
+  get openedHere() {
+    return Boolean(history.state?.openedHere);
+  }
+
+  noteNew(openedHere) {
+    if (history.state === null) history.replaceState({ openedHere }, "");
   }
 
   read() {
@@ -128,7 +139,7 @@ class Address {
     if (!replace) this.write();
     this.view = { ...before, ...changes };
     this.complaints = [];
-    if (!replace) history.pushState(null, "", writeView(this.view));
+    if (!replace) history.pushState({ openedHere: false }, "", writeView(this.view));
     else if (!this.pause) this.pause = setTimeout(() => this.write(), 200);
     this.changed(this.view, before);
   }
@@ -138,7 +149,7 @@ class Address {
     if (!this.pause) return;
     clearTimeout(this.pause);
     this.pause = 0;
-    history.replaceState(null, "", writeView(this.view));
+    history.replaceState(history.state, "", writeView(this.view));
   }
 
   /** Close the image: where it was opened on this page, by going back to before. */

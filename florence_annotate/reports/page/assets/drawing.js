@@ -9,6 +9,13 @@ function make(tag, className = "", text = undefined) {
   return element;
 }
 
+/** The same for a text in any language, which begins where its letters do. */
+function written(tag, className, text) {
+  const element = make(tag, className, text);
+  element.dir = "auto";
+  return element;
+}
+
 const GOLDEN_ANGLE = 137.508; // degrees: hues one after another lie far apart
 
 /**

@@ -178,14 +178,17 @@ function factsOf(image) {
   if (image.failure !== undefined) return ["failed"];
   const dropped = image.boxes.filter(({ kind }) => kind === "dropped").length;
   const kept = image.boxes.length - dropped;
+  const texts = image.captions.length;
   const wrong = image.boxes.filter(fails).length;
   const missed = image.truth.filter(fails).length;
   return [
-    kept ? counted(kept, "box", "boxes") : "no boxes",
+    kept && counted(kept, "box", "boxes"),
+    texts && counted(texts, "text"),
+    !kept && !texts && "no boxes",
     dropped && `${counted(dropped)} dropped`,
     wrong && `${counted(wrong)} wrong`,
     missed && `${counted(missed)} missed`,
     image.flags & TRUNCATED && "answer cut off",
-    image.flags & LEFT_OUT && "left out",
+    image.flags & LEFT_OUT && "not in the dataset",
   ].filter(Boolean);
 }

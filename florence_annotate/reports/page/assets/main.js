@@ -52,29 +52,31 @@ class Page {
   /** Take the next images. A filter is not asked again for each chunk of a large report. */
   add(chunk) {
     this.store.add(chunk);
-    const now = performance.now();
-    if (this.store.isWhole || now - this.looked >= PAUSE) {
-      this.look();
-      this.filters.count();
-      this.looked = performance.now();
-    }
+    if (this.store.isWhole || performance.now() - this.looked >= PAUSE) this.showLoaded();
+  }
+
+  showLoaded() {
+    this.look();
+    this.filters.count();
+    this.looked = performance.now();
   }
 
   /** Load what doesn't lie in the page itself. */
   load(urls) {
     const folder = (url) => decodeURIComponent(url).split("/").slice(0, -1).join("/") || url;
+    const end = (why) => {
+      this.showLoaded(); // what has come so far
+      this.trouble(why);
+    };
     let expected = 0;
     const loaded = () => {
       const grew = this.store.loaded > expected;
       expected = this.store.loaded;
-      if (!grew)
-        this.trouble(
-          `A file of the folder “${folder(urls[0])}” is damaged: make the report again.`,
-        );
+      if (!grew) end(`A file of the folder “${folder(urls[0])}” is damaged: make the report again.`);
       return grew;
     };
     loadInTurn(urls, loaded, (url) => {
-      this.trouble(
+      end(
         `The images of this page lie in the folder “${folder(url)}”, and ${decodeURIComponent(url)} can't be read: ` +
           "keep that folder beside this file, and send both together.",
       );
@@ -185,7 +187,8 @@ class Page {
     const types =
       ["TEXTAREA", "SELECT"].includes(target.tagName) ||
       (target.tagName === "INPUT" && target.type !== "checkbox");
-    if (types) return;
+    const scrolls = event.key.startsWith("Arrow") && target.closest("#summary");
+    if (types || scrolls) return;
     const move = (steps) => (isOpen ? this.step(steps) : this.gallery.move(steps));
     const isAmongTiles = !isOpen && this.gallery.focused >= 0;
     const actions = {

@@ -122,6 +122,7 @@ class Store {
     this.badness[index] = image.q;
     let flags = (image.u ? TRUNCATED : 0) | (image.o ? LEFT_OUT : 0);
     if (image.f !== undefined) flags |= FAILED;
+    if (image.c?.some((text) => text.trim())) flags |= LABELLED;
     for (const box of image.b) flags |= this.addBox(box);
     for (const box of image.g || []) flags |= this.addTruth(box);
     this.firstBox[index + 1] = this.whats.length;

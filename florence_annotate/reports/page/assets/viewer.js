@@ -33,7 +33,8 @@ class Viewer {
       document.getElementById(id).addEventListener("click", act);
     }
     this.dialog.addEventListener("close", () => {
-      if (address.view.image !== null) address.close(); // by Esc
+      // by Esc, and not because another one was opened since
+      if (!this.dialog.open && address.view.image !== null) address.close();
     });
     new ResizeObserver(() => this.zoom?.place()).observe(this.panes);
   }
@@ -132,10 +133,11 @@ class Viewer {
           ),
         );
       } else {
-        if (source === image.thumbnail && image.picture) {
-          pane.append(
-            make("p", "aside", "Shown small: the picture itself can't be read from here."),
-          );
+        if (source === image.thumbnail) {
+          const why = image.picture
+            ? "the picture itself can't be read from here."
+            : "the dataset does not have this picture.";
+          pane.append(make("p", "aside", `Shown small: ${why}`));
         }
         shown.src = source;
       }
@@ -165,7 +167,7 @@ class Viewer {
         ),
       );
     }
-    for (const caption of image.captions) parts.push(make("blockquote", "", caption));
+    for (const caption of image.captions) parts.push(written("blockquote", "", caption));
     const kept = image.boxes.filter(({ kind }) => kind === "kept");
     const dropped = image.boxes.filter(({ kind }) => kind === "dropped");
     const missed = image.truth.filter(fails);
@@ -198,11 +200,13 @@ class Viewer {
     button.append(make("span", "score", scoreText(box.score)));
     if (box.kind === "dropped")
       button.append(make("span", "reason", store.head.reasons[box.reason].text));
-    if (box.text !== undefined) button.append(make("span", "reason", box.text));
+    if (box.text !== undefined) button.append(written("span", "reason", box.text));
     if (box.kind === "kept" && fails(box))
       button.append(make("span", "reason", "wrong: it meets no true object of its class"));
     const light = (isLit) => {
-      this.elements.get(box)?.classList.toggle("lit", isLit);
+      const element = this.elements.get(box);
+      if (!element) return; // it is not drawn
+      element.classList.toggle("lit", isLit);
       this.panes.classList.toggle("has-lit", isLit);
     };
     for (const event of ["pointerenter", "focus"])
