@@ -9,7 +9,7 @@ import pytest
 from browsing import Visit, visiting
 from conftest import command
 from playwright.sync_api import Browser
-from written_answers import scored, select, written_job
+from written_answers import answer, scored, select, written_job
 from written_truth import truth_of
 
 from benchmarks.chromium import NoChromiumError, launched
@@ -17,7 +17,8 @@ from florence_annotate.images import codec
 from florence_annotate.images.sources import Sources
 from florence_annotate.journal import Journal
 from florence_annotate.reports.page.writing import Request, write_report
-from florence_annotate.types import Failure
+from florence_annotate.tasks import CAPTION
+from florence_annotate.types import Failure, Question
 
 LEFT, RIGHT = (100, 200, 450, 700), (550, 200, 900, 700)
 TOP, BOTTOM = (100, 20, 900, 180), (100, 750, 900, 980)
@@ -119,4 +120,13 @@ def chunked(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = written_job(tmp_path_factory.mktemp("chunked"), answers)
     with Journal.open_existing(out) as journal:
         write_report(journal, Request(out), in_one_file=10, a_chunk=10)
+    return out / "report.html"
+
+
+@pytest.fixture(scope="session")
+def captioned(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of an image with a caption alone. Not to be written to."""
+    said = {"1.png": [answer("a red field", task=CAPTION)]}
+    out = written_job(tmp_path_factory.mktemp("captioned"), said, [Question(CAPTION)])
+    assert command("report", out).code == 0
     return out / "report.html"

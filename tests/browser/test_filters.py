@@ -163,6 +163,34 @@ def test_an_address_that_asks_for_what_is_not_there_says_so(
     page = visit.open(street, address)
     expect(page.locator("#notice")).to_contain_text(line)
     expect(page.locator("#count")).to_have_text("6 of 6 images")
+    for choice in page.locator("#filters select").all():
+        expect(choice).to_have_js_property("selectedIndex", 0)
+
+
+def test_wrong_boxes_are_not_asked_for_where_there_is_no_truth(
+    visit: Visit, chunked: Path
+) -> None:
+    page = visit.open(chunked, "#show=wrong")
+    expect(page.locator("#notice")).to_have_text(
+        "This report has no ground truth: show=wrong is left out of the filter."
+    )
+    expect(page.locator("#count")).to_have_text("60 of 60 images")
+    expect(page.get_by_role("combobox", name="Images")).to_have_value("all")
+
+
+def test_a_page_without_truth_or_classes_has_no_controls_for_them(
+    visit: Visit, chunked: Path, captioned: Path
+) -> None:
+    page = visit.open(chunked, "#image=001.png")
+    expect(page.locator("#viewer-dropped")).to_be_visible()
+    expect(page.locator("#viewer-truth")).to_be_hidden()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("checkbox", name="Dropped")).to_be_visible()
+    expect(page.get_by_role("checkbox", name="Truth")).to_be_hidden()
+    expect(page.get_by_role("group", name="Classes")).to_be_visible()
+    page = visit.open(captioned)
+    expect(page.get_by_label("Name contains")).to_be_visible()
+    expect(page.get_by_role("group", name="Classes")).to_be_hidden()
 
 
 def test_a_chart_leads_to_the_images_that_it_counts(visit: Visit, street: Path) -> None:

@@ -23,6 +23,7 @@ class Filters {
     for (const [name, values] of [
       ["split", head.splits],
       ["reason", head.reasons],
+      ["find", [...head.classes, ...head.labels]],
     ]) {
       this.fields[name].closest(".field").hidden = !values.length;
     }
@@ -132,6 +133,7 @@ class Filters {
       option.disabled = number === 0 && value !== asked;
     });
     select.value = asked;
+    if (select.selectedIndex < 0) select.selectedIndex = 0; // it is left out of the filter
   }
 
   /** List the classes and labels that are chosen, then those with the most boxes. */

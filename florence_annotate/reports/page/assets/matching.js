@@ -18,6 +18,7 @@ class Matching {
       head.reasons.map((reason) => reason.name),
     );
     this.split = this.lookUp("split", head.splits);
+    this.show = this.lookUpShow(head);
     this.text = view.text.toLowerCase();
     [this.low, this.high] = view.score || [0, 1];
     this.asksOfScore = view.score !== null;
@@ -49,6 +50,13 @@ class Matching {
     return names.indexOf(name);
   }
 
+  lookUpShow(head) {
+    const { show } = this.view;
+    if (show !== "wrong" || head.truth) return show;
+    this.complaints.push("This report has no ground truth: show=wrong is left out of the filter.");
+    return "all";
+  }
+
   complain(kind, name) {
     this.complaints.push(`This report has no ${kind} “${name}”: it is left out of the filter.`);
   }
@@ -64,14 +72,14 @@ class Matching {
       if (!(score >= this.low - 1e-6 && score <= this.high + 1e-6)) return false; // they are float32
     }
     if (this.reason >= 0) return reason === this.reason;
-    if (this.view.show === "dropped") return reason >= 0;
-    if (this.view.show === "wrong") return reason < 0 && rights.values[place] === 0;
+    if (this.show === "dropped") return reason >= 0;
+    if (this.show === "wrong") return reason < 0 && rights.values[place] === 0;
     return reason < 0 || (what < 0 && this.wanted !== null);
   }
 
   /** Whether a true box is one that the filter is about: a missed one can be. */
   countsTruth(place) {
-    if (this.view.show !== "wrong" || this.asksOfScore || this.reason >= 0) return false;
+    if (this.show !== "wrong" || this.asksOfScore || this.reason >= 0) return false;
     const { trueWhats, trueFound } = this.store;
     const isWanted = !this.wanted || this.wanted[trueWhats.values[place] + this.offset];
     return Boolean(isWanted) && trueFound.values[place] === 0;
@@ -84,7 +92,7 @@ class Matching {
 
   matches(index) {
     const { store } = this;
-    if (!hasShow(store.flags[index], this.view.show)) return false;
+    if (!hasShow(store.flags[index], this.show)) return false;
     if (this.split >= 0 && store.splits[index] !== this.split) return false;
     if (this.text && !store.lowerKeys[index].includes(this.text)) return false;
     if (!this.asksOfBoxes) return true;
