@@ -4,7 +4,9 @@
 What this imports is what a Ctrl-C has to wait for until it is told so.
 """
 
+import errno
 import json
+import os
 import sys
 from collections.abc import Callable
 
@@ -13,6 +15,8 @@ from florence_annotate.errors import FlorenceAnnotateError
 NAME = "florence-annotate"
 AT_ONCE = "stopped at once"
 """What an interrupted command says where there is nothing more to be said."""
+_OF_THE_PATH = (errno.EACCES, errno.EPERM, errno.ENAMETOOLONG)
+"""Where a path that was given can't even be looked at, whatever is asked of it."""
 
 
 class Interrupted(Exception):  # noqa: N818 - it is no error
@@ -50,6 +54,12 @@ def exit_code_of(command: Callable[[], int | None]) -> int:
                 f"this locale names files in {sys.getfilesystemencoding()}, which lacks characters "
                 f"of {error.object!r}: set LC_ALL=C.UTF-8 or PYTHONUTF8=1",
                 1,
+            )
+        if isinstance(error, OSError) and error.errno in _OF_THE_PATH and error.filename:
+            return _tell(
+                "usage",
+                f"can't look at {os.fsdecode(error.filename)}: {error.strerror}: give another path",
+                2,
             )
         # a mistake of ours: its trace is what a report of it needs
         _tell("internal", f"{type(error).__name__}: {error}", 1, is_said=True)

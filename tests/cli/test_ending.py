@@ -1,5 +1,6 @@
 """What a command says that could not be done, to people and to scripts."""
 
+import errno
 import json
 import os
 import shutil
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 from conftest import annotate, command
+from written_answers import picture
 
 from florence_annotate.errors import FlorenceAnnotateError
 from florence_annotate.jobs.job import Job
@@ -219,3 +221,45 @@ def test_a_signal_while_modules_are_imported_ends_as_any_other(
     assert done.stderr == "\nstopped at once\n"
     error = {"kind": "interrupted", "message": "stopped at once", "exit_code": 130}
     assert json.loads(done.stdout) == {"error": error}
+
+
+LONG = "n" * 300
+"""More than a file system lets a name have."""
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["run", "in", "-o", LONG],
+        ["run", "in", "-o", "out", "--config", LONG],
+        ["run", "in", "-o", "out", "--model", f"./{LONG}"],
+        ["status", LONG],
+        ["stats", LONG],
+        ["diff", LONG],
+        ["report", LONG],
+    ],
+    ids=lambda arguments: " ".join(arguments)[:24],
+)
+def test_a_name_that_is_too_long_is_no_mistake_of_the_program(
+    arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    picture(tmp_path / "in" / "1.png")
+    told = command(*arguments, "--json")
+    assert told.code in (1, 2)  # by whether this Python takes it for a file that is not there
+    assert told.json["error"]["kind"] != "internal"
+    assert LONG in told.err and len(told.err.splitlines()) == 1
+
+
+def test_a_folder_that_may_not_be_looked_into_is_no_mistake_of_the_program(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), "closed/job.db")
+
+    monkeypatch.setattr("florence_annotate.journal.Journal.open_existing", refuse)  # root may do all
+    told = command("stats", tmp_path, "--json")
+    assert told.code == 2
+    assert told.json["error"]["kind"] == "usage"
+    assert told.err == f"error: {told.json['error']['message']}\n"
+    assert "closed/job.db: Permission denied" in told.err
