@@ -1,6 +1,5 @@
 """What the commands print: results to standard output, everything else to standard error."""
 
-import shlex
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,7 @@ from rich.table import Table
 from florence_annotate.cli.ending import Interrupted, print_json
 from florence_annotate.cli.progress import ScreenReporter
 from florence_annotate.formats.holding import LEFT_OVER
+from florence_annotate.images.keys import in_shell
 from florence_annotate.images.shards import Shard
 from florence_annotate.jobs.leaving import told
 from florence_annotate.jobs.sharding import merge_command
@@ -331,4 +331,4 @@ def _count(count: int, noun: str) -> str:
 
 
 def command(name: str, out: Path, *options: str) -> str:
-    return shlex.join(["florence-annotate", name, str(out), *options])
+    return in_shell("florence-annotate", name, str(out), *options)

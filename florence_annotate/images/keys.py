@@ -1,6 +1,7 @@
 """What an image is called in its job: its path from its source's folder, as printable text."""
 
 import os
+import shlex
 from collections.abc import Callable, Collection
 
 
@@ -23,6 +24,25 @@ def _escape(character: str) -> str:
     if character.isprintable():
         return character
     return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
+
+
+def in_shell(*words: str) -> str:
+    """A command that is printed to be copied.
+
+    What can't be printed would speak to the terminal; such a word is written as `$'…'`, which bash
+    and zsh read, with the bytes in octal.
+    """
+    return " ".join(shlex.quote(one) if one.isprintable() else _as_bash_reads(one) for one in words)
+
+
+def _as_bash_reads(word: str) -> str:
+    return "$'" + "".join(_in_octal(character) for character in word) + "'"
+
+
+def _in_octal(character: str) -> str:
+    if character.isprintable() and character not in "\\'":
+        return character
+    return "".join(f"\\{byte:03o}" for byte in os.fsencode(character))
 
 
 def key_of(path: bytes, folder: bytes, prefix: str, prefixes: Collection[str]) -> str:

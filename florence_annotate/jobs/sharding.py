@@ -1,10 +1,10 @@
 """A job that is one shard of several: it keeps to its part, and waits to be merged."""
 
-import shlex
 from pathlib import Path
 
 from florence_annotate.config.job_spec import JobSpec
 from florence_annotate.errors import JobError
+from florence_annotate.images.keys import in_shell
 from florence_annotate.images.shards import Shard
 from florence_annotate.journal import Journal
 
@@ -62,5 +62,5 @@ def merge_command(out: Path, shard: Shard) -> str:
     name = str(out).removesuffix(end)
     if name == str(out):
         return "florence-annotate merge SHARD... -o OUT"
-    quoted = shlex.quote(name)
+    quoted = in_shell(name)
     return f"florence-annotate merge {quoted}-*-of-{shard.count} -o {quoted}"

@@ -2,14 +2,13 @@
 
 import math
 import os
-import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from florence_annotate.config.model_settings import LONGEST_ANSWER
 from florence_annotate.geometry.boxes import area
-from florence_annotate.images.keys import printable
+from florence_annotate.images.keys import in_shell
 from florence_annotate.reports.explanation import Explanation, Fate, refuse_outside
 from florence_annotate.tasks import of
 from florence_annotate.types import Box
@@ -74,10 +73,8 @@ def _to_try(explanation: Explanation) -> Iterator[tuple[str, str]]:
 
 def _command(explanation: Explanation, *options: Any) -> str:
     """Another job about this image alone."""
-    path = os.fsdecode(explanation.ref.path)
-    # what can't be printed would speak to the terminal
     words: Sequence[Any] = (
-        *("run", path if path.isprintable() else printable(explanation.ref.path), "-o", "tried"),
+        *("run", os.fsdecode(explanation.ref.path), "-o", "tried"),
         *("--model", explanation.spec.model, *options),
     )
-    return "florence-annotate " + " ".join(shlex.quote(str(word)) for word in words)
+    return in_shell("florence-annotate", *map(str, words))

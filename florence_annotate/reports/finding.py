@@ -6,6 +6,7 @@ from enum import IntEnum
 from pathlib import Path, PurePosixPath
 
 from florence_annotate.errors import UsageError, nearest_of
+from florence_annotate.images.keys import printable
 from florence_annotate.journal import Assigned, Journal
 from florence_annotate.journal.selection import Selected
 from florence_annotate.types import ImageRef
@@ -71,6 +72,8 @@ class _Meant:
 
     def __init__(self, given: str, out: Path) -> None:
         self._given = given
+        self._names = {given, printable(os.fsencode(given))}
+        """As keys are written, and as files are called."""
         path = os.path.abspath(given)
         self._paths = {os.fsencode(path), os.path.realpath(os.fsencode(path))}
         folder = f"{os.path.abspath(out)}/"
@@ -91,10 +94,12 @@ class _Meant:
                 return _By.FILE
             if given in (assigned.name, name):
                 return _By.EXPORT_NAME
-        if ref.key.endswith(f"/{given}"):
+        if self._ends(ref.key):
             return _By.END
-        stem = ref.key.rpartition(".")[0]
-        return _By.STEM if stem == given or stem.endswith(f"/{given}") else None
+        return _By.STEM if self._ends(ref.key.rpartition(".")[0]) else None
+
+    def _ends(self, key: str) -> bool:
+        return any(key == name or key.endswith(f"/{name}") for name in self._names)
 
 
 def _hint(journal: Journal, given: str) -> str:

@@ -1,6 +1,9 @@
+import os
+import subprocess
+
 import pytest
 
-from florence_annotate.images.keys import key_of, path_of, printable, unique
+from florence_annotate.images.keys import in_shell, key_of, path_of, printable, unique
 
 
 def test_printable_keeps_ordinary_names() -> None:
@@ -29,3 +32,18 @@ def test_a_key_leads_to_where_the_image_would_lie_now(path: bytes, prefix: str) 
 def test_a_number_before_the_ending_makes_a_name_unique() -> None:
     assert unique("1.jpg", {"1.jpg", "1-2.jpg"}.__contains__) == "1-3.jpg"
     assert unique("in", {"on"}.__contains__) == "in"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [b"a/b.jpg", b"it's $(mine) *.jpg", b"new\nline'\\.jpg", b"\x1b[31m7\xff7.jpg", "ü".encode()],
+)
+def test_a_name_in_a_command_is_printable_and_means_the_same_to_a_shell(name: bytes) -> None:
+    word = in_shell(os.fsdecode(name))
+    assert word.isprintable()
+    assert subprocess.check_output(["bash", "-c", f"printf %s {word}"]) == name
+
+
+def test_an_ordinary_name_in_a_command_stays_as_it_is() -> None:
+    assert in_shell("in/übergrößen.jpg") == "'in/übergrößen.jpg'"
+    assert in_shell("in/a.jpg") == "in/a.jpg"

@@ -2,6 +2,8 @@
 
 import json
 import math
+import os
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,11 +11,11 @@ from typing import Any
 import pytest
 from conftest import annotate, command
 from PIL import Image
-from written_answers import answer, attempt, picture, written_job
+from written_answers import answer, attempt, picture, say, written_job
 
 from florence_annotate.journal import Journal
 from florence_annotate.tasks import CAPTION, OD
-from florence_annotate.types import Failure, Question
+from florence_annotate.types import Failure, ImageRef, Question
 
 LOW = [math.log(0.3)] * 5
 SAID = {
@@ -56,6 +58,19 @@ def explained(out: Path, image: object, *options: object) -> Any:
 def test_an_image_is_known_by_many_names(given: str, key: str, job: Path) -> None:
     written = given.format(**{"in": job.parent / "in", "out": job})
     assert explained(job, written)["key"] == key
+
+
+@pytest.mark.parametrize("name", ["new\nline.png", "back\\slash.png", "no-utf-8-\udcff.png"])
+def test_an_image_is_known_by_its_file_s_name_whatever_is_in_it(name: str, tmp_path: Path) -> None:
+    out = written_job(tmp_path, {f"a/{name}": [answer()], "other.png": [answer()]})
+    (key,) = (ref.key for ref in refs_of(out) if ref.key.startswith("a/"))
+    for written in (name, f"a/{name}", name.removesuffix(".png"), key):
+        assert explained(out, written)["key"] == key
+
+
+def refs_of(out: Path) -> list[ImageRef]:
+    with Journal.open_existing(out) as journal:
+        return list(journal.selection.refs())
 
 
 def test_a_name_that_may_be_two_is_refused(tmp_path: Path) -> None:
@@ -205,6 +220,17 @@ def test_where_nothing_was_said_the_nearest_and_what_to_try_are_told(job: Path) 
     assert "3 pixels away, kept: car" in text
     assert "--tiles 2x2" in text and "--strategy open-vocabulary --classes NAME" in text
     assert f"florence-annotate run {job.parent}/in/a.png -o tried" in text
+
+
+def test_what_to_try_is_a_command_for_images_of_any_name(tmp_path: Path) -> None:
+    image, out = tmp_path / "in" / "line\nbreak \udcff.png", tmp_path / "out"
+    picture(image)
+    assert annotate(image.parent, out, "--no-canary").code == 0
+    say(out, answer())
+    (first, *_) = explained(out, image, "--at", "5,5")["at"]["to_try"]
+    assert first["command"] in command("explain", out, image, "--at", "5,5").out
+    printed = ["bash", "-c", first["command"].replace("florence-annotate run", "printf '%s\\0'")]
+    assert subprocess.check_output(printed).split(b"\0")[0] == os.fsencode(image)
 
 
 @pytest.mark.parametrize(
