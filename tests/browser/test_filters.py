@@ -167,9 +167,7 @@ def test_an_address_that_asks_for_what_is_not_there_says_so(
         expect(choice).to_have_js_property("selectedIndex", 0)
 
 
-def test_wrong_boxes_are_not_asked_for_where_there_is_no_truth(
-    visit: Visit, chunked: Path
-) -> None:
+def test_wrong_boxes_are_not_asked_for_where_there_is_no_truth(visit: Visit, chunked: Path) -> None:
     page = visit.open(chunked, "#show=wrong")
     expect(page.locator("#notice")).to_have_text(
         "This report has no ground truth: show=wrong is left out of the filter."

@@ -257,7 +257,9 @@ def test_a_folder_that_may_not_be_looked_into_is_no_mistake_of_the_program(
     def refuse(*_: object, **__: object) -> None:
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), "closed/job.db")
 
-    monkeypatch.setattr("florence_annotate.journal.Journal.open_existing", refuse)  # root may do all
+    monkeypatch.setattr(
+        "florence_annotate.journal.Journal.open_existing", refuse
+    )  # root may do all
     told = command("stats", tmp_path, "--json")
     assert told.code == 2
     assert told.json["error"]["kind"] == "usage"
