@@ -38,10 +38,15 @@ def read_coco(file: Path, *, with_masks: bool = False) -> GivenLabels:
     annotations.reverse()
     while annotations:  # each is let go once it is read: there may be millions
         one = annotations.pop()
-        image = one["image_id"]
-        if image not in objects:
-            raise ValueError(f"an annotation is about image {image!r}, which is not in images")
-        objects[image].append(_object(one, labels, with_masks=with_masks))
+        try:
+            image = one["image_id"]
+            if image not in objects:
+                raise ValueError(f"it is about image {image!r}, which is not in images")
+            objects[image].append(_object(one, labels, with_masks=with_masks))
+        except (ValueError, KeyError, TypeError, OverflowError) as error:
+            why = f"it has no {error}" if isinstance(error, KeyError) else error
+            which = one.get("id") if isinstance(one, dict) else one
+            raise ValueError(f"annotation {str(which)[:80]}: {why}") from error
     images = [_image(one, objects.pop(one["id"])) for one in content["images"]]
     return GivenLabels(file, tuple(images), tuple(map(str, labels.values())), True)
 
@@ -61,7 +66,7 @@ def _image(image: Mapping[str, Any], objects: list[GivenObject]) -> GivenImage:
 def _object(
     annotation: Mapping[str, Any], labels: Mapping[Any, str], *, with_masks: bool
 ) -> GivenObject:
-    x, y, width, height = map(float, annotation["bbox"])
+    x, y, width, height = _sides(annotation["bbox"])
     category, area = annotation.get("category_id"), annotation.get("area")
     label = None if category is None else class_name(labels, category)
     said = isinstance(area, int | float) and math.isfinite(area) and area >= 0
@@ -71,6 +76,14 @@ def _object(
         float(area) if said else None,  # type: ignore[arg-type] # a number, as it was said
         _mask(annotation.get("segmentation")) if with_masks else None,
     )
+
+
+def _sides(said: Any) -> tuple[float, float, float, float]:
+    try:
+        x, y, width, height = map(float, said)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"bbox {str(said)[:80]} is not x, y, width and height") from error
+    return x, y, width, height
 
 
 def _mask(said: Any) -> Outline | Mapping[str, Any] | None:

@@ -17,6 +17,7 @@ from florence_annotate.labels.given import (
 from florence_annotate.user_yaml import parse_yaml
 
 DATA = "data.yaml"
+_NO_BOX = "it is no box, class cx cy width height"
 
 
 def read_yolo(folder: Path) -> GivenLabels:
@@ -30,11 +31,13 @@ def read_yolo(folder: Path) -> GivenLabels:
     if not isinstance(said, dict) or not isinstance(said.get("names"), list | dict):
         raise ValueError(f"{DATA} has no names of the classes")
     names = said["names"]
+    if not label_folders(folder):
+        raise ValueError(f"{DATA} has no folder labels beside it")
     labels: Mapping[Any, Any] = dict(enumerate(names)) if isinstance(names, list) else names
     images = [
         GivenImage(
             _name(file.relative_to(folder)),
-            tuple(_parse_row(line, labels, file) for line in _lines(file)),
+            tuple(_object(line, labels, file) for line in _lines(file)),
         )
         for file in label_files(folder)
     ]
@@ -63,15 +66,25 @@ def _lines(file: Path) -> list[str]:
     return [line for line in small_text(file).splitlines() if line.strip()]
 
 
-def _parse_row(line: str, labels: Mapping[Any, Any], file: Path) -> GivenObject:
-    number, *position = line.split()
-    places = tuple(map(float, position))
+def _object(line: str, labels: Mapping[Any, Any], file: Path) -> GivenObject:
+    try:
+        return _parse_row(line, labels)
+    except ValueError as error:
+        raise ValueError(f"{file}: {line[:80]!r}: {error}") from error
+
+
+def _parse_row(line: str, labels: Mapping[Any, Any]) -> GivenObject:
+    first, *others = line.split()
+    try:
+        number, places = int(first), tuple(map(float, others))
+    except ValueError as error:
+        raise ValueError(_NO_BOX) from error
     is_outline = len(places) >= 6 and len(places) % 2 == 0
     if len(places) != 4 and not is_outline:
-        raise ValueError(f"{file}: {line[:80]!r} is no box, class cx cy width height")
+        raise ValueError(_NO_BOX)
     if not all(0 <= value <= 1 for value in places):
-        raise ValueError(f"{file}: {line[:80]!r}: places are parts of the image's sides, 0 to 1")
-    label = class_name(labels, int(number))
+        raise ValueError("places are parts of the image's sides, 0 to 1")
+    label = class_name(labels, number)
     if is_outline:
         xs, ys = places[0::2], places[1::2]
         box = (min(xs), min(ys), max(xs), max(ys))

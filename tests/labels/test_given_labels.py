@@ -49,8 +49,50 @@ class TestCoco:
         with pytest.raises(ValueError):
             read_coco(coco(tmp_path, segmentation=[part]), with_masks=True)
 
+    @pytest.mark.parametrize(
+        ("values", "why"),
+        [
+            ({"bbox": None}, "bbox None is not x, y, width and height"),
+            ({"bbox": [1, 2, 3]}, r"bbox \[1, 2, 3\] is not x, y, width and height"),
+            ({"bbox": [1, 2, -3, 4]}, "ends before it begins"),
+            ({"category_id": 9}, "class 9, which has no name"),
+            ({"image_id": 9}, "image 9, which is not in images"),
+            ({"segmentation": [[1, 2]]}, "is no outline"),
+            ({"segmentation": {"size": [1, 2]}}, "it has no 'counts'"),
+        ],
+    )
+    def test_the_annotation_that_is_none_is_named(
+        self, values: dict[str, Any], why: str, tmp_path: Path
+    ) -> None:
+        with pytest.raises(ValueError, match=f"^annotation 17: .*{why}"):
+            read_coco(coco(tmp_path, id=17, **values), with_masks=True)
+
 
 class TestYolo:
+    @pytest.mark.parametrize(
+        ("row", "why"),
+        [
+            ("0 0.5 0.5 0.1", "it is no box, class cx cy width height"),
+            ("a 0.5 0.5 0.1 0.1", "it is no box, class cx cy width height"),
+            ("0 0.5 0.5 b 0.1", "it is no box, class cx cy width height"),
+            ("7 0.5 0.5 0.1 0.1", "class 7, which has no name"),
+            ("0 1 1 20 0.1", "are parts of the image's sides"),
+        ],
+    )
+    def test_the_file_and_the_row_that_are_none_are_named(
+        self, row: str, why: str, tmp_path: Path
+    ) -> None:
+        (tmp_path / "labels").mkdir()
+        (tmp_path / "data.yaml").write_text("names: [cat]")
+        (tmp_path / "labels" / "a.txt").write_text(f"0 0.5 0.5 0.1 0.1\n{row}\n")
+        with pytest.raises(ValueError, match=f"^{tmp_path}/labels/a.txt: '{row}': .*{why}"):
+            read_yolo(tmp_path)
+
+    def test_labels_are_needed(self, tmp_path: Path) -> None:
+        (tmp_path / "data.yaml").write_text("names: [cat]")
+        with pytest.raises(ValueError, match=r"data\.yaml has no folder labels beside it"):
+            read_yolo(tmp_path)
+
     def test_outlines(self, tmp_path: Path) -> None:
         (tmp_path / "labels" / "train").mkdir(parents=True)
         (tmp_path / "data.yaml").write_text("names: {0: cat, 3: dog}")
