@@ -8,7 +8,7 @@ from rich.table import Table
 from florence_annotate.cli import tables
 from florence_annotate.evaluation.rates import Rates
 from florence_annotate.evaluation.result import Evaluation, Figures
-from florence_annotate.evaluation.wording import plain
+from florence_annotate.evaluation.wording import compared, plain
 
 _SHOWN = 20
 """Rows of each table; --json has all."""
@@ -19,11 +19,9 @@ _LONGEST_NAME = 20
 def show(found: Evaluation) -> None:
     """The figures, and where to look."""
     console = Console(highlight=False)
-    averages, policy = found.overall.averages, found.overall.at_policy
-    what = "boxes" if found.iou == "bbox" else "masks"
+    averages = found.overall.averages
     console.print(
-        f"{found.images} image{'' if found.images == 1 else 's'}, {policy.objects} true {what}, "
-        f"{policy.boxes} found\n"
+        f"{compared(found)}\n"
         f"AP {_part(averages.ap)}   AP50 {_part(averages.ap50)}   AP75 {_part(averages.ap75)}   "
         f"AR {_part(averages.ar)}\n"
         f"AP of small {_part(averages.ap_small)}, medium {_part(averages.ap_medium)}, "

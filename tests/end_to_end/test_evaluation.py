@@ -91,6 +91,11 @@ def test_every_figure_of_a_small_dataset(job: Path, evaluate: Callable[..., Resu
     assert tree(job) == before
 
 
+def test_one_is_told_as_one(job: Path, evaluate: Callable[..., Result]) -> None:
+    assert "2 images, 3 true boxes, 3 found\n" in evaluate(job, truth_of(TRUE)).out
+    assert "1 image, 1 true box, " in evaluate(job, truth_of({"1.png": [("car", CAR)]})).out
+
+
 def test_thresholds_change_what_is_kept_and_no_average(
     job: Path, evaluate: Callable[..., Result]
 ) -> None:

@@ -6,6 +6,7 @@ import numpy as np
 
 from florence_annotate.evaluation.rates import Rates
 from florence_annotate.evaluation.result import Evaluation, Figures
+from florence_annotate.evaluation.wording import compared
 from florence_annotate.reports.page.charts import (
     Bar,
     Bin,
@@ -45,13 +46,11 @@ def accuracy(found: Evaluation, number_of: ClassNumber) -> Iterator[Html]:
 
 def _lead(found: Evaluation) -> str:
     averages, policy = found.overall.averages, found.overall.at_policy
-    what = "boxes" if found.iou == "bbox" else "masks"
     figures = [("AP", averages.ap), ("AP50", averages.ap50), ("AP75", averages.ap75)]
     rates = [("precision", policy.precision), ("recall", policy.recall), ("F1", policy.f1)]
     said = ", ".join(f"{name} {number(value)}" for name, value in (*figures, *rates))
     return (
-        f'<p class="lead">{found.images:,} images, {policy.objects:,} true {what}, '
-        f"{policy.boxes:,} found: {said}.</p>"
+        f'<p class="lead">{compared(found)}: {said}.</p>'
         + "<p>Precision, recall and F1 as the dataset is, with a min_score of "
         + f"{found.min_score:g}; right is what overlaps a true object of its class by half.</p>"
     )
