@@ -51,7 +51,12 @@ def write_picture(journal: Journal, out: Path, explanation: Explanation, file: P
     content = codec.encode(_draw(drawing, explanation), file.suffix)
     try:
         with file.open("xb") as written:
-            written.write(content)
+            try:
+                written.write(content)
+                written.flush()
+            except OSError:
+                file.unlink()  # half a picture would be in the way of the next try
+                raise
     except OSError as error:
         raise OutputError.at(file, error) from error
 

@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import resource
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -261,6 +262,20 @@ def test_kept_and_dropped_boxes_are_drawn(job: Path, tmp_path: Path) -> None:
     dashes = {drawn.getpixel((x, round(48.04 * factor))) for x in range(left, right)}
     assert {(0, 0, 0), (255, 255, 255)} <= dashes
     assert (job.parent / "in" / "a.png").read_bytes() == original
+
+
+def test_a_picture_that_can_t_be_written_leaves_nothing_in_the_way(
+    job: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "drawn.png"
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))  # as a disk that is full
+    try:
+        result = command("explain", job, "a.png", "--picture", file)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert result.code == 1 and f"can't write {file}" in result.err
+    assert command("explain", job, "a.png", "--picture", file).code == 0
 
 
 def test_nothing_that_is_there_is_drawn_over(job: Path, tmp_path: Path) -> None:
