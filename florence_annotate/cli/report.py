@@ -55,3 +55,10 @@ def report(
         return
     where = f", with {written.folder.name}/ beside it" if written.folder else ""
     typer.echo(f"written: {written.page}{where}")
+    if count := written.without_picture:
+        images, their = (
+            ("1 image has", "its file is gone or was")
+            if count == 1
+            else (f"{count} images have", "their files are gone or were")
+        )
+        typer.echo(f"{images} no picture on it: {their} changed")

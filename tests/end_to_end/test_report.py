@@ -217,9 +217,37 @@ def test_json_says_where_it_is_and_what_is_in_it(job: Path) -> None:
     result = command("report", job, "--json")
     assert result.json == {
         "page": str(job / "report.html"), "folder": None, "images": 2, "chunks": 0,
-        "thumbnails": 2, "thumbnails_made": 2,
+        "thumbnails": 2, "thumbnails_made": 2, "without_picture": 0,
     }  # fmt: skip
     assert not result.err
+
+
+def test_images_whose_files_are_gone_or_changed_are_counted(job: Path) -> None:
+    shutil.rmtree(job / "images", ignore_errors=True)
+    picture(job.parent / "in" / "a.png", (50, 40))
+    (job.parent / "in" / "b.png").unlink()
+    result = command("report", job)
+    assert result.code == 0, result.err
+    assert "2 images have no picture on it: their files are gone or were changed" in result.out
+    assert command("report", job, "--json").json["without_picture"] == 2
+
+
+def test_a_place_that_may_not_be_written_to_is_told_before_anything_is_read(
+    job: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "locked").mkdir()
+    may = os.access  # root may write everywhere but on a disk that is read-only
+    closed = str(tmp_path / "locked")
+    monkeypatch.setattr(os, "access", lambda path, mode: str(path) != closed and may(path, mode))
+    result = command("report", job, "-o", tmp_path / "locked" / "page.html")
+    assert (result.code, result.err.count("\n")) == (1, 1)  # not even how many were read
+    assert f"{closed} may not be written to" in result.err
+
+
+def test_masks_are_compared_with_a_truth_alone(job: Path) -> None:
+    result = command("report", job, "--iou", "segm")
+    assert result.code == 2 and "--iou" in result.err and "--ground-truth" in result.err
+    assert not (job / "report.html").exists()
 
 
 def test_what_is_kept_is_by_the_policy_as_it_is_now(job: Path) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from florence_annotate import user_files
-from florence_annotate.errors import UsageError
+from florence_annotate.errors import OutputError, UsageError
 from florence_annotate.reports.page.skeleton import GENERATOR
 
 NAME = "report.html"
@@ -34,7 +34,7 @@ def beside(page: Path) -> Path:
 
 def settle(out: Path, output: Path | None) -> Places:
     """Where the report of a job goes. Raises UsageError where it can't: a page is written over
-    where a report wrote it, and nothing else is."""
+    where a report wrote it, and nothing else is; OutputError for a folder that is read-only."""
     page = output or out / NAME
     if page.suffix != _SUFFIX:
         raise UsageError(f"-o {page}: name a file that ends in {_SUFFIX}")
@@ -44,6 +44,10 @@ def settle(out: Path, output: Path | None) -> Places:
         raise UsageError(
             f"{page} is there, and is no page of a report: move it away, or choose another name "
             "with -o"
+        )
+    if not os.access(page.parent, os.W_OK):  # told before what may take minutes
+        raise OutputError(
+            f"can't write {page}: {page.parent} may not be written to: choose another place with -o"
         )
     return Places(page, beside(out / NAME))
 

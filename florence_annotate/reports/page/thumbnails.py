@@ -49,6 +49,8 @@ class Thumbnails:
         """Names in the folder of all that the page has."""
         self.made = 0
         """Those that were not there."""
+        self.missing = 0
+        """Images without one, whose files are gone or were changed."""
 
     def __enter__(self) -> Self:
         return self
@@ -87,7 +89,9 @@ class Thumbnails:
             if self._kept is not None:
                 self._kept.write(name, made[name])
         for wanted in making.names:
-            yield None if wanted is None else self._address(wanted, made.get(wanted))
+            address = None if wanted is None else self._address(wanted, made.get(wanted))
+            self.missing += wanted is not None and address is None
+            yield address
 
     def _is_kept(self, name: str) -> bool:
         if self._beside is None:

@@ -68,6 +68,8 @@ class Written:
     thumbnails: int
     thumbnails_made: int
     """The others were there."""
+    without_picture: int
+    """Annotated images whose files are gone or were changed."""
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -77,6 +79,7 @@ class Written:
             "chunks": self.chunks,
             "thumbnails": self.thumbnails,
             "thumbnails_made": self.thumbnails_made,
+            "without_picture": self.without_picture,
         }
 
 
@@ -127,11 +130,16 @@ def write_report(
         len(chunks.addresses),
         len(thumbnails.needed),
         thumbnails.made,
+        thumbnails.missing,
     )
 
 
 def _judge(request: Request) -> Judgement | None:
     if request.ground_truth is None:
+        if request.iou != "bbox":
+            raise UsageError(
+                f"--iou {request.iou} compares with a ground truth: give it with --ground-truth"
+            )
         return None
     return evaluation.judge(evaluation.Request(request.out, request.ground_truth, request.iou))
 
