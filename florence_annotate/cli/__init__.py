@@ -36,7 +36,7 @@ def main() -> None:
         exec("pass")
         sys.exit(code)
     except BrokenPipeError:  # `| head` has read enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        ending.let_go_of_output()
         sys.exit(1)
 
 

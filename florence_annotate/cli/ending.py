@@ -61,9 +61,19 @@ def exit_code_of(command: Callable[[], int | None]) -> int:
                 f"can't look at {os.fsdecode(error.filename)}: {error.strerror}: give another path",
                 2,
             )
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+            # every file that is written has an error of its own: this is standard output
+            _say(f"error: can't write the output: {error.strerror}")
+            let_go_of_output()
+            return 1
         # a mistake of ours: its trace is what a report of it needs
         _tell("internal", f"{type(error).__name__}: {error}", 1, is_said=True)
         raise
+
+
+def let_go_of_output() -> None:
+    """Where standard output can't be written to, what waits for it would be tried again at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _tell(kind: str, message: str, exit_code: int, *, is_said: bool = False) -> int:

@@ -223,6 +223,17 @@ def test_a_signal_while_modules_are_imported_ends_as_any_other(
     assert json.loads(done.stdout) == {"error": error}
 
 
+@pytest.mark.parametrize("options", [[], ["--json"]], ids=["text", "json"])
+def test_output_that_goes_to_a_full_disk_is_told(dataset: Path, options: list[str]) -> None:
+    with open("/dev/full", "w") as full:
+        result = subprocess.run(
+            [sys.executable, "-m", "florence_annotate", "stats", dataset, *options],
+            stdout=full, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+    assert result.returncode == 1
+    assert result.stderr == "error: can't write the output: No space left on device\n"
+
+
 LONG = "n" * 300
 """More than a file system lets a name have."""
 
