@@ -30,7 +30,7 @@ test: $(READY) browser ## Run the tests
 	$(BIN)/python -m pytest -n auto --dist loadfile
 
 test-ray: $(RAY_READY) ## Run the tests of --engine ray, for which Ray is installed
-	$(BIN)/python -m pytest -m ray
+	$(BIN)/python -m pytest -m ray -n 2 --dist loadfile tests/engines/ray tests/end_to_end/test_ray.py
 
 $(RAY_READY): $(READY)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[ray]'

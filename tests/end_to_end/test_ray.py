@@ -66,17 +66,17 @@ def test_two_actors_write_the_files_of_one_device_and_leave_nothing_behind(
     assert result.err.count("loading shapes on cpu in float32 with 1 thread") == 1
     assert not list(short.iterdir()) and not list(home.iterdir())
     short.rmdir()
-    assert not processes_of_ray()
+    assert not processes_of(short)
 
 
-def processes_of_ray() -> list[str]:
-    """Those of this test run: all others have another working folder, or are nobody's."""
+def processes_of(folder: Path) -> list[str]:
+    """What still runs of a Ray that was started in a folder."""
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            name = (process / "cmdline").read_bytes()
-            if name.startswith(b"ray::") or b"/raylet/raylet" in name:
-                found.append(name[:60].decode())
+            known = (process / "cmdline").read_bytes() + (process / "environ").read_bytes()
+            if f"{folder}/fa-ray-".encode() in known:
+                found.append(process.name)
     return found
 
 
@@ -227,8 +227,9 @@ def test_an_image_that_kills_its_process_again_and_again_is_a_failure_of_the_job
 
 
 def test_gpus_and_clusters_that_are_not_there_are_told_in_one_line(
-    scenes: Path, tmp_path: Path
+    scenes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:9")  # where nobody listens
     for options, message in (
         (("--gpus", 99), "--gpus 99: Ray has "),
         (("--address", "127.0.0.1:9"), "--address 127.0.0.1:9: no Ray cluster could be joined"),
