@@ -12,6 +12,8 @@ def printable(path: bytes) -> str:
     characters `\\uNNNN`, and a backslash is doubled, so that no two paths become equal.
     """
     text = os.fsdecode(path) if os.name == "nt" else path.decode("utf-8", "surrogateescape")
+    if text.isprintable() and "\\" not in text:
+        return text  # as nearly all do
     return "".join(_escape(character) for character in text)
 
 

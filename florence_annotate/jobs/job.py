@@ -171,7 +171,7 @@ class Job:
                 f"{len(self._unused)} names of --texts or --regions fit no image: {some}{more}"
             )
         switches = self._switches
-        with lock.held(self.out), closing(self.setup.place) as place:
+        with lock.held(self.out), closing(self.setup):
             left = self._left_by_restart()
             # whatever is wrong with the checkpoint is found before anything is written
             started = None if self._begun else self._start(reporter)
@@ -199,11 +199,10 @@ class Job:
                     journal.note_asking(run_id)
                     with reporter.progress(total, started.memory_in_use) as progress:
                         report = runner.run(started.engine, pending, journal, run_id, progress)
-                place.close()  # others may need the devices while the dataset is written
+                self.setup.close()  # others may need the devices while the dataset is written
                 is_to_be_written = not report.interrupted and self.spec.shard is None
-                journal.end_run(
-                    run_id, self._report(report, left), is_to_be_written=is_to_be_written
-                )
+                told = self._report(report, left, has_asked=started is not None)
+                journal.end_run(run_id, told, is_to_be_written=is_to_be_written)
                 exported = None
                 if is_to_be_written:
                     reporter.note("writing the dataset …")
@@ -323,7 +322,9 @@ class Job:
         changed = journal.selection.changed()
         journal.selection.note_same_content([ref for ref, sha in changed if has_content(ref, sha)])
 
-    def _report(self, report: RunReport, left: dict[str, Any]) -> dict[str, Any]:
+    def _report(
+        self, report: RunReport, left: dict[str, Any], *, has_asked: bool
+    ) -> dict[str, Any]:
         return {
             "annotated": report.annotated,
             "failed": report.failed,
@@ -331,7 +332,8 @@ class Job:
             "seconds": round(report.seconds, 3),
             "images_per_second": round(report.images_per_second, 3),
             "seconds_waiting_for_pictures": round(report.seconds_waiting, 3),
-            "device": self.setup.place.name,
+            # to know it takes the import of PyTorch, which is half of what an idle run takes
+            "device": self.setup.place.name if has_asked else None,
             "routes": dict(self.setup.plan.routes),
             "skipped": [asdict(skipped) for skipped in self.sources.skipped],
             "left_dataset": left,

@@ -75,6 +75,11 @@ class Setup:
         """Where the model runs. Raises DeviceError for a device that this machine lacks."""
         return places.find(self.spec)
 
+    def close(self) -> None:
+        """Let go of the place, where one was needed."""
+        if "place" in vars(self):
+            self.place.close()
+
     @cached_property
     def dtype(self) -> str:
         """`auto` is settled once: a job that goes on keeps what it began with."""

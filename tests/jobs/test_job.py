@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -59,6 +61,19 @@ def test_a_job_runs_and_has_nothing_to_do_the_second_time(few: Path, tmp_path: P
     assert second.summary["run"]["annotated"] == 1
     assert run(job(few, out)).summary["run"]["annotated"] == 0
     assert json.loads((out / "summary.json").read_text())["images"]["annotated"] == 3
+
+
+def test_a_job_with_nothing_to_do_loads_no_pytorch(few: Path, tmp_path: Path) -> None:
+    assert run(job(few, tmp_path / "out")).summary["run"]["device"] == "cpu"
+    code = (
+        "import sys\n"
+        f"sys.argv = ['florence-annotate', 'resume', {str(tmp_path / 'out')!r}]\n"
+        "from florence_annotate.cli import main\n"
+        "try:\n    main()\nfinally:\n    assert 'torch' not in sys.modules\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert json.loads((tmp_path / "out" / "summary.json").read_text())["run"]["device"] is None
 
 
 def test_a_first_run_with_a_limit_walks_through_its_sources_once(
