@@ -12,7 +12,7 @@ from typing import Any
 
 from florence_annotate import tasks
 from florence_annotate.answers import scores
-from florence_annotate.geometry.locations import to_pixels
+from florence_annotate.geometry.locations import box_to_pixels, to_pixels
 from florence_annotate.reasons import Reason
 from florence_annotate.types import (
     SPREAD_RANGES,
@@ -179,10 +179,7 @@ class _Parser:
                 detail = f"{len(bins)} of 4 location tokens"
                 self._drop(label, label_logprobs + logprobs, Reason.TORN_BOX, detail)
                 continue
-            box = (
-                *(to_pixels(bins[0], width), to_pixels(bins[1], height)),
-                *(to_pixels(bins[2], width), to_pixels(bins[3], height)),
-            )
+            box = box_to_pixels(bins, width, height)
             spreads = said.spreads[start * count : (start + 4) * count]
             evidence = Evidence(label_logprobs, logprobs, bins, spreads)
             score = scores.score(evidence)

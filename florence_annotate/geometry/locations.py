@@ -6,6 +6,7 @@ checkpoints' processor), so a coordinate is off by at most half a bin.
 """
 
 import math
+from collections.abc import Sequence
 
 from florence_annotate.tasks import LOCATION_BINS as BINS
 from florence_annotate.types import Box
@@ -14,6 +15,17 @@ from florence_annotate.types import Box
 def to_pixels(bin_index: int, size: int) -> float:
     """The centre of a bin in pixels, along an edge of `size` pixels."""
     return (bin_index + 0.5) * size / BINS
+
+
+def box_to_pixels(bins: Sequence[int], width: int, height: int) -> Box:
+    """The same of a box's four bins, x1, y1, x2, y2, in an image of `width` by `height` pixels."""
+    x1, y1, x2, y2 = bins
+    return (
+        (x1 + 0.5) * width / BINS,
+        (y1 + 0.5) * height / BINS,
+        (x2 + 0.5) * width / BINS,
+        (y2 + 0.5) * height / BINS,
+    )
 
 
 def to_bin(position: float, size: int) -> int:
