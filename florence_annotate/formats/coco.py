@@ -58,11 +58,12 @@ class Documents:
             file = self._staging.open(f"annotations/{self._name}_{split}.json")
             self._by_split[split] = _Document(file, self._staging.scratch(), class_names)
 
-    def add(self, entry: Entry, annotations: Iterable[dict[str, Any]]) -> None:
-        """An image, and its annotations without their own id and the image's."""
+    def add(self, entry: Entry, annotations: Iterable[str]) -> None:
+        """An image, and its annotations: what stands in the JSON object of each behind its own id
+        and the image's."""
         rows = [
-            f'{{"id": {next(self._annotations)}, "image_id": {entry.number}, {dump_json(row)[1:]}'
-            for row in annotations
+            f'{{"id": {next(self._annotations)}, "image_id": {entry.number}, {values}}}'
+            for values in annotations
         ]
         self._by_split[entry.split].add(entry, rows)
 
@@ -138,19 +139,15 @@ def _info() -> dict[str, Any]:
 
 def _annotation(
     instance: KeptInstance, box_row: list[float], score: float, size: tuple[int, int]
-) -> dict[str, Any]:
-    segmentation, area = segment(instance, size)
-    row = {
-        "category_id": instance.class_id + 1,
-        "bbox": box_row,
-        "area": round(area, 4),
-        "segmentation": segmentation,
-        "iscrowd": 0,
-        "score": score,
-    }
-    if instance.text is not None:
-        row["text"] = instance.text
-    return row
+) -> str:
+    """What stands in an annotation's JSON object, as `dump_json` would have it in twice the time."""
+    outline, area = segment(instance, size)
+    segmentation = dump_json(outline) if outline else "[]"
+    text = "" if instance.text is None else f', "text": {dump_json(instance.text)}'
+    return (
+        f'"category_id": {instance.class_id + 1}, "bbox": {box_row}, "area": {round(area, 4)}, '
+        f'"segmentation": {segmentation}, "iscrowd": 0, "score": {score}{text}'
+    )
 
 
 def segment(

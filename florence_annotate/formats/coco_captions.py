@@ -6,7 +6,7 @@ Format: https://cocodataset.org/#format-data, "Image Captioning". Beyond it, a c
 
 from florence_annotate.dataset.dataset import Dataset
 from florence_annotate.formats.coco import Documents
-from florence_annotate.formats.entries import Entry, Export
+from florence_annotate.formats.entries import Entry, Export, dump_json
 from florence_annotate.tasks import field_of
 
 
@@ -28,7 +28,7 @@ class CocoCaptionsWriter:
             }
             for caption in entry.image.captions
         ]
-        self._documents.add(entry, rows)
+        self._documents.add(entry, [dump_json(row)[1:-1] for row in rows])
 
     def finish(self) -> None:
         self._documents.finish()
