@@ -140,7 +140,7 @@ def _info() -> dict[str, Any]:
 def _annotation(
     instance: KeptInstance, box_row: list[float], score: float, size: tuple[int, int]
 ) -> str:
-    """What stands in an annotation's JSON object, as `dump_json` would have it in twice the time."""
+    """What stands in an annotation's JSON object, as `dump_json` has it in twice the time."""
     outline, area = segment(instance, size)
     segmentation = dump_json(outline) if outline else "[]"
     text = "" if instance.text is None else f', "text": {dump_json(instance.text)}'
