@@ -56,7 +56,7 @@ def run(request: Request, note: Callable[[str], None]) -> Result:
     out = output.real(request.out)
     folder = out if request.target is None else output.real(request.target)
     is_elsewhere = folder != out
-    with opening.open_journal(out, checks_images=False) as journal:
+    with opening.open_journal(out, checks_images=is_elsewhere) as journal:
         sharding.refuse_export(journal)
         # what can't be read, or written to, is refused before anything is touched
         name = _refuse_unusable(folder, out, journal) if is_elsewhere else None
