@@ -53,6 +53,12 @@ def job(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
+def dataset(dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of what others look at, too: a report keeps thumbnails in the job's folder."""
+    return Path(shutil.copytree(dataset, tmp_path_factory.mktemp("copy") / "dataset"))
+
+
+@pytest.fixture(scope="module")
 def page(dataset: Path, scenes: Path, tmp_path_factory: pytest.TempPathFactory) -> Page:
     """Of the painted scenes, against what is true of them."""
     at = tmp_path_factory.mktemp("page") / "page.html"
