@@ -173,7 +173,7 @@ class _Parser:
 
     def _add_boxes(self, label: str, label_logprobs: tuple[float, ...], said: _Run) -> None:
         width, height, task, count = self.width, self.height, self.task, len(SPREAD_RANGES)
-        for start in range(0, len(said.bins), 4):  # most answers are boxes: no calls but the needed
+        for start in range(0, len(said.bins), 4):  # most answers: as few calls as may be
             bins, logprobs = tuple(said.bins[start : start + 4]), said.logprobs[start : start + 4]
             if len(bins) < 4:
                 detail = f"{len(bins)} of 4 location tokens"
