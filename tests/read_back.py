@@ -82,7 +82,7 @@ def numbered(out: Path) -> dict[str, tuple[int, str, str]]:
 
 def assert_noted(journal: Journal) -> None:
     """The journal knows all files as they lie there."""
-    noted = dict(journal.exports.each())
+    noted = dict(journal.exports.files.each())
     out = journal.path.parent
     assert noted.keys() == tree(out).keys()
     for path, file in noted.items():

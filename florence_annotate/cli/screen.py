@@ -1,5 +1,6 @@
 """What the commands print: results to standard output, everything else to standard error."""
 
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -95,7 +96,7 @@ def run(
         raise Interrupted(f"stopped at once{safe if has_job else ''}") from error
     if finished.interrupted:
         if as_json:
-            print_json(finished.summary)
+            _print_summary(job.out)
         _show_interrupted(finished.summary, job.out)
         raise typer.Exit(130)
     if (shard := job.spec.part()) is not None:
@@ -126,13 +127,20 @@ def finish(
 
         note(f"uploaded to {hub.push(out, push_to_hub, summary)}")
     if as_json:  # last, since an upload that fails is told as JSON too
-        print_json(summary)
+        _print_summary(out)
     for line in written.missed_gates:
         note(line)
     if push_to_hub and is_short:
         note(f"not uploaded to {push_to_hub}; 'export' without gates uploads it as it is")
     if is_short:
         raise typer.Exit(3)
+
+
+def _print_summary(out: Path) -> None:
+    from florence_annotate.reports.summary import text_of
+
+    sys.stdout.writelines(text_of(out))
+    sys.stdout.flush()
 
 
 def _show_interrupted(summary: dict[str, Any], out: Path) -> None:
@@ -150,7 +158,7 @@ def _show_shard(
     """The end of a run that writes no dataset; whether it is good enough is judged of all shards
     together."""
     if as_json:
-        print_json(summary)
+        _print_summary(out)
     if as_json or quiet:
         return
     images = summary["images"]

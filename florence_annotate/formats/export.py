@@ -1,5 +1,6 @@
 """Journal → every file of the output folder, in one pass over the images."""
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -22,8 +23,11 @@ from florence_annotate.formats.replacing import Replacing
 from florence_annotate.formats.staging import Staging
 from florence_annotate.formats.unchanged import Unchanged
 from florence_annotate.formats.upheavals import WRITTEN, gets_other_ids, refuse_upheaval
-from florence_annotate.journal import Journal, Made
+from florence_annotate.journal import Journal, Made, Planned
 from florence_annotate.types import ImageRef
+
+_PAGE = 4096
+"""Images that are noted at once."""
 
 
 def export(
@@ -34,19 +38,19 @@ def export(
     overwrite: bool,
     renumber: bool = False,
     home: Replacing | None = None,
-    judge_lost: Callable[[Sequence[ImageRef]], None],
+    judge_lost: Callable[[int, Iterable[ImageRef]], None],
     settle: Callable[[Sequence[str]], None],
 ) -> Outcome:
     """Write all formats of a specification, and remove what an earlier export wrote beyond them.
 
     `home` is the job's own folder, where the export goes to another one: it may have what is left
-    of an image. `judge_lost` is called with the images of which there is no file left, if there are
-    any, and may refuse to leave them out. `settle` is called with the names of the classes by id
-    once nothing can be refused any more, and before the first file changes. Nothing is built where
-    that would change nothing. A file that was corrected by hand stays as it is, unless it may be
-    overwritten. Raises UsageError for settings that would renumber classes, unless they may, and
-    for those that leave no image, ExportError where no original is left, what `judge_lost` raises,
-    OutputError for a full disk.
+    of an image. `judge_lost` is called with how many images there are of which no file is left, if
+    there are any, and with these, and may refuse to leave them out. `settle` is called with the
+    names of the classes by id once nothing can be refused any more, and before the first file
+    changes. Nothing is built where that would change nothing. A file that was corrected by hand
+    stays as it is, unless it may be overwritten. Raises UsageError for settings that would renumber
+    classes, unless they may, and for those that leave no image, ExportError where no original is
+    left, what `judge_lost` raises, OutputError for a full disk.
     """
     questions = questions_of(journal)
     formats = registry.settle(spec, questions)
@@ -65,9 +69,11 @@ def export(
     journal.check_images()
     replacing = Replacing(out, journal)
     statistics = Statistics()
-    with Staging(out) as staging:
+    with Staging(out, Planned(journal)) as staging:
         job = Export(spec, staging)
-        originals = Originals([replacing, *([home] if home else [])], job.notes, are_needed=needs)
+        folders = [replacing, *([home] if home else [])]
+        seen_again: list[ImageRef] = []
+        originals = Originals(folders, job.notes, are_needed=needs, seen_again=seen_again)
         writers = _writers(job, formats)
         for writer in writers:
             writer.begin(dataset)
@@ -77,21 +83,32 @@ def export(
                 writer.add(entry)
                 if entry.image.ref.key in job.notes.left_out:
                     break  # by a writer that could not read it
+            if len(seen_again) >= _PAGE:
+                journal.selection.note_same_content(seen_again)
+                seen_again.clear()
+        journal.selection.note_same_content(seen_again)
         originals.refuse_none()
         if originals.lost:
-            judge_lost(originals.lost)
+            judge_lost(originals.lost, _lost(journal, job))
         for writer in writers:
             writer.finish()
-        outcome = Outcome(formats, dataset.class_names, statistics, job.notes, staging.finish())
-        changes = replacing.compare(staging, overwrite=overwrite)
-        job.notes.held = changes.held
+        staging.finish()
+        files = staging.planned.contents
+        outcome = Outcome(formats, dataset.class_names, statistics, job.notes, files)
+        job.notes.held = replacing.compare(staging, overwrite=overwrite)
         job.notes.renumbered = gets_other_ids(journal, spec)
         made = Made(unchanged.shaping | {WRITTEN: list(formats)}, dataset.class_names)
         settle(dataset.class_names)
-        moving = Moving(replacing, staging, changes)
+        moving = Moving(replacing, staging, job.notes.held)
         moving.commit(made, lambda: unchanged.to_keep(outcome))
-        journal.selection.note_same_content(originals.seen_again)
     return outcome
+
+
+def _lost(journal: Journal, job: Export) -> Iterator[ImageRef]:
+    """The images that are left out because there is no file of them."""
+    for ref in journal.annotated():
+        if ref.key in job.notes.left_out and not os.path.exists(ref.path):
+            yield ref
 
 
 def _need_originals(spec: JobSpec, formats: Sequence[str]) -> bool:

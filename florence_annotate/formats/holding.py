@@ -1,7 +1,6 @@
 """What stays as it is in an output folder, because a person made it so, or since it can't be
 written: that file, and nothing else."""
 
-from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,14 +23,10 @@ LABELS = "labels/"
 """YOLO's."""
 
 
-def also_held(
-    out: Path, staged: Path, held: Mapping[str, str], files: Iterable[str]
-) -> Iterable[str]:
-    """Further paths that stay with what is held: all labels of YOLO where a person's `data.yaml`
-    has other class names than the one that would take its place."""
-    if DESCRIPTION not in held or _names(out / DESCRIPTION) == _names(staged / DESCRIPTION):
-        return []
-    return [path for path in files if path.startswith(LABELS)]
+def hold_labels(out: Path, staged: Path, held: Held) -> bool:
+    """Whether all labels of YOLO stay with what is held: a person's `data.yaml` has other class
+    names than the one that would take its place."""
+    return DESCRIPTION in held and _names(out / DESCRIPTION) != _names(staged / DESCRIPTION)
 
 
 def _names(description: Path) -> Any:

@@ -59,7 +59,7 @@ def push(out: Path, repository: str, summary: Mapping[str, Any]) -> str:
             commit_message="Annotated with florence-annotate",
         )
         api.upload_file(
-            path_or_fileobj=card(summary).encode("utf-8"),
+            path_or_fileobj=card(out, summary).encode("utf-8"),
             path_in_repo="README.md",
             repo_id=repository,
             repo_type="dataset",
@@ -74,10 +74,11 @@ def push(out: Path, repository: str, summary: Mapping[str, Any]) -> str:
     return str(address)
 
 
-def card(summary: Mapping[str, Any]) -> str:
+def card(out: Path, summary: Mapping[str, Any]) -> str:
     """The repository's README: where the data is, and how it was made."""
     folder, pattern = _WAYS[_way(summary)]
-    used = [split for split in SPLITS if _has(summary, folder, split)]
+    here = out / folder
+    used = [split for split in SPLITS if any(here.glob(pattern.format(split=split)))]
     files = [{"split": s, "path": f"{folder}/{pattern.format(split=s)}"} for s in used]
     head = {
         "tags": ["florence-2", "florence-annotate"],
@@ -107,8 +108,3 @@ def card(summary: Mapping[str, Any]) -> str:
 
 def _way(summary: Mapping[str, Any]) -> str:
     return next(name for name in _WAYS if name in summary["formats"])
-
-
-def _has(summary: Mapping[str, Any], folder: str, split: str) -> bool:
-    begins = (f"{folder}/{split}/", f"{folder}/{split}.")
-    return any(path.startswith(begins) for path in summary["files"])

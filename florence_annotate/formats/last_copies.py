@@ -2,7 +2,6 @@
 bytes is known to be there, it moves to `orphans/`, from where the image can come back."""
 
 import os
-from collections.abc import Collection
 from itertools import count
 from pathlib import Path
 
@@ -29,17 +28,16 @@ class LastCopies:
         """Path of a last copy → what lies or will lie there, as far as that was asked."""
 
     def find(
-        self, path: str, content: str, known: Exported | None, kept: Collection[str]
+        self, path: str, source: str, content: str, known: Exported | None
     ) -> tuple[str, Exported] | None:
-        """Where an image of the dataset is to be kept that is the last copy, and what is to be
-        noted of it there; None for any other.
+        """Where an image is to be kept that is the dataset's only file of its original, and the
+        last copy; and what is to be noted of it there. None for any other.
 
-        It has this content; `known` is what is noted of it, if that is; `kept` are the originals of
-        which the dataset has another file. Raises OSError.
+        It was made of this source and has this content; `known` is what is noted of it, if that
+        is. Raises OSError.
         """
         target = self._out / path
-        source = (known and known.source) or content
-        if source in kept or target.is_symlink():
+        if target.is_symlink():
             return None
         if self._whereabouts.has_as_link(target, source) or self._whereabouts.is_there(source):
             return None

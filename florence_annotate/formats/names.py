@@ -4,6 +4,7 @@ import hashlib
 import os
 from collections.abc import Iterable
 from functools import lru_cache
+from typing import Protocol
 
 _READABLE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 """Endings that the YOLO readers of both ultralytics and supervision list."""
@@ -13,6 +14,14 @@ _FILES_OF_FORMATS = (".txt", ".jpg", ".png", ".xml", ".json")
 
 LONGEST_NAME = 250
 """Bytes of a file name, with some left of the usual 255."""
+
+
+class Stems(Protocol):
+    """A set of texts."""
+
+    def add(self, text: str, /) -> None: ...
+
+    def __contains__(self, text: object, /) -> bool: ...
 
 
 class Names:
@@ -29,15 +38,19 @@ class Names:
       of the key's hash is added, so that no two names meet.
     """
 
-    def __init__(self, keys: Iterable[str], taken: Iterable[str]) -> None:
-        """`keys` are those of all images that may get a name, `taken` the names that are had."""
-        self._stems: set[str] = set()
+    def __init__(self, keys: Iterable[str], taken: Iterable[str], stems: Stems) -> None:
+        """`keys` are those of all images that may get a name, `taken` the names that are had,
+        `stems` an empty set."""
+        self._stems = stems
         """Stems of the names that are taken, case folded."""
+        self._may_meet_files = False
+        """Whether a folder of a new name may be named as a file is: images that come together make
+        room for each other's folders, and only for those."""
         self._folders: set[str] = set()
         """Folders of names that are or may be taken, case folded: those that files may meet."""
         for name in taken:
             self._take(name)
-        self._may_meet_files = bool(self._stems)
+            self._may_meet_files = True
         for key in keys:
             self._add_folder(_safe_folder(key.rpartition("/")[0]))
 
@@ -76,7 +89,7 @@ class Names:
 
     def _beside_files(self, folder: str) -> str:
         """The folder, with an `_` behind each part that a file about an image has for a name."""
-        if not self._may_meet_files:  # new images make room for new folders
+        if not self._may_meet_files:
             return folder
         path = ""
         for part in folder.split("/") if folder else ():

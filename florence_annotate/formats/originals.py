@@ -19,17 +19,24 @@ class Originals:
     copy.
     """
 
-    def __init__(self, folders: Sequence[Replacing], notes: Notes, *, are_needed: bool) -> None:
+    def __init__(
+        self,
+        folders: Sequence[Replacing],
+        notes: Notes,
+        *,
+        are_needed: bool,
+        seen_again: list[ImageRef] | None = None,
+    ) -> None:
         """`folders` may have what is left of an image. Where they are not needed, nobody looks at
-        originals."""
+        originals. `seen_again` gets the images whose files look other ones than those that were
+        read, and are the same."""
         self._folders = folders
         self._notes = notes
+        self._seen_again = seen_again
         self._are_needed = are_needed
         self._found_any = False
-        self.lost: list[ImageRef] = []
-        """Images that are left out because there is no file of them."""
-        self.seen_again: list[ImageRef] = []
-        """Images whose files look other ones than those that were read, and are the same."""
+        self.lost = 0
+        """How many images are left out because there is no file of them."""
 
     def find(self, image: AnnotatedImage) -> tuple[str, Exported | None] | None:
         """The file of an image, and where that is the dataset's own, what is noted of it; None
@@ -42,7 +49,7 @@ class Originals:
         kept = next(filter(None, copies), None)
         if kept is None:
             if not os.path.exists(image.ref.path):
-                self.lost.append(image.ref)
+                self.lost += 1
             self._notes.left_out[image.ref.key] = problem
             return None
         self._found_any = True
@@ -75,5 +82,6 @@ class Originals:
             return str(error)
         if not is_same:
             return "its file was changed since it was annotated: run the job again"
-        self.seen_again.append(ref.seen_as(status))
+        if self._seen_again is not None:
+            self._seen_again.append(ref.seen_as(status))
         return None

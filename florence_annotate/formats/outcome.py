@@ -1,7 +1,8 @@
 """What an export wrote, and of what."""
 
 from collections import Counter
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from florence_annotate.dataset.statistics import Statistics
@@ -17,8 +18,9 @@ class Outcome:
     class_names: tuple[str, ...]
     statistics: Statistics
     notes: Notes
-    files: dict[str, str]
-    """Path in the output folder → SHA-256, or the goal of a link; in the order of paths."""
+    files: Callable[[], Iterator[tuple[str, str]]] = field(compare=False)
+    """Path in the output folder and SHA-256, or the goal of a link, in the order of paths; read
+    from the journal, while that is open."""
 
     @property
     def unwritten(self) -> list[str]:
@@ -28,9 +30,9 @@ class Outcome:
     def to_json(self) -> dict[str, Any]:
         """All but the files, as JSON values, in the order in which they were counted."""
         statistics = {
-            field.name: list(value.items()) if isinstance(value, Counter) else value
-            for field in fields(self.statistics)
-            for value in [getattr(self.statistics, field.name)]
+            one.name: list(value.items()) if isinstance(value, Counter) else value
+            for one in fields(self.statistics)
+            for value in [getattr(self.statistics, one.name)]
         }
         return {
             "formats": self.formats,
@@ -40,7 +42,9 @@ class Outcome:
         }
 
     @classmethod
-    def from_json(cls, values: dict[str, Any], files: dict[str, str]) -> "Outcome":
+    def from_json(
+        cls, values: dict[str, Any], files: Callable[[], Iterator[tuple[str, str]]]
+    ) -> "Outcome":
         """What `to_json` gave, with the files."""
         empty = Statistics()
         statistics: dict[str, Any] = {

@@ -13,9 +13,8 @@ from pathlib import PurePosixPath
 
 from florence_annotate.dataset.dataset import Dataset
 from florence_annotate.formats.entries import Entry, Export
-from florence_annotate.formats.staging import StagedImage
 from florence_annotate.images import codec
-from florence_annotate.journal import Exported, Placed
+from florence_annotate.journal import Exported, MadeOf, Placed
 
 
 class Placing:
@@ -24,8 +23,6 @@ class Placing:
     def __init__(self, export: Export) -> None:
         self._staging, self._notes = export.staging, export.notes
         self._mode = export.spec.images
-        self._linked: set[str] = set()
-        """The dataset's own files that have their name of this export."""
 
     def begin(self, dataset: Dataset) -> None:
         pass
@@ -41,41 +38,43 @@ class Placing:
         pass
 
     def _place(self, entry: Entry, path: str) -> None:
+        source = entry.image.sha
         if entry.kept is not None:
-            placed = self._keep(entry.original, entry.kept, path)
+            self._keep(entry.original, entry.kept, path, source)
         elif not _is_as_it_should_be(entry, check := _check(entry)):
-            self._staging.write_bytes(path, _encode_upright(entry))
-            placed = Placed.ENCODED
+            made_of = MadeOf(source, Placed.ENCODED)
+            self._staging.write_bytes(path, _encode_upright(entry), made_of)
         elif self._mode == "copy" or not check.is_whole:
-            self._staging.copy(path, entry.original)
-            placed = Placed.COPY
+            self._staging.copy(path, entry.original, MadeOf(source, Placed.COPY))
         else:
-            placed = self._link(entry, path)
-        self._staging.images[path] = StagedImage(entry.image.sha, placed)
+            self._link(entry.original, path, source)
 
-    def _keep(self, held: str, kept: Exported, path: str) -> Placed:
+    def _keep(self, held: str, kept: Exported, path: str, source: str) -> None:
         """The dataset's own file, which is as it should be, under the name that it has now. Under
         another one, or in another folder, a file of its own: an edit of one is none of the other.
         """
-        is_free = held.startswith(f"{self._staging.out}/") and held not in self._linked
-        if is_free and self._staging.hard_link(path, held, kept.content):
-            self._linked.add(held)
-        elif not self._staging.clone(path, held, kept.content):
-            self._staging.copy(path, held)
-        return Placed.ENCODED if kept.placed == Placed.ENCODED else Placed.COPY
+        placed = Placed.ENCODED if kept.placed == Placed.ENCODED else Placed.COPY
+        made_of = MadeOf(source, placed)
+        staging = self._staging
+        # another name of it would be that of an image with the same bytes
+        is_free = held.startswith(f"{staging.out}/") and not staging.planned.has_image_of(source)
+        if is_free and staging.hard_link(path, held, kept.content, made_of):
+            return
+        if not staging.clone(path, held, kept.content, made_of):
+            staging.copy(path, held, made_of)
 
-    def _link(self, entry: Entry, path: str) -> Placed:
-        original, sha = entry.original, entry.image.sha
-        if self._mode == "symlink" and self._staging.symbolic_link(path, original):
-            return Placed.SYMBOLIC_LINK
-        if self._mode == "auto" and self._staging.clone(path, original, sha):
-            return Placed.CLONE
-        if self._mode != "symlink" and self._staging.hard_link(path, original, sha):
+    def _link(self, original: str, path: str, source: str) -> None:
+        staging, mode = self._staging, self._mode
+        if mode == "symlink":
+            if staging.symbolic_link(path, original, MadeOf(source, Placed.SYMBOLIC_LINK)):
+                return
+        elif mode == "auto" and staging.clone(path, original, source, MadeOf(source, Placed.CLONE)):
+            return
+        elif staging.hard_link(path, original, source, MadeOf(source, Placed.HARD_LINK)):
             self._notes.hard_linked += 1
-            return Placed.HARD_LINK
-        self._staging.copy(path, original)
+            return
+        staging.copy(path, original, MadeOf(source, Placed.COPY))
         self._notes.copied += 1
-        return Placed.COPY
 
 
 def image_bytes(entry: Entry) -> bytes:

@@ -6,9 +6,8 @@ anything else was corrected by hand, and is held: neither written, moved nor rem
 """
 
 import os
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 
 from florence_annotate.errors import OutputError
@@ -19,30 +18,19 @@ from florence_annotate.formats.holding import (
     LABELS,
     LEFT_OVER,
     Held,
-    also_held,
+    hold_labels,
 )
 from florence_annotate.formats.staging import LINK, Staging, name_of_content
 from florence_annotate.formats.whereabouts import Whereabouts
-from florence_annotate.journal import Exported, Journal, Placed
+from florence_annotate.journal import Change, Exported, Journal, Placed, Planned, PlannedFile
 
 IMAGES = "images/"
 METADATA_NAME = "metadata.jsonl"
 """A file beside the images that is none."""
 TEXT_SUFFIX = ".txt"
 """The ending of files beside the images that are none."""
-
-
-@dataclass(slots=True)
-class Changes:
-    """What has to be done for the staged files to lie in place."""
-
-    replaced: list[str] = field(default_factory=list)
-    """Paths to write, in order."""
-    removed: list[str] = field(default_factory=list)
-    touched: list[str] = field(default_factory=list)
-    """Paths that stay, but are not noted as they lie there."""
-    held: Held = field(default_factory=dict)
-    """Paths that stay as they are, and why."""
+_FOLDERS = 4096
+"""Of how many it is remembered whether they are missing."""
 
 
 class Replacing:
@@ -54,91 +42,78 @@ class Replacing:
         self.exports = journal.exports
         self.whereabouts = Whereabouts(out, journal)
         """Of the originals."""
-        self._missing: dict[str, bool] = {}
-        """Whether a folder is missing in the output, as far as that was asked."""
-
-    @cached_property
-    def known(self) -> dict[str, list[Exported]]:
-        """What was noted before this export."""
-        return self.exports.files()
-
-    @cached_property
-    def _copies(self) -> dict[str, list[str]]:
-        """SHA-256 of an original → paths of the images that an earlier export made of it, and of
-        last copies."""
-        found: dict[str, list[str]] = {}
-        for path, files in self.known.items():
-            if is_image(path) or last_copies.is_one(path):
-                for file in files:
-                    if not file.content.startswith(LINK):
-                        found.setdefault(file.source or file.content, []).append(path)
-        return found
+        self._is_missing = lru_cache(_FOLDERS)(self._find_missing)
 
     def own_copy(self, sha: str) -> tuple[str, Exported] | None:
         """An image in the output folder that was made of an original with these bytes, and what is
         noted of it."""
-        for path in self._copies.get(sha, ()):
-            known = self.known[path]
+        for path in self.exports.files.made_of(sha):
+            if not (is_image(path) or last_copies.is_one(path)):
+                continue
+            known = self.exports.files.at(path)
             try:
                 present = self.present(path, known)
             except OSError:
+                continue
+            if present is None or present.startswith(LINK):
                 continue
             for file in known:
                 if file.content == present and sha in (file.source, present):
                     return f"{self._root}/{path}", file
         return None
 
-    def compare(self, staging: Staging, *, overwrite: bool) -> Changes:
-        """What has to be done; with `overwrite` nothing is held.
+    def compare(self, staging: Staging, *, overwrite: bool) -> Held:
+        """Note with the staged files what has to happen for them to lie in place; returns what is
+        held, which with `overwrite` is nothing.
 
         Raises OutputError for a link where a folder has to be.
         """
-        changes = Changes()
-        for path, wanted in staging.files.items():
-            self._compare_file(path, wanted, changes, staging, overwrite)
-        restored = sources_of(staging, but=changes.held)
-        for path in self.known.keys() - staging.files.keys():
-            if last_copies.is_one(path) and restored.isdisjoint(self.sources_at(path)):
+        planned, held = staging.planned, Held()
+        known_files = self.exports.files.by_path()
+        for path, wanted, known in side_by_side(planned.each(Change.NONE), known_files):
+            if wanted is None and last_copies.is_one(path) and not _comes_back(known, planned):
                 continue
-            self._compare_file(path, None, changes, staging, overwrite)
-        changing = (*changes.replaced, *changes.removed)
-        for path in also_held(self.out, staging.folder, changes.held, changing):
-            changes.held[path] = changes.held[DESCRIPTION]
-        changes.replaced = [path for path in changes.replaced if path not in changes.held]
-        changes.removed = sorted(path for path in changes.removed if path not in changes.held)
-        if _is_described_anew(staging, changes):
-            changes.replaced.append(DESCRIPTION)
-            changes.touched = [path for path in changes.touched if path != DESCRIPTION]
-        return changes
-
-    def sources_at(self, path: str) -> set[str]:
-        """The originals of which an image that was noted at a path was made."""
-        return {file.source or file.content for file in self.known.get(path, ())}
+            change, why = self._compare_file(path, wanted, known, staging, overwrite=overwrite)
+            if change is not Change.NONE:
+                planned.set_change(path, change)
+            if why is not None:
+                held[path] = why
+        if hold_labels(self.out, staging.folder, held):
+            for file in planned.each(Change.WRITE, Change.REMOVE, below=LABELS):
+                held[file.path] = held[DESCRIPTION]
+                planned.set_change(file.path, Change.HOLD)
+        if _is_described_anew(planned):
+            planned.set_change(DESCRIPTION, Change.WRITE)
+        return held
 
     def _compare_file(
-        self, path: str, wanted: str | None, changes: Changes, staging: Staging, overwrite: bool
-    ) -> None:
-        known = self.known.get(path, ())
+        self,
+        path: str,
+        wanted: PlannedFile | None,
+        known: Sequence[Exported],
+        staging: Staging,
+        *,
+        overwrite: bool,
+    ) -> tuple[Change, str | None]:
+        """What has to happen to one file, and why, where it is held."""
         try:
             present = self.present(path, known)
         except OSError as error:
-            changes.held[path] = error.strerror or str(error)
-            return
-        if present == wanted and not (wanted and self._is_other_kind(path, known, staging)):
-            if wanted and not (len(known) == 1 and self._is_noted(path, known[0], staging)):
-                changes.touched.append(path)
-            return
-        is_ours = present in {None, wanted, *(file.content for file in known)}
+            return Change.HOLD, error.strerror or str(error)
+        content = None if wanted is None else wanted.content
+        if present == content and not (wanted and self._is_other_kind(wanted, known, staging)):
+            is_noted = wanted is None or (len(known) == 1 and self._is_noted(wanted, known[0]))
+            return Change.NONE if is_noted else Change.NOTE, None
+        is_ours = present in {None, content, *(file.content for file in known)}
         if not is_ours and not overwrite and not self._is_original(path, known):
-            changes.held[path] = CHANGED if wanted or not is_image(path) else LEFT_OVER
-        else:
-            (changes.replaced if wanted else changes.removed).append(path)
+            return Change.HOLD, CHANGED if wanted or not is_image(path) else LEFT_OVER
+        return Change.WRITE if wanted else Change.REMOVE, None
 
-    def _is_noted(self, path: str, known: Exported, staging: Staging) -> bool:
+    def _is_noted(self, wanted: PlannedFile, known: Exported) -> bool:
         """Whether the journal knows a file as it lies there, and what it was made of."""
-        image = staging.images.get(path)
-        is_same = image is None or (known.source, known.placed) == (image.source, image.placed)
-        return is_same and is_as_known(self._lstat(path), known)
+        is_image = wanted.made_of.placed is not None
+        is_same = not is_image or (known.source, known.placed) == wanted.made_of
+        return is_same and is_as_known(self._lstat(wanted.path), known)
 
     def _is_original(self, path: str, known: Sequence[Exported]) -> bool:
         """An original that was edited in place is seen through the dataset's link to it, too."""
@@ -164,7 +139,7 @@ class Replacing:
     def present(self, path: str, known: Sequence[Exported]) -> str | None:
         """Name of the content that lies at a path now; not read again where size and time are
         known. Raises OSError for what can't be read."""
-        if self.is_missing(path.rpartition("/")[0]):
+        if self._is_missing(path.rpartition("/")[0]):
             return None
         try:
             status = self._lstat(path)
@@ -175,32 +150,34 @@ class Replacing:
                 return file.content
         return name_of_content(f"{self._root}/{path}")
 
-    def is_missing(self, folder: str) -> bool:
-        """Whether a folder of the output is not there, so that no file is in it: as it was when
-        that was asked first. Raises OutputError for a link in its place."""
-        missing = self._missing.get(folder)
-        if missing is None:
-            above = folder.rpartition("/")[0]
-            missing = bool(above) and self.is_missing(above)  # asked before anything is moved
-            place = f"{self._root}/{folder}"
-            if folder and os.path.islink(place):
-                raise OutputError(
-                    f"{place} is a link, and what is written there would land elsewhere: put a "
-                    "folder in its place"
-                )
-            missing = missing or not os.path.lexists(place)
-            self._missing[folder] = missing
-        return missing
+    def refuse_link(self, folder: str) -> None:
+        """Raise OutputError for a link in the place of a folder of the output."""
+        self._is_missing(folder)
 
-    def _is_other_kind(self, path: str, known: Sequence[Exported], staging: Staging) -> bool:
+    def _find_missing(self, folder: str) -> bool:
+        """Whether a folder of the output is not there, so that no file is in it. Asked before
+        anything is moved."""
+        above = folder.rpartition("/")[0]
+        is_missing = bool(above) and self._is_missing(above)
+        place = f"{self._root}/{folder}"
+        if folder and os.path.islink(place):
+            raise OutputError(
+                f"{place} is a link, and what is written there would land elsewhere: put a "
+                "folder in its place"
+            )
+        return is_missing or not os.path.lexists(place)
+
+    def _is_other_kind(
+        self, wanted: PlannedFile, known: Sequence[Exported], staging: Staging
+    ) -> bool:
         """An image that has the right bytes, but as a link instead of a file of its own or the
         reverse."""
-        image = staging.images.get(path)
-        if image is None or image.placed == Placed.SYMBOLIC_LINK:
+        placed = wanted.made_of.placed
+        if placed is None or placed == Placed.SYMBOLIC_LINK:
             return False
-        if image.placed == Placed.HARD_LINK:
-            return not (staging.folder / path).samefile(self.out / path)
-        return self._is_link(path, known)
+        if placed == Placed.HARD_LINK:
+            return not (staging.folder / wanted.path).samefile(self.out / wanted.path)
+        return self._is_link(wanted.path, known)
 
 
 def is_image(path: str) -> bool:
@@ -213,14 +190,32 @@ def is_as_known(status: os.stat_result, file: Exported) -> bool:
     return (status.st_size, status.st_mtime_ns) == (file.size_bytes, file.mtime_ns)
 
 
-def sources_of(staging: Staging, but: Collection[str]) -> set[str]:
-    """The originals of the staged images, but for those at some paths."""
-    return {image.source for path, image in staging.images.items() if path not in but}
+def side_by_side(
+    planned: Iterator[PlannedFile], known: Iterator[tuple[str, list[Exported]]]
+) -> Iterator[tuple[str, PlannedFile | None, list[Exported]]]:
+    """Each path of either, in their order, with what both say of it."""
+    one, other = next(planned, None), next(known, None)
+    while one is not None or other is not None:
+        path = min(each[0] for each in (one, other) if each is not None)
+        wanted = one if one is not None and one.path == path else None
+        files = other[1] if other is not None and other[0] == path else []
+        yield path, wanted, files
+        one = next(planned, None) if wanted is not None else one
+        other = next(known, None) if files else other
 
 
-def _is_described_anew(staging: Staging, changes: Changes) -> bool:
+def _comes_back(known: Sequence[Exported], planned: Planned) -> bool:
+    """Whether the dataset gets another file of an image of which this is kept."""
+    sources = {file.source or file.content for file in known}
+    return any(planned.has_image_of(source, but=[Change.HOLD]) for source in sources)
+
+
+def _is_described_anew(planned: Planned) -> bool:
     """Whether something changes that YOLO's description is about, though that does not."""
-    if DESCRIPTION not in staging.files or DESCRIPTION in {*changes.held, *changes.replaced}:
+    description = planned.at(DESCRIPTION)
+    if description is None or description.content is None:
         return False
-    changing = (*changes.replaced, *changes.removed)
-    return any(path.startswith((LABELS, IMAGES)) for path in changing)
+    if description.change not in (Change.NONE, Change.NOTE):
+        return False
+    changes = Change.WRITE, Change.REMOVE
+    return any(planned.has(*changes, below=folder) for folder in (LABELS, IMAGES))

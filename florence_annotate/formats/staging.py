@@ -8,7 +8,6 @@ import hashlib
 import os
 import shutil
 import tempfile
-from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
 from types import TracebackType
@@ -17,9 +16,12 @@ from typing import BinaryIO
 from florence_annotate import user_files
 from florence_annotate.errors import OutputError
 from florence_annotate.formats import cloning
-from florence_annotate.journal import Placed
+from florence_annotate.journal import MadeOf, Planned
 
 FOLDER = ".export"
+NO_IMAGE = MadeOf()
+_FOLDERS = 4096
+"""How many are remembered."""
 _BUFFER = 1 << 18
 """Characters that a file keeps before it writes them."""
 
@@ -87,31 +89,21 @@ class StagedFile:
         return self._hash.hexdigest()
 
 
-@dataclass(frozen=True, slots=True)
-class StagedImage:
-    """What an image of the dataset was made of, and how."""
-
-    source: str
-    """The SHA-256 of its original."""
-    placed: Placed
-
-
 class Staging:
     """Files of one export. Use it as a context, and write with its methods.
 
     All paths are relative to the output folder, with `/`. Raises OutputError, for a full disk say.
     """
 
-    def __init__(self, out: Path) -> None:
+    def __init__(self, out: Path, planned: Planned) -> None:
+        """`planned` is told of each file."""
         self.out = out
         self.folder = out / FOLDER
-        self.files: dict[str, str] = {}
-        """Path → name of the content: its SHA-256, or the goal of a link."""
-        self.images: dict[str, StagedImage] = {}
-        """By the paths of those files that are images of the dataset."""
+        self.planned = planned
         self._open: dict[str, StagedFile] = {}
         self._scratch: list[BinaryIO] = []
         self._folders: set[str] = set()
+        """Some of those that were made."""
 
     def __enter__(self) -> "Staging":
         remove(self.out)
@@ -133,7 +125,7 @@ class Staging:
             scratch.close()
         remove(self.out)
 
-    def write_bytes(self, path: str, data: bytes) -> None:
+    def write_bytes(self, path: str, data: bytes, made_of: MadeOf = NO_IMAGE) -> None:
         """A whole file."""
         staged = self._reserve(path)
         try:
@@ -144,9 +136,11 @@ class Staging:
                     written += os.write(descriptor, data[written:])
             finally:
                 os.close(descriptor)
+        except FileExistsError as error:
+            raise _twice(path) from error
         except OSError as error:
             raise OutputError.at(self.out / path, error) from error
-        self.files[path] = hashlib.sha256(data).hexdigest()
+        self.planned.add(path, hashlib.sha256(data).hexdigest(), made_of)
 
     def write_text(self, path: str, text: str) -> None:
         """A whole file, in UTF-8."""
@@ -154,8 +148,9 @@ class Staging:
 
     def open(self, path: str) -> StagedFile:
         """A file to be written piece by piece."""
+        if path in self._open:
+            raise _twice(path)
         file = self._open[path] = StagedFile(self.out / path, self._reserve(path))
-        self.files[path] = ""  # its name is taken
         return file
 
     def scratch(self) -> BinaryIO:
@@ -164,33 +159,32 @@ class Staging:
         self._scratch.append(file)
         return file
 
-    def finish(self) -> dict[str, str]:
-        """Close all files that are open; path → name of the content, in the order of paths."""
+    def finish(self) -> None:
+        """Close all files that are open."""
         for path, file in self._open.items():
             file.close()
-            self.files[path] = file.content
+            self.planned.add(path, file.content, NO_IMAGE)
         self._open.clear()
-        self.files = dict(sorted(self.files.items()))
-        return self.files
 
-    def clone(self, path: str, original: str, content: str) -> bool:
+    def clone(self, path: str, original: str, content: str, made_of: MadeOf) -> bool:
         """A copy-on-write clone of a file whose SHA-256 is known; False where the file system makes
         none."""
         if not cloning.clone(original, self._reserve(path)):
             return False
-        self.files[path] = content
+        self.planned.add(path, content, made_of)
         return True
 
-    def copy(self, path: str, original: str) -> None:
+    def copy(self, path: str, original: str, made_of: MadeOf) -> None:
         """A copy of a file."""
         staged = self._reserve(path)
         try:
             shutil.copyfile(original, staged)
-            self.files[path] = name_of_content(staged)
+            content = name_of_content(staged)
         except OSError as error:
             raise OutputError.at(self.out / path, error) from error
+        self.planned.add(path, content, made_of)
 
-    def hard_link(self, path: str, original: str, content: str) -> bool:
+    def hard_link(self, path: str, original: str, content: str, made_of: MadeOf) -> bool:
         """A hard link at `path` to an original whose SHA-256 is known; False where there is none
         to be had: on another file system, for example."""
         staged = self._reserve(path)
@@ -198,10 +192,10 @@ class Staging:
             os.link(os.path.realpath(original), staged)
         except OSError:
             return False
-        self.files[path] = content
+        self.planned.add(path, content, made_of)
         return True
 
-    def symbolic_link(self, path: str, original: str) -> bool:
+    def symbolic_link(self, path: str, original: str, made_of: MadeOf) -> bool:
         """A relative symbolic link at `path`, or False."""
         staged = self._reserve(path)
         folder = os.path.realpath((self.out / path).parent)
@@ -209,21 +203,25 @@ class Staging:
             os.symlink(os.path.relpath(os.path.realpath(original), folder), staged)
         except OSError:
             return False
-        self.files[path] = name_of_content(staged)
+        self.planned.add(path, name_of_content(staged), made_of)
         return True
 
     def _reserve(self, path: str) -> str:
         """Where a file is to be written; its folder is made."""
-        if path in self.files:
-            raise AssertionError(f"two files of one export are named {path}")
         folder = path.rpartition("/")[0]
         if folder not in self._folders:
             try:
                 os.makedirs(self.folder / folder, exist_ok=True)
             except OSError as error:
                 raise OutputError.at(self.out / path, error) from error
+            if len(self._folders) >= _FOLDERS:
+                self._folders.clear()
             self._folders.add(folder)
         return f"{self.folder}/{path}"
+
+
+def _twice(path: str) -> AssertionError:
+    return AssertionError(f"two files of one export are named {path}")
 
 
 def remove(out: Path) -> None:

@@ -18,7 +18,7 @@ import importlib.metadata
 import json
 import os
 import platform
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ from florence_annotate.dataset.splits import RULE, SplitRule
 from florence_annotate.declaration import Kept
 from florence_annotate.formats import last_copies
 from florence_annotate.formats.outcome import Outcome
-from florence_annotate.formats.replacing import is_as_known, is_image
+from florence_annotate.formats.replacing import is_as_known
 from florence_annotate.images.sources import is_wanted
 from florence_annotate.journal import Journal, Placed
 from florence_annotate.types import Question
@@ -70,12 +70,10 @@ class Unchanged:
         if kept is None or kept.get("made_from") != self._made_from:
             return None
         with self._journal.reading("what an export came to"):
-            found = self._files_in_place()
-            if found is None or kept["files"] != _digest_files(found[0]):
+            if kept["files"] != self._digest_in_place():
                 return None
-            files, placed = found
-            outcome = Outcome.from_json(kept, files)
-            if self._are_originals_needed and not self._are_originals_in_place(outcome, placed):
+            outcome = Outcome.from_json(kept, self._files)
+            if self._are_originals_needed and not self._are_originals_in_place(outcome):
                 return None
         return outcome
 
@@ -83,7 +81,7 @@ class Unchanged:
         """What has to be kept of an export for that; None where the next one is whole anyway."""
         if outcome.notes.left_out or outcome.notes.held:
             return None
-        own = {"made_from": self._made_from, "files": _digest_files(outcome.files)}
+        own = {"made_from": self._made_from, "files": _digest_files(outcome.files())}
         return own | outcome.to_json()
 
     @property
@@ -110,38 +108,38 @@ class Unchanged:
             total.update(f"\n{seq} {key}".encode())
         return total.hexdigest()
 
-    def _files_in_place(self) -> tuple[dict[str, str], dict[str, str | None]] | None:
-        """Path → content of the exported files, where all are as they were written; and of those
-        that are images path → `Exported.placed`."""
-        files: dict[str, str] = {}
-        placed: dict[str, str | None] = {}
-        root = str(self._out)
-        for path, file in self._journal.exports.each():
-            try:
-                is_same = is_as_known(os.lstat(f"{root}/{path}"), file)
-            except OSError:
-                return None
-            if not is_same or path in files:
-                return None
-            if is_image(path):
-                placed[path] = file.placed
-            elif last_copies.is_one(path):
-                continue
-            files[path] = file.content
-        return files, placed
+    def _digest_in_place(self) -> str | None:
+        """A digest of the exported files, where all are as they were written."""
+        try:
+            return _digest_files(self._files_in_place())
+        except (OSError, _OtherFileError):
+            return None
 
-    def _are_originals_in_place(self, outcome: Outcome, placed: dict[str, str | None]) -> bool:
-        find = self._journal.exports.assignments.by_rising_key()
-        for ref in self._journal.annotated():
+    def _files(self) -> Iterator[tuple[str, str]]:
+        """Path and content of the exported files, without last copies."""
+        for path, file in self._journal.exports.files.each():
+            if not last_copies.is_one(path):
+                yield path, file.content
+
+    def _files_in_place(self) -> Iterator[tuple[str, str]]:
+        """The same, as long as all are as they were written. Raises OSError, _OtherFileError."""
+        root, before = str(self._out), ""
+        for path, file in self._journal.exports.files.each():
+            if path == before or not is_as_known(os.lstat(f"{root}/{path}"), file):
+                raise _OtherFileError
+            if not last_copies.is_one(path):
+                yield path, file.content
+            before = path
+
+    def _are_originals_in_place(self, outcome: Outcome) -> bool:
+        for ref, image in self._journal.exports.images():
             if not is_wanted(ref.key, self._spec.include, self._spec.exclude):
                 continue
             try:
                 original = os.stat(ref.path)
                 if not ref.is_seen_in(original):
                     return False
-                assigned = find(ref.key)
-                path = assigned and f"images/{assigned.split}/{assigned.name}"
-                if path in placed and not self._is_as_placed(path, placed[path], original, outcome):
+                if image is not None and not self._is_as_placed(*image, original, outcome):
                     return False
             except OSError:
                 return False
@@ -160,9 +158,13 @@ class Unchanged:
         return not (outcome.notes.copied and may_be_linked)
 
 
-def _digest_files(files: dict[str, str]) -> str:
+class _OtherFileError(Exception):
+    """A file is not as it was written."""
+
+
+def _digest_files(files: Iterable[tuple[str, str]]) -> str:
     total = hashlib.sha256()
-    for path, content in files.items():
+    for path, content in files:
         total.update(f"{path}\0{content}\n".encode())
     return total.hexdigest()
 

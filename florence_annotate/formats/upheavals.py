@@ -136,20 +136,19 @@ def _listed(names: Mapping[int, str]) -> str:
 
 def _changed_labels(journal: Journal, out: Path) -> Iterator[str]:
     """The label files that a person changed."""
-    for path, files in journal.exports.files().items():
-        if path.startswith(LABELS):
-            try:
-                status = os.lstat(out / path)
-                if any(is_as_known(status, file) for file in files):
-                    continue
-                # a copy of the folder has other times
-                if name_of_content(out / path) in [file.content for file in files]:
-                    continue
-            except FileNotFoundError:
+    for path, files in journal.exports.files.by_path(LABELS):
+        try:
+            status = os.lstat(out / path)
+            if any(is_as_known(status, file) for file in files):
                 continue
-            except OSError:
-                pass  # what can't be read is held, too
-            yield path
+            # a copy of the folder has other times
+            if name_of_content(out / path) in [file.content for file in files]:
+                continue
+        except FileNotFoundError:
+            continue
+        except OSError:
+            pass  # what can't be read is held, too
+        yield path
 
 
 def _names_one_of(class_ids: Container[int], label: Path) -> bool:

@@ -104,7 +104,6 @@ def run(request: Request, note: Callable[[str], None]) -> Result:
         counts, asked = journal.counts(), spec.by_flag | frozenset(request.gates)
         judged = gates.judge(spec, asked, counts, exported)
         summary = summaries.summarise(journal, folder, spec, bound, exported, counts, judged)
-        summaries.write_summary(folder, summary)
         if not is_elsewhere:
             journal.note_written()
     return Result(folder, summary=summary, unwritten=bool(exported.unwritten))

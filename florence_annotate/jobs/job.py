@@ -225,7 +225,6 @@ class Job:
                 summary = summaries.summarise(
                     journal, self.out, self.spec, bound, exported, counts, judged
                 )
-                summaries.write_summary(self.out, summary)
                 journal.note_written()
         return Finished(
             summary=summary,
@@ -320,7 +319,7 @@ class Job:
     def _take_over_touched(self, journal: Journal) -> None:
         """An image with a new time but the same bytes is not asked again."""
         changed = journal.selection.changed()
-        journal.selection.note_same_content([ref for ref, sha in changed if has_content(ref, sha)])
+        journal.selection.note_same_content(ref for ref, sha in changed if has_content(ref, sha))
 
     def _report(
         self, report: RunReport, left: dict[str, Any], *, has_asked: bool

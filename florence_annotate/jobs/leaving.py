@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -105,7 +105,9 @@ def select(
     return left
 
 
-def judge_lost(journal: Journal, lost: Sequence[ImageRef], *, allow_missing: bool) -> None:
+def judge_lost(
+    journal: Journal, count: int, lost: Iterable[ImageRef], *, allow_missing: bool
+) -> None:
     """Raise SourceError where an export would leave out images whose files it did not find, and
     that is not since somebody deleted them, but since folders failed; unless that is allowed."""
     if allow_missing:
@@ -115,7 +117,7 @@ def judge_lost(journal: Journal, lost: Sequence[ImageRef], *, allow_missing: boo
         sources = sources_of(last_spec(journal), out, restart=False)
     except (SourceError, UsageError) as error:
         raise SourceError(
-            f"{_count(len(lost))} of the dataset {out} can't be found: {error}; or leave them out "
+            f"{_count(count)} of the dataset {out} can't be found: {error}; or leave them out "
             "of the dataset with --allow-missing"
         ) from error
     for _ in sources:

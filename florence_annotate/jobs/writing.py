@@ -24,6 +24,7 @@ class Written:
     """What became of it."""
 
     summary: dict[str, Any]
+    """What `summary.json` says, but for its long lists; see `reports.summary`."""
     unwritten: bool
     """Files of the dataset could not be written; the summary names them."""
 

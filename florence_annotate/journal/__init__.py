@@ -8,18 +8,26 @@ What attempts found is never changed; what an image is, the latest of its attemp
 from florence_annotate.journal.assignments import Assigned
 from florence_annotate.journal.class_ids import has_other_ids
 from florence_annotate.journal.database import FILE_NAME, exists, holds_journal
-from florence_annotate.journal.exports import Exported, Made, Placed
+from florence_annotate.journal.exports import Made
+from florence_annotate.journal.files import Exported, Placed
 from florence_annotate.journal.journal import Counts, Journal
 from florence_annotate.journal.merging import refuse_unmerged
+from florence_annotate.journal.planned import Change, MadeOf, Planned, PlannedFile
+from florence_annotate.journal.texts import Texts
 
 __all__ = [
     "FILE_NAME",
     "Assigned",
+    "Change",
     "Counts",
     "Exported",
     "Journal",
     "Made",
+    "MadeOf",
     "Placed",
+    "Planned",
+    "PlannedFile",
+    "Texts",
     "exists",
     "has_other_ids",
     "holds_journal",

@@ -227,6 +227,13 @@ class Database:
             after, after_second, *_ = *rows[-1], ""
 
 
+def behind(beginning: str) -> str | bytes:
+    """What SQLite orders behind every text that begins so, and before all others that are behind
+    that beginning."""
+    # a blob comes behind all texts
+    return beginning[:-1] + chr(ord(beginning[-1]) + 1) if beginning else b""
+
+
 def exists(folder: Path) -> bool:
     """Whether a folder holds a journal. One that was killed before its first commit is none."""
     path = folder / FILE_NAME

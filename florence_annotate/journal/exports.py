@@ -1,11 +1,10 @@
-"""What the formats wrote: by it, corrections by hand are told from files of an earlier export."""
+"""The exports of a job: under which policy, of which attempts, and what each came to."""
 
 import json
 import secrets
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -13,34 +12,10 @@ from florence_annotate.errors import JobError
 from florence_annotate.journal.assignments import Assignments
 from florence_annotate.journal.class_ids import ClassIds
 from florence_annotate.journal.database import Database
+from florence_annotate.journal.files import Exported, Files
 from florence_annotate.journal.schema import OWN
-
-
-class Placed(StrEnum):
-    """As what an image lies in a dataset."""
-
-    CLONE = "clone"
-    """A file of its own, whose blocks are shared with the original's until one of them changes."""
-    HARD_LINK = "hard link"
-    SYMBOLIC_LINK = "symbolic link"
-    COPY = "copy"
-    """A file of its own with the original's bytes."""
-    ENCODED = "encoded"
-    """A file of its own with bytes of its own: turned upright, or of another kind."""
-
-
-class Exported(NamedTuple):
-    """A file that a format wrote: its content's name, and its size and time when it was written."""
-
-    content: str
-    """Its SHA-256, or the goal of a link."""
-    size_bytes: int
-    mtime_ns: int
-    source: str | None = None
-    """Of an image, the SHA-256 of the original that it was made of; None where that was not noted,
-    as by older versions."""
-    placed: str | None = None
-    """Of an image, as what it was placed; None as `source`."""
+from florence_annotate.journal.selection import LATEST_ATTEMPT
+from florence_annotate.types import ImageRef
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +61,7 @@ class Earlier(NamedTuple):
 
 
 class Exports:
-    """The exports of a job to one folder.
-
-    While an export is under way, a file may stand in the journal twice: as it was, and as it is to
-    be.
-    """
+    """The exports of a job to one folder."""
 
     def __init__(
         self, database: Database, target: int | None = OWN, origin: "Exports | None" = None
@@ -157,6 +128,26 @@ class Exports:
         return Assignments(self._database, self._target)
 
     @property
+    def files(self) -> Files:
+        """What was written."""
+        return Files(self._database, self._target)
+
+    def images(self) -> Iterator[tuple[ImageRef, tuple[str, str | None] | None]]:
+        """Each selected image with a record, as its latest attempt saw it, in key order; with the
+        path of its file in the folder, and as what it was placed, where there is one."""
+        for *ref, path, placed in self._database.paged(
+            "SELECT key, attempts.path, attempts.size_bytes, attempts.mtime_ns, attempts.inode, "
+            f"files.path, placed FROM images JOIN attempts ON attempts.seq = {LATEST_ATTEMPT} "
+            "LEFT JOIN exported_images AS kept ON kept.target = :target AND kept.image = images.id "
+            "LEFT JOIN files ON files.target = :target "
+            "AND files.path = 'images/' || kept.split || '/' || kept.name "
+            "WHERE images.selected > 0 AND sha IS NOT NULL "
+            "AND key > :after ORDER BY key LIMIT :page",
+            target=self._target,
+        ):
+            yield ImageRef(*ref), None if path is None else (path, placed)
+
+    @property
     def class_ids(self) -> ClassIds:
         """Those of the folder; of a new one, those that it begins with."""
         if self._target is None:
@@ -212,32 +203,6 @@ class Exports:
         policy = self.policy()
         return self._origin.policy() if policy is None and self._origin else policy
 
-    def each(self) -> Iterator[tuple[str, Exported]]:
-        """Files that were written, with their paths in the output folder, in the order of those."""
-        for row in self._database.paged(
-            "SELECT path, content, size_bytes, mtime_ns, source, placed FROM files "
-            "WHERE target = :target AND (path, content) > (:after, :after_second) "
-            "ORDER BY path, content LIMIT :page",
-            target=self._target,
-        ):
-            yield row[0], Exported._make(row[1:])
-
-    def files(self) -> dict[str, list[Exported]]:
-        """The same by path."""
-        files: dict[str, list[Exported]] = {}
-        for path, file in self.each():
-            files.setdefault(path, []).append(file)
-        return files
-
-    def at(self, path: str) -> list[Exported]:
-        """What was written at a path."""
-        rows = self._database.tuples(
-            "SELECT content, size_bytes, mtime_ns, source, placed FROM files "
-            "WHERE target = ? AND path = ?",
-            (self._target, path),
-        )
-        return list(map(Exported._make, rows))
-
     def announce(self, made: Made, files: Iterable[tuple[str, Exported]]) -> None:
         """Note what is about to be written, before the first file is moved or removed.
 
@@ -245,25 +210,22 @@ class Exports:
         """
         with self._database.transaction():
             self._begin(made)
-            self._insert(files)
+            self.files.announce(files)
         self._is_under_way = True
 
     def settle(
         self,
         made: Made,
-        written: Iterable[tuple[str, Exported]],
-        gone: Iterable[tuple[str, Exported]],
+        noted: Iterable[tuple[str, Exported]],
+        undone: Iterable[tuple[str, str]],
+        kept: Iterable[str],
         outcome: Any = None,
     ) -> None:
-        """Note what lies in the output folder now: what was `written` and not announced, without
-        what is `gone` or replaced; and, as a JSON value, what the export came to."""
+        """Note what lies in the output folder now, see `Files.settle`; and, as a JSON value, what
+        the export came to."""
         with self._database.transaction():
             connection = self._database.connection
-            connection.executemany(
-                "DELETE FROM files WHERE target = ? AND path = ? AND content = ?",
-                ((self._target, path, file.content) for path, file in gone),
-            )
-            self._insert(written)
+            self.files.settle(noted, undone, kept)
             if not self._is_under_way:
                 self._begin(made)
                 self._forget_repeated()
@@ -326,11 +288,4 @@ class Exports:
             f"({latest} ORDER BY number DESC LIMIT 1) AS latest, "
             f"({latest} ORDER BY number DESC LIMIT 1 OFFSET 1) AS before)",
             (self._target, self._target),
-        )
-
-    def _insert(self, files: Iterable[tuple[str, Exported]]) -> None:
-        self._database.connection.executemany(
-            "INSERT OR REPLACE INTO files (target, path, content, size_bytes, mtime_ns, source, "
-            "placed) VALUES (?, ?, ?, ?, ?, ?, ?)",
-            ((self._target, path, *file) for path, file in files),
         )

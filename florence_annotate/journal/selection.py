@@ -6,11 +6,14 @@ Other images stay in the journal, but leave the exports.
 import sqlite3
 from collections.abc import Iterable, Iterator
 from enum import IntEnum
+from itertools import islice
 from typing import NamedTuple
 
 from florence_annotate.journal.database import Database
 from florence_annotate.types import ImageRef
 
+_PAGE = 4096
+"""Images that are noted in one transaction."""
 LATEST_ATTEMPT = "(SELECT max(seq) FROM attempts WHERE attempts.image = images.id)"
 
 
@@ -202,12 +205,15 @@ class Selection:
 
     def note_same_content(self, refs: Iterable[ImageRef]) -> None:
         """Images whose files look other ones and hold the bytes that were annotated."""
-        with self._database.transaction():
-            self._database.connection.executemany(
-                "UPDATE attempts SET path = ?, size_bytes = ?, mtime_ns = ?, inode = ? WHERE seq = "
-                "(SELECT max(seq) FROM attempts JOIN images ON images.id = image WHERE key = ?)",
-                ((ref.path, ref.size_bytes, ref.mtime_ns, ref.inode, ref.key) for ref in refs),
-            )
+        rest = iter(refs)
+        while page := list(islice(rest, _PAGE)):
+            with self._database.transaction():
+                self._database.connection.executemany(
+                    "UPDATE attempts SET path = ?, size_bytes = ?, mtime_ns = ?, inode = ? "
+                    "WHERE seq = (SELECT max(seq) FROM attempts JOIN images ON images.id = image "
+                    "WHERE key = ?)",
+                    ((ref.path, ref.size_bytes, ref.mtime_ns, ref.inode, ref.key) for ref in page),
+                )
 
     def count_pending(self, *, retry_failed: bool) -> int:
         """How many images `pending` has left."""

@@ -3,6 +3,7 @@
 import importlib.metadata
 import json
 import platform
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
@@ -15,6 +16,7 @@ from florence_annotate.errors import OutputError, nearest_of
 from florence_annotate.formats.outcome import Outcome
 from florence_annotate.journal import Counts, Journal
 from florence_annotate.reports.gates import Gate
+from florence_annotate.types import Failure
 from florence_annotate.version import __version__
 
 SUMMARY_NAME = "summary.json"
@@ -32,11 +34,28 @@ def summarise(
     counts: Counts,
     gates: Sequence[Gate] = (),
 ) -> dict[str, Any]:
-    """Everything that a CI pipeline may want to know of a job, as JSON values.
+    """Write `summary.json`, and return what it says, as JSON values, but for what may be long: the
+    `failures` and the `files`.
 
     `bound` is what binds the job, by name. `exported` is None for a run that was interrupted before
-    its dataset was written. `counts` are the journal's, and `gates` those that were judged.
+    its dataset was written. `counts` are the journal's, and `gates` those that were judged. Raises
+    OutputError.
     """
+    summary = _summarise(journal, out, spec, bound, exported, counts, gates)
+    failures = journal.failures() if counts.failed else iter(())
+    write_summary(out, summary, failures, exported.files() if exported else iter(()))
+    return summary
+
+
+def _summarise(
+    journal: Journal,
+    out: Path,
+    spec: JobSpec,
+    bound: Mapping[str, Any] | None,
+    exported: Outcome | None,
+    counts: Counts,
+    gates: Sequence[Gate],
+) -> dict[str, Any]:
     run = journal.last_report()
     left = run.pop("left_dataset", {})
     return {
@@ -45,15 +64,6 @@ def summarise(
         "finished": counts.pending == 0,
         "images": {**asdict(counts), "pending": counts.pending},
         **({} if exported is None else _describe(exported)),
-        "failures": [
-            {
-                "key": failure.ref.key,
-                "stage": failure.stage,
-                "kind": failure.kind,
-                "message": failure.message,
-            }
-            for failure in (journal.failures() if counts.failed else ())
-        ],
         "left_dataset": left,
         "gates": [
             {
@@ -71,7 +81,6 @@ def summarise(
         "fingerprint": bound,
         "settings": spec.model_dump(),
         "versions": versions(),
-        "files": {} if exported is None else exported.files,
     }
 
 
@@ -111,15 +120,20 @@ def _describe(exported: Outcome) -> dict[str, Any]:
     }
 
 
-def write_summary(out: Path, summary: dict[str, Any]) -> None:
-    """Write `summary.json`. Raises OutputError."""
+def write_summary(
+    out: Path,
+    summary: Mapping[str, Any],
+    failures: Iterator[Failure],
+    files: Iterator[tuple[str, str]],
+) -> None:
+    """Write `summary.json`; files are path and content. Raises OutputError."""
     path = out / SUMMARY_NAME
     temporary = path.with_suffix(".json.part")
     try:
         temporary.unlink(missing_ok=True)  # of a run that was killed; or a link, not to be followed
         # a path that is no UTF-8 is written as JSON's own escapes
         with temporary.open("x", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
-            file.writelines(_pieces(summary))
+            file.writelines(_pieces(summary, failures, files))
         temporary.replace(path)
     except OSError as error:
         with suppress(OSError):
@@ -127,23 +141,57 @@ def write_summary(out: Path, summary: dict[str, Any]) -> None:
         raise OutputError.at(temporary if temporary.is_dir() else path, error) from error
 
 
-def _pieces(summary: Mapping[str, Any]) -> Iterator[str]:
-    """The text of a summary; its files, which may be many, are its last entry, a line each."""
-    files = summary["files"]
-    others = {name: value for name, value in summary.items() if name != "files"}
-    text = json.dumps(others | {"files": {}}, indent=2, ensure_ascii=False)
-    if not files:
-        yield text + "\n"
-        return
-    yield text.removesuffix("{}\n}") + "{"
-    separator = "\n"
-    for path, content in files.items():
-        yield f"{separator}    {_quoted(path)}: {_quoted(content)}"
-        separator = ",\n"
-    yield "\n  }\n}\n"
+def _pieces(
+    summary: Mapping[str, Any],
+    failures: Iterator[Failure],
+    files: Iterator[tuple[str, str]],
+) -> Iterator[str]:
+    """The text, indented, a piece at a time."""
+    yield "{\n"
+    for name, value in summary.items():
+        yield f"  {_quoted(name)}: "
+        for piece in _INDENTED.iterencode(value):
+            yield piece.replace("\n", "\n  ")
+        yield ",\n"
+    told = (f"\n    {_quoted(_told(failure))}" for failure in failures)
+    yield from _enclosed('  "failures": [', told, "]")
+    yield ",\n"
+    listed = (f"\n    {_quoted(path)}: {_quoted(content)}" for path, content in files)
+    yield from _enclosed('  "files": {', listed, "}")
+    yield "\n}\n"
 
 
+def _enclosed(begin: str, lines: Iterator[str], end: str) -> Iterator[str]:
+    yield begin
+    line = next(lines, None)
+    if line is not None:
+        yield line
+        for line in lines:
+            yield f",{line}"
+        yield "\n  "
+    yield end
+
+
+def _told(failure: Failure) -> dict[str, str]:
+    return {
+        "key": failure.ref.key,
+        "stage": failure.stage,
+        "kind": failure.kind,
+        "message": failure.message,
+    }
+
+
+_INDENTED = json.JSONEncoder(indent=2, ensure_ascii=False)
 _quoted = json.JSONEncoder(ensure_ascii=False).encode
+_NOT_ASCII = re.compile(r"[^\x00-\x7f]+")
+
+
+def text_of(out: Path) -> Iterator[str]:
+    """`summary.json`, a line at a time, in ASCII."""
+    with (out / SUMMARY_NAME).open(encoding="utf-8") as file:
+        for line in file:
+            # all that is not ASCII stands in texts
+            yield _NOT_ASCII.sub(lambda found: json.dumps(found[0])[1:-1], line)
 
 
 def versions() -> dict[str, str]:

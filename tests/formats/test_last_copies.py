@@ -118,7 +118,7 @@ def test_a_last_copy_that_somebody_removed_is_forgotten(job: Path) -> None:
     shutil.rmtree(job / "orphans")
     assert command("export", job, *options).code == 0
     with Journal.open_existing(job) as journal:
-        assert not any(path.startswith("orphans/") for path in journal.exports.files())
+        assert not any(path.startswith("orphans/") for path in dict(journal.exports.files.each()))
 
 
 def test_an_original_that_comes_back_is_linked_again(job: Path) -> None:
@@ -476,7 +476,7 @@ class TestClones:
         assert image.read_bytes() == (source / "a.png").read_bytes()
         assert not image.samefile(source / "a.png")
         with Journal.open_existing(out) as journal:
-            noted = dict(journal.exports.each())[image.relative_to(out).as_posix()]
+            noted = dict(journal.exports.files.each())[image.relative_to(out).as_posix()]
         assert noted.placed == Placed.CLONE
         assert command("export", out).code == 0  # nothing has changed
         assert len(cloned) == 1
@@ -509,5 +509,5 @@ class TestClones:
         assert image.samefile(source / "a.png")
         assert "hard links" in result.out and "--images copy" in result.out
         with Journal.open_existing(out) as journal:
-            noted = dict(journal.exports.each())[image.relative_to(out).as_posix()]
+            noted = dict(journal.exports.files.each())[image.relative_to(out).as_posix()]
         assert noted.placed == Placed.HARD_LINK

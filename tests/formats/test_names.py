@@ -15,7 +15,7 @@ from florence_annotate.formats.names import Names
 
 def names_of(*keys: str, taken: Iterable[str] = ()) -> dict[str, str]:
     """The names of new images with these keys, beside names that others have."""
-    names = Names(keys, taken)
+    names = Names(keys, taken, set())
     return {key: names.of(key) for key in sorted(keys)}
 
 

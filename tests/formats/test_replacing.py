@@ -16,7 +16,7 @@ from florence_annotate.formats.holding import CHANGED, Held
 from florence_annotate.formats.moving import Moving
 from florence_annotate.formats.replacing import Replacing
 from florence_annotate.formats.staging import Staging
-from florence_annotate.journal import Journal, Made
+from florence_annotate.journal import Journal, Made, Planned
 
 
 def test_formats_that_are_no_longer_asked_for_leave(dataset: Path, tmp_path: Path) -> None:
@@ -126,15 +126,15 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
 def write(journal: Journal, files: dict[str, str], *, overwrite: bool = False) -> Held:
     """Put an export of these files into the journal's folder; returns what is held."""
     out = journal.path.parent
-    with Staging(out) as staging:
+    with Staging(out, Planned(journal)) as staging:
         for path, text in files.items():
             staging.write_text(path, text)
         staging.finish()
         replacing = Replacing(out, journal)
         journal.exports.assignments.begin()
-        changes = replacing.compare(staging, overwrite=overwrite)
-        Moving(replacing, staging, changes).commit(Made({}, ()))
-    return changes.held
+        held = replacing.compare(staging, overwrite=overwrite)
+        Moving(replacing, staging, held).commit(Made({}, ()))
+    return held
 
 
 def texts(journal: Journal) -> dict[str, str]:

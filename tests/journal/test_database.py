@@ -62,7 +62,7 @@ def said_of(out: Path) -> list[object]:
         for image in florence_annotate.open_dataset(out)
     ]
     with Journal.open_existing(out) as journal:
-        files = [(path, file[:3]) for path, file in journal.exports.each()]
+        files = [(path, file[:3]) for path, file in journal.exports.files.each()]
         counts = replace(journal.counts(), beyond_limit=0)
         return [counts, list(journal.failures()), files, dataset]
 

@@ -12,7 +12,13 @@ from florence_annotate.dataset.opening import last_spec
 from florence_annotate.errors import OutputError
 from florence_annotate.formats.export import export
 from florence_annotate.journal import Journal
-from florence_annotate.reports.summary import SUMMARY_NAME, summarise, versions, write_summary
+from florence_annotate.reports.summary import (
+    SUMMARY_NAME,
+    summarise,
+    text_of,
+    versions,
+    write_summary,
+)
 from florence_annotate.types import Failure, ImageRef
 
 SAID = {
@@ -30,10 +36,12 @@ def summary_of(out: Path, *, is_exported: bool = True) -> dict[str, Any]:
             exported = export(
                 *(journal, out, spec),
                 overwrite=False,
-                judge_lost=lambda lost: None,
+                judge_lost=lambda count, lost: None,
                 settle=lambda names: None,
             )
-        return summarise(journal, out, spec, {"model": "shapes"}, exported, journal.counts())
+        summarise(journal, out, spec, {"model": "shapes"}, exported, journal.counts())
+    written: dict[str, Any] = json.loads((out / SUMMARY_NAME).read_text())
+    return written
 
 
 def test_a_summary_counts_what_was_exported(tmp_path: Path) -> None:
@@ -91,21 +99,34 @@ def test_a_run_that_was_interrupted_has_no_dataset(tmp_path: Path) -> None:
 @pytest.mark.parametrize("count", [0, 1, 3])
 def test_the_file_is_json_as_the_library_writes_it(tmp_path: Path, count: int) -> None:
     files = {f'labels/é "{number}".txt': f"link:../{number}" for number in range(count)}
-    summary = {"version": "1", "classes": {"自動車": 3}, "list": [1, 2.5], "files": files}
-    write_summary(tmp_path, summary)
+    refs = [ImageRef(f"ü\n{number}.png", b"/1.png", 1, 1) for number in range(count)]
+    failures = [Failure(ref, "decode", "corrupt", "no header") for ref in refs]
+    summary = {"version": "1", "classes": {"自動車": 3}, "list": [1, 2.5], "none": {}}
+    write_summary(tmp_path, summary, iter(failures), iter(files.items()))
+    told = [
+        {"key": ref.key, "stage": "decode", "kind": "corrupt", "message": "no header"}
+        for ref in refs
+    ]
+    whole = summary | {"failures": told, "files": files}
     text = (tmp_path / SUMMARY_NAME).read_text(encoding="utf-8")
-    assert text == json.dumps(summary, indent=2, ensure_ascii=False) + "\n"
+    lines = json.dumps(whole, indent=2, ensure_ascii=False) + "\n"
+    for told_one in told:  # a line each
+        of_it = json.dumps(told_one, indent=2, ensure_ascii=False).replace("\n", "\n    ")
+        lines = lines.replace(of_it, json.dumps(told_one, ensure_ascii=False))
+    assert text == lines
     assert [path.name for path in tmp_path.iterdir()] == [SUMMARY_NAME]
+    printed = "".join(text_of(tmp_path))
+    assert printed.isascii() and json.loads(printed) == whole
 
 
 def test_a_path_that_is_no_utf8_is_written_as_an_escape(tmp_path: Path) -> None:
-    write_summary(tmp_path, {"output": "a\udcff", "files": {}})
+    write_summary(tmp_path, {"output": "a\udcff"}, iter(()), iter(()))
     assert json.loads((tmp_path / SUMMARY_NAME).read_text())["output"] == "a\udcff"
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="gone"):
-        write_summary(tmp_path / "gone", {"files": {}})
+        write_summary(tmp_path / "gone", {}, iter(()), iter(()))
 
 
 def test_versions_name_what_shapes_answers_and_files() -> None:

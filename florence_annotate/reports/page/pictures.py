@@ -47,7 +47,7 @@ class Pictures:
         if os.path.islink(path):  # to an original
             is_seen = image.ref.is_seen_in(os.stat(path))
             return is_seen or codec.digest(codec.read_bytes(path)) == image.sha
-        known = self._exports.at(name)
+        known = self._exports.files.at(name)
         present = self._replacing.present(name, known)
         # older versions noted no source
         sources = {file.source or image.sha for file in known if file.content == present}
