@@ -3,6 +3,8 @@
 from florence_annotate.journal.database import Database
 
 _BATCH = 4096
+_BITS = 1 << 27
+"""16 MiB, of which a few texts touch a few pages."""
 
 
 class Texts:
@@ -11,6 +13,9 @@ class Texts:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._added: set[str] = set()
+        self._marks = bytearray(_BITS // 8)
+        """The bit of each text's hash: one that is not set says, without a query, that a text was
+        never added. Of a million texts it spares 99 in 100 queries for others."""
         with database.transaction("DEFERRED"):
             database.connection.execute("DROP TABLE IF EXISTS temp.texts")
             database.connection.execute(
@@ -18,6 +23,8 @@ class Texts:
             )
 
     def add(self, text: str) -> None:
+        mark = hash(text) % _BITS
+        self._marks[mark >> 3] |= 1 << (mark & 7)
         self._added.add(text)
         if len(self._added) >= _BATCH:
             with self._database.transaction("DEFERRED"):  # of the temporary table
@@ -27,6 +34,9 @@ class Texts:
             self._added.clear()
 
     def __contains__(self, text: object) -> bool:
+        mark = hash(text) % _BITS
+        if not self._marks[mark >> 3] >> (mark & 7) & 1:
+            return False
         if text in self._added:
             return True
         return bool(self._database.tuples("SELECT 1 FROM temp.texts WHERE text = ?", (text,)))
