@@ -26,7 +26,7 @@ from florence_annotate.formats.upheavals import WRITTEN, gets_other_ids, refuse_
 from florence_annotate.journal import Journal, Made, Planned
 from florence_annotate.types import ImageRef
 
-_PAGE = 4096
+_PAGE = 1024
 """Images that are noted at once."""
 
 

@@ -138,7 +138,8 @@ class Moving:
         """Move one file; where its folder is not there yet, the highest such folder as a whole,
         whose path with a `/` behind it is returned."""
         try:
-            os.replace(self._staging.folder / path, self._out / path)
+            # as texts: a `Path` would take longer than the move
+            os.replace(f"{self._staging.folder}/{path}", f"{self._out}/{path}")
         except FileNotFoundError:
             folder = _highest_missing(self._out, path)
             os.rename(self._staging.folder / folder, self._out / folder)
@@ -164,12 +165,12 @@ class Moving:
     def _unlink(self, path: str) -> OSError | None:
         """Remove a file, and folders that are empty without it; why it can't be."""
         try:
-            (self._out / path).unlink()
+            os.unlink(f"{self._out}/{path}")
         except (FileNotFoundError, NotADirectoryError):
             pass
         except PermissionError as error:
             return error
-        _remove_empty_parents(self._out / path, self._out)
+        _remove_empty_parents(path, self._out)
         return None
 
     def _is_placed(self, source: str) -> bool:
@@ -181,7 +182,7 @@ class Moving:
         return {file.source or file.content for file in self._files.at(path)}
 
     def _is_there(self, path: str) -> bool:
-        return os.path.lexists(self._out / path)
+        return os.path.lexists(f"{self._out}/{path}")
 
     def _hold(self, file: PlannedFile, reason: OSError | str) -> None:
         text = reason if isinstance(reason, str) else reason.strerror or str(reason)
@@ -219,11 +220,9 @@ def _highest_missing(out: Path, path: str) -> str:
     raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(out / path))
 
 
-def _remove_empty_parents(path: Path, top: Path) -> None:
-    for folder in path.parents:
-        if folder == top:
-            return
+def _remove_empty_parents(path: str, top: Path) -> None:
+    while path := path.rpartition("/")[0]:
         try:
-            folder.rmdir()
+            os.rmdir(f"{top}/{path}")
         except OSError:
             return

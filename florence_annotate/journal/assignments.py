@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from florence_annotate.journal.database import Database
 
-_BATCH = 4096
+_BATCH = 1024
 
 
 class Assigned(NamedTuple):

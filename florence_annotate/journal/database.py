@@ -21,7 +21,7 @@ _MODE_AT, _WRITE_AHEAD = 18, b"\2"
 https://sqlite.org/fileformat.html#file_format_version_numbers"""
 _IS_HALF_WRITTEN = "attempt to write a readonly database"
 """What SQLite says where it would have to take back what a killed writer left, and may not."""
-_PAGE = 4096
+_PAGE = 1024
 _SIGNS_OF_DAMAGE = (
     *("not a database", "malformed", "no such table", "no such column", "decode to UTF-8"),
 )

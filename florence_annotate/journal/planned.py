@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from florence_annotate.journal.database import Database, behind
 
-_BATCH = 4096
+_BATCH = 1024
 _ROW = "SELECT path, content, source, placed, change FROM planned"
 
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from florence_annotate.journal.database import Database
 from florence_annotate.types import ImageRef
 
-_PAGE = 4096
+_PAGE = 1024
 """Images that are noted in one transaction."""
 LATEST_ATTEMPT = "(SELECT max(seq) FROM attempts WHERE attempts.image = images.id)"
 

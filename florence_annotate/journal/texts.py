@@ -2,7 +2,7 @@
 
 from florence_annotate.journal.database import Database
 
-_BATCH = 4096
+_BATCH = 1024
 _BITS = 1 << 27
 """16 MiB, of which a few texts touch a few pages."""
 
