@@ -232,8 +232,9 @@ class ModelSettings(Group):
         if value is not None and value.startswith("ray://"):
             raise ValueError(
                 "Ray's client brings no answers while they come. Give the command on a machine of "
-                "the cluster with --address auto, or send it there: ray job submit --address "
-                "http://HOST:8265 -- florence-annotate run … --engine ray --address auto"
+                "the cluster with --address auto, or send it from the first one: ray job submit "
+                "--address http://127.0.0.1:8265 -- florence-annotate run … --engine ray --address "
+                "auto"
             )
         if value is not None and not re.fullmatch(
             r"auto|[^\s/:]+:\d{1,5}|\[[^\s/]+\]:\d{1,5}", value

@@ -69,9 +69,8 @@ class Cluster:
             note(f"{see} the sources and the checkpoint")
         count, cpus = self._shares.actors, self._shares.cpus
         on = "a GPU and " if self._shares.gpus else ""
-        note(
-            f"starting {'an actor' if count == 1 else f'{count} actors'}, with {on}{cpus:g} cores …"
-        )
+        actors, each = ("an actor", "") if count == 1 else (f"{count} actors", " each")
+        note(f"starting {actors} with {on}{cpus:g} cores{each} …")
         hire = partial(self._hire, assignment, weights)
         engine = RayEngine(hire, count, note, self._session.keep_log)
         self._exit.callback(engine.dismiss)

@@ -10,10 +10,10 @@ import os
 import secrets
 import shutil
 import signal
-import socket
 import tempfile
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from functools import cached_property
@@ -21,11 +21,12 @@ from pathlib import Path
 from typing import Any
 
 import ray
-from ray._private import services
 from ray.exceptions import RayError, RayTaskError, TaskUnschedulableError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from florence_annotate import cores
+from florence_annotate.engines.ray import address as addresses
+from florence_annotate.engines.ray import internals
 from florence_annotate.engines.ray.shares import Node
 from florence_annotate.errors import EngineError
 
@@ -34,7 +35,6 @@ _STORE_BYTES = 256 << 20
 _LONGEST_FOLDER = 40
 """Characters: Ray puts sockets below its folder, and the path of one has 107 bytes at most
 (unix(7)), of which Ray's own part takes 64."""
-_ANSWER_SECONDS = 10.0
 _NEWS_SECONDS, _LOOK_SECONDS = 10.0, 0.2
 """In which all machines of a cluster know of one that came, and how often that is tried."""
 _OF_RAY = ("RAY_AUTH_MODE",)
@@ -71,6 +71,7 @@ class Session:
         self._connect(
             "Ray could not be started on this machine",
             address="local",  # whatever RAY_ADDRESS says
+            # these two Ray documents, but may take away: it would refuse them by name then
             _temp_dir=str(folder),
             _node_ip_address="127.0.0.1",
             num_cpus=cores.available(),
@@ -80,18 +81,7 @@ class Session:
         )
 
     def _join(self, address: str) -> None:
-        problem = (
-            f"--address {address}: no Ray cluster could be joined: start one with 'ray start "
-            "--head' (docs/scale.md), or leave --address out"
-        )
-        try:
-            found = services.canonicalize_bootstrap_address_or_die(address)
-            host, _, port = found.rpartition(":")
-            # Ray itself would try for minutes, and for ever where something else answers
-            socket.create_connection((host.strip("[]"), int(port)), _ANSWER_SECONDS).close()
-        except (ConnectionError, OSError, ValueError) as error:
-            raise EngineError(f"{problem} ({' '.join(str(error).split())})") from error
-        self._connect(problem, address=found)
+        self._connect(addresses.no_cluster(address), address=addresses.settle(address))
 
     def _connect(self, problem: str, **how: Any) -> None:
         if ray.is_initialized():
@@ -99,10 +89,11 @@ class Session:
         self._exit.callback(ray.shutdown)
         with _own_signals(), _no_errors_shown():
             try:
-                ray.init(log_to_driver=False, configure_logging=False, **how)
+                context = ray.init(log_to_driver=False, configure_logging=False, **how)
             except Exception as error:  # Ray raises nearly anything
                 told = " ".join(str(error).split()) or type(error).__name__
                 raise EngineError(f"{problem} ({told[:300]})") from error
+        self._logs = Path(context.address_info["session_dir"], "logs")
 
     @cached_property
     def log(self) -> Path:
@@ -111,10 +102,6 @@ class Session:
         if not self.is_local:
             return self._logs
         return Path(tempfile.gettempdir()) / f"florence-annotate-ray-{os.getpid()}.log"
-
-    @property
-    def _logs(self) -> Path:
-        return Path(ray._private.worker._global_node.get_logs_dir_path())
 
     def keep_log(self) -> Path:
         """Keep what Ray said, since somebody may want to know why; returns where it will be."""
@@ -209,15 +196,16 @@ def _gather(logs: Path, into: Path) -> None:
 def _silence() -> Iterator[None]:
     """Within, Ray writes nothing to this process's own output."""
     logger = logging.getLogger("ray")
+    # what goes wrong on a cluster is printed on standard output else, into a command's result;
+    # log_to_driver is not about that, and no public setting is
+    was_shown = internals.part("worker", "_worker_logs_enabled")
+    ray._private.worker._worker_logs_enabled = False
     level, logger.level = logger.level, logging.CRITICAL + 1
-    internals = ray._private.worker
-    # what happens on a cluster is printed on standard output else, into a command's result
-    was_shown, internals._worker_logs_enabled = internals._worker_logs_enabled, False
     try:
         with _environment(_QUIET):
             yield
     finally:
-        logger.level, internals._worker_logs_enabled = level, was_shown
+        logger.level, ray._private.worker._worker_logs_enabled = level, was_shown
 
 
 @contextmanager
@@ -250,11 +238,13 @@ def _own_signals() -> Iterator[None]:
 
 @contextmanager
 def _no_errors_shown() -> Iterator[None]:
-    """Within, nothing comes to standard error: Ray's libraries, in C++, write there as they try."""
+    """Within, nothing comes to standard error: Ray's libraries, in C++, write there as they try,
+    and it warns of what it will change."""
     shown, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     try:
         os.dup2(nowhere, 2)
-        yield
+        with warnings.catch_warnings(action="ignore"):
+            yield
     finally:
         os.dup2(shown, 2)
         os.close(shown)

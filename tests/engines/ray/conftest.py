@@ -1,5 +1,6 @@
 """A cluster of Ray whose machines are processes here. Ray is imported by those tests alone."""
 
+import contextlib
 import logging
 from collections.abc import Iterator
 from typing import Any
@@ -10,16 +11,18 @@ import pytest
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Any]:
     """A head without cores; tests add machines."""
-    from ray._private.authentication import authentication_token_setup
     from ray.cluster_utils import Cluster
 
     from florence_annotate.engines.ray import session
 
     with pytest.MonkeyPatch.context() as patched:
-        # a process that once had a token goes on with it, and then all others need it too
-        patched.setenv("RAY_AUTH_TOKEN", session.TOKEN)
-        patched.setenv("RAY_AUTH_MODE", "token")
-        authentication_token_setup._enable_token_auth()
+        with contextlib.suppress(ImportError):  # an older Ray takes no token of its own accord
+            from ray._private.authentication.authentication_token_setup import _enable_token_auth
+
+            # a process that once had a token goes on with it, and then all others need it too
+            patched.setenv("RAY_AUTH_TOKEN", session.TOKEN)
+            patched.setenv("RAY_AUTH_MODE", "token")
+            _enable_token_auth()
         yield from _cluster(Cluster)
 
 
