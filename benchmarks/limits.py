@@ -140,9 +140,7 @@ def folder(bench: Bench, counts: Sequence[int]) -> None:
         said = f"{count:,} files"
         bench.command(f"{said}: `run --dry-run`", "run", source, "-o", out, *_MODEL, "--dry-run")
         limited = ("--limit", ASKED, "--images", "none", "-q")
-        bench.command(
-            f"{said}: `run --limit {ASKED}`", "run", source, "-o", out, *_MODEL, *limited
-        )
+        bench.command(f"{said}: `run --limit {ASKED}`", "run", source, "-o", out, *_MODEL, *limited)
         bench.command(f"{said}: `status`, {ASKED} annotated", "status", out)
         _annotate_all(out / "job.db")
         bench.command(f"{said}: `resume`, the first dataset of all", "resume", out, "-q")
