@@ -1,12 +1,12 @@
 """What large inputs take: a folder, a scene, an image and a class list, each far beyond the usual.
 
-    python -m benchmarks.limits [--rows folder,scene,pixels,classes] [--images N,N,…] [--json]
+    python -m benchmarks.limits [--rows folder,scene,pixels,classes] [--images N,N,…]
 
 `folder`: one flat folder of so many files (hard links to a hundred painted scenes), of which a run
 annotates eight; the others are then given the answers of those, so that a run finds all done.
-`scene`: a mosaic of 256 painted scenes as one image with 2,000 objects, asked in 256 tiles, with its
-boxes given as regions, and evaluated against them. `pixels`: 20,000 by 10,000 of them, as JPEG and as
-PNG. `classes`: a list of 10,000. The embedded checkpoint annotates, on the CPU.
+`scene`: a mosaic of painted scenes as one image with 2,000 objects, asked in 256 tiles, with its
+boxes given as regions, and evaluated against them. `pixels`: 20,000 by 10,000 of them, as JPEG and
+as PNG. `classes`: a list of 10,000. The embedded checkpoint annotates, on the CPU.
 
 Every command is the one that users have, in a process of its own: user CPU time of it and of its
 readers, seconds, the peak memory of the process by the operating system, and of the largest of its
@@ -117,7 +117,7 @@ class Bench:
 
 
 def _tell(cost: Cost) -> None:
-    reader = f", readers {cost.reader_mb:,.0f} MB" if cost.reader_mb else ""
+    reader = f", readers {cost.reader_mb:,.0f} MB" if "run" in cost.name else ""
     print(
         f"| {cost.name} | {cost.user_s:.1f} s | {cost.elapsed_s:.1f} s "
         f"| {cost.peak_mb:,.0f} MB{reader} |",
@@ -179,8 +179,9 @@ def _annotate_all(journal: Path) -> None:
     for number, (image, path, size, changed, inode) in enumerate(left):
         seq, _, width, height = asked[number % len(asked)]
         content = connection.execute(
-            "INSERT INTO attempts (image, run, path, size_bytes, mtime_ns, sha, width, height, inode)"
-            " VALUES (?, 1, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO attempts "
+            "(image, run, path, size_bytes, mtime_ns, sha, width, height, inode) "
+            "VALUES (?, 1, ?, ?, ?, ?, ?, ?, ?)",
             (image, path, size, changed, f"{image:064x}", width, height, inode),
         )
         for row in answers[seq]:

@@ -7,7 +7,7 @@ from typing import Any
 
 
 def calls_within(module: str, action: Callable[[], object]) -> int:
-    """How many Python functions are called, while an action runs, in files whose path holds this."""
+    """How many Python functions an action calls in files whose path holds this."""
     calls = 0
 
     def count(frame: FrameType, event: str, _: Any) -> None:

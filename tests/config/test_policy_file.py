@@ -15,7 +15,7 @@ from florence_annotate.config.job_spec import JobSpec
 from florence_annotate.config.policy_file import SETTLED
 from florence_annotate.errors import UsageError
 from florence_annotate.user_files import SMALL
-from tests.calls import calls_within
+from calls import calls_within
 
 CLASSES = (
     ClassSpec("person"),
