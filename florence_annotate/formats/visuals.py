@@ -26,7 +26,7 @@ _LONGEST_TEXT = 40
 """Characters of a label; the rest of a description is in the dataset."""
 
 _MOST_SPREAD = 500
-"""Labels that are moved off each other: supervision holds each to each for that, a hundred times."""
+"""Labels that are moved off each other: supervision holds each to each, a hundred times."""
 
 
 class VisualsWriter:

@@ -11,7 +11,8 @@ _ROWS = 256
 def overlapping(boxes: Sequence[Box], more_than: float = 0.0) -> list[list[int]]:
     """For each box the indices of the others that share an area with it, in rising order.
 
-    Only those whose intersection over union, as `geometry.boxes.iou` has it, is `more_than` so much.
+    Only those whose intersection over union is `more_than` so much; it is to the last bit what
+    `geometry.boxes.iou` gives.
     """
     found: list[list[int]] = [[] for _ in boxes]
     if len(boxes) < 2:

@@ -93,11 +93,13 @@ def decode_small(data: bytes, side: int, max_pixels: int) -> Image.Image:
 
 def _open_within(data: bytes, max_pixels: int) -> Image.Image:
     image: Image.Image = _open(io.BytesIO(data))
-    if image.width * image.height > max_pixels:
+    pixels = image.width * image.height
+    if pixels > max_pixels:
         raise UnreadableImageError(
             "decode",
             "too-large",
-            f"{image.width}x{image.height} pixels are more than --max-pixels {max_pixels}",
+            f"{image.width}x{image.height} pixels are more than --max-pixels {max_pixels}: if you "
+            f"trust the file, --retry-failed --max-pixels {pixels} reads it",
         )
     return image
 

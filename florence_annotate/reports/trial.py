@@ -39,9 +39,8 @@ class Trial:
 
         Raises UsageError for settings that don't fit what the job asked.
         """
-        if spec.classes is None:
-            names = self._labels
-        else:
+        names = self._labels
+        if spec.classes is not None:
             names = tuple(one.name for one in spec.classes)
         ids = {name: class_id for class_id, name in enumerate(names)}
         policy = policy_of(spec.policy(), self._questions, ids.get)

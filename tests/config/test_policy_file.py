@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import yaml
+from calls import calls_within
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,7 +16,6 @@ from florence_annotate.config.job_spec import JobSpec
 from florence_annotate.config.policy_file import SETTLED
 from florence_annotate.errors import UsageError
 from florence_annotate.user_files import SMALL
-from calls import calls_within
 
 CLASSES = (
     ClassSpec("person"),

@@ -4,12 +4,12 @@ from typing import Any
 
 import pytest
 import yaml
+from calls import calls_within
 from hypothesis import given
 from hypothesis import strategies as st
 
 from florence_annotate.config.yaml_editing import edited, spelled
 from florence_annotate.user_yaml import parse_yaml
-from calls import calls_within
 
 # no surrogates, which no text in UTF-8 has; and the words and signs that YAML takes for its own
 TEXT = st.one_of(
