@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from threading import Lock
 from typing import Any, BinaryIO
 
@@ -229,7 +230,8 @@ def model_pixels(image: Image.Image, side: int, tiles: Sequence[Box] = ()) -> An
     """
     import numpy as np
 
-    views = [image, *(image.crop(tile) for tile in tiles)]
+    # one after the other: all tiles together are larger than the image
+    views = chain([image], map(image.crop, tiles))
     squares = [view.resize((side, side), Image.Resampling.BICUBIC) for view in views]
     return np.stack([np.asarray(square).transpose(2, 0, 1) for square in squares])
 

@@ -1,5 +1,7 @@
 import io
 import struct
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -183,3 +185,23 @@ def test_a_tile_is_resized_as_an_image_of_its_own() -> None:
     whole, part = codec.model_pixels(scene.image, 96, [tile])
     assert (whole == codec.model_pixels(scene.image, 96)[0]).all()
     assert (part == codec.model_pixels(scene.image.crop(tile), 96)[0]).all()
+
+
+_CUT = """
+import resource, sys
+from PIL import Image
+from florence_annotate.images import codec
+from florence_annotate.images.tiles import Tiling
+
+image = Image.new("RGB", (4000, 4000))
+codec.model_pixels(image, 32)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+codec.model_pixels(image, 32, Tiling.parse("6x6", 0.5).cut(4000, 4000))
+after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+print((after - before) * (1 if sys.platform == "darwin" else 1024))
+"""
+
+
+def test_tiles_are_cut_one_after_the_other() -> None:
+    done = subprocess.run([sys.executable, "-c", _CUT], capture_output=True, text=True, check=True)
+    assert int(done.stdout) < 3 * 4000 * 4000  # of bytes: less than the image again
