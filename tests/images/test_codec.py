@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from calls import calls_within
 from image_files import POSTSCRIPT, bomb, encoded, grey16, icon
 from PIL import Image
 
@@ -164,6 +165,33 @@ def test_a_jpeg_without_its_end_marker_is_not_for_links(tmp_path: Path) -> None:
     (tmp_path / "tail.jpg").write_bytes(whole + b"phone data")
     assert codec.check_for_link(bytes(tmp_path / "whole.jpg")).is_whole
     assert not codec.check_for_link(bytes(tmp_path / "tail.jpg")).is_whole
+
+
+def test_a_png_is_looked_at_without_its_pixels(tmp_path: Path) -> None:
+    def work(side: int) -> int:
+        noise = np.random.default_rng(0).integers(0, 256, (side, side, 3), np.uint8)
+        (tmp_path / "noise.png").write_bytes(encoded(Image.fromarray(noise), "PNG"))
+        return calls_within(
+            "PIL", lambda: codec.check_for_link(bytes(tmp_path / "noise.png")).is_upright
+        )
+
+    work(10)  # the first one imports
+    assert 0 < work(900) == work(10)
+
+
+def test_a_png_that_says_behind_its_pixels_how_it_is_turned_is_not_upright(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    turned = io.BytesIO()
+    Image.new("RGB", (9, 9)).save(turned, "PNG", exif=exif)
+    data = turned.getvalue()
+    start = data.index(b"eXIf") - 4
+    end = start + 12 + int.from_bytes(data[start : start + 4], "big")
+    last = data.index(b"IEND") - 4
+    behind = data[:start] + data[end:last] + data[start:end] + data[last:]
+    for name, content in (("before.png", data), ("behind.png", behind)):
+        (tmp_path / name).write_bytes(content)
+        assert not codec.check_for_link(bytes(tmp_path / name)).is_upright
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".JPEG", ".png", ".bmp", ".tif", ".webp"])
