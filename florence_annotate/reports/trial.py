@@ -52,16 +52,15 @@ class Trial:
 
         Of thousands, the others take their time in every trial.
         """
-        settings = spec.policy()
         # what verifies a class may be anywhere on the image
-        if settings.verifies:
+        if spec.verifies:
             return self
         size = self.record.width, self.record.height
         own = dropped.instance and clipped(dropped.instance.box, *size)
         # equal boxes are duplicates, whatever may overlap
         asked = [index for index, box in enumerate(self._boxes) if box == own]
         involved = set(asked)
-        rivals = self._rivals(settings.thresholds.least_overlap)
+        rivals = self._rivals(spec.least_overlap)
         while asked:
             new = set(rivals[asked.pop()]) - involved
             involved |= new
