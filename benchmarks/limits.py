@@ -150,7 +150,7 @@ def folder(bench: Bench, counts: Sequence[int]) -> None:
         bench.command(f"{said}: `resume`, the first dataset of all", "resume", out, "-q")
         bench.command(f"{said}: `resume`, nothing left", "resume", out, "-q")
         bench.command(f"{said}: `status`, all annotated", "status", out)
-        bench.command(f"{said}: `export`, one label file more", "export", out, "-q",
+        bench.command(f"{said}: `export --min-score 0.01`", "export", out, "-q",
                       "--min-score", "0.01")  # fmt: skip
         shutil.rmtree(out)
 
