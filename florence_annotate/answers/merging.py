@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from florence_annotate.geometry.boxes import around, holds, intersection, iou, part_within
+from florence_annotate.geometry.overlaps import overlapping
 from florence_annotate.geometry.polygons import union_of
 from florence_annotate.reasons import Reason
 from florence_annotate.tasks import by_token
@@ -36,10 +37,11 @@ def merge(
     """
     merging = _Merging(instances, width, height)
     groups = merging.group()
-    worse = [group for group in groups if merging.is_seen_better(group)]
-    kept = [merging.together(group) for group in groups if group not in worse]
+    is_worse = [merging.is_seen_better(group) for group in groups]
+    marked = list(zip(groups, is_worse, strict=True))
+    kept = [merging.together(group) for group, worse in marked if not worse]
     others = [index for group in groups for index in group.members[1:]]
-    others += [group.best for group in worse]
+    others += [group.best for group, worse in marked if worse]
     left = [instances[index] for index in others]
     return kept, [
         Dropped(one.label, one.score, one.box, Reason.OTHER_VIEW, instance=one) for one in left
@@ -64,7 +66,7 @@ class _Merging:
         self._instances = instances
         self._image = (0.0, 0.0, float(width), float(height))
         self._is_cut = [self._touches_inner_edge(one) for one in instances]
-        self._meeting = _meeting([one.box for one in instances])
+        self._meeting = overlapping([one.box for one in instances])
         self._group_of: dict[int, _Group] = {}
 
     def group(self) -> list[_Group]:
@@ -154,19 +156,3 @@ class _Merging:
             bottom - near_y if bottom < height else bottom,
         )
         return not holds(inner, instance.box)
-
-
-def _meeting(boxes: Sequence[Box]) -> list[list[int]]:
-    """For each box the indices of the others that share an area with it."""
-    if not boxes:
-        return []
-    import numpy as np
-
-    left, top, right, bottom = np.array(boxes).T
-    meeting = []
-    for index, (x1, y1, x2, y2) in enumerate(boxes):
-        meets = np.maximum(left, x1) < np.minimum(right, x2)
-        meets &= np.maximum(top, y1) < np.minimum(bottom, y2)
-        meets[index] = False
-        meeting.append(np.flatnonzero(meets).tolist())
-    return meeting

@@ -4,6 +4,7 @@ import glob
 import json
 import os
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from pathlib import Path
 from types import NoneType
 from typing import Any, get_args
@@ -12,7 +13,7 @@ from pydantic import Field, ValidationError, ValidationInfo, field_validator
 
 from florence_annotate import classes as class_lists
 from florence_annotate import tasks
-from florence_annotate.classes import ClassList, Matching
+from florence_annotate.classes import ClassList, ClassSpec, Matching
 from florence_annotate.config import presets
 from florence_annotate.config.dataset_settings import DatasetSettings
 from florence_annotate.config.gate_settings import GateSettings
@@ -88,14 +89,16 @@ class JobSpec(
 
     def class_list(self) -> ClassList | None:
         matching = Matching(is_older=self.label_rules == 1, has_synonyms=self.synonyms)
-        return None if self.classes is None else ClassList(self.classes, matching)
+        return None if self.classes is None else _class_list(self.classes, matching)
 
     def policy(self) -> PolicySettings:
         """The part of the policy that these settings choose."""
-        is_verified = self.recipe is RecipeName.VERIFY
-        return PolicySettings(
-            self.class_list(), self, is_verified if self.presence is None else self.presence, self
-        )
+        return PolicySettings(self.class_list(), self, self.verifies, self)
+
+    @property
+    def verifies(self) -> bool:
+        """Whether classes that were asked by name stay only where another question agrees."""
+        return self.recipe is RecipeName.VERIFY if self.presence is None else self.presence
 
     @property
     def asked(self) -> tuple[Task, ...]:
@@ -284,6 +287,11 @@ def flag_of(name: str) -> str:
 
 _JOURNAL = "job.db"
 """For messages: a text of it does not say where it lies."""
+
+
+@lru_cache(maxsize=4)  # trials of many settings have the same few lists, of ten thousand classes
+def _class_list(classes: tuple[ClassSpec, ...], matching: Matching) -> ClassList:
+    return ClassList(classes, matching)
 
 
 def dump(spec: JobSpec) -> str:

@@ -213,8 +213,13 @@ def _told(name: str, value: Any) -> str:
     plain = _plain(name, value)
     if name == "classes":  # as --classes takes them, but for what some have beside the name
         plain = [{one: said} if said else one for one, said in plain.items()]
-    is_list = isinstance(plain, list) and plain
-    text = ", ".join(map(spelled, plain)) if is_list else spelled(plain)
+    if isinstance(plain, list) and plain:
+        texts = map(spelled, plain)
+        text = next(texts)
+        while len(text) <= _LONGEST_LINE and (following := next(texts, None)) is not None:
+            text += f", {following}"
+    else:
+        text = spelled(plain)
     return text if len(text) <= _LONGEST_LINE else f"{text[:_LONGEST_LINE]} …"
 
 

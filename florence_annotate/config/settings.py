@@ -188,7 +188,13 @@ class ImageSettings(Group):
         ),
     ] = Field(default=None, ge=0, le=0.5)
     max_pixels: Annotated[
-        int, Option("Refuse larger images (decompression bombs).", Panel.IMAGES, "N")
+        int,
+        Option(
+            "Refuse larger images (decompression bombs).",
+            Panel.IMAGES,
+            "N",
+            help_of_resume="Another limit than the last run's, above which images are refused.",
+        ),
     ] = Field(default=DEFAULT_MAX_PIXELS, ge=1)
 
     @field_validator("include", "exclude", mode="before")

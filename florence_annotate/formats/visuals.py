@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw, ImageFont
 from florence_annotate.dataset.annotated_image import AnnotatedImage
 from florence_annotate.dataset.dataset import Dataset
 from florence_annotate.formats.entries import Entry, Export
-from florence_annotate.geometry.polygons import to_mask
+from florence_annotate.geometry.polygons import to_part_of_mask
 from florence_annotate.images import codec
 from florence_annotate.types import KeptInstance, Polygon
 
@@ -24,6 +24,9 @@ _OPACITY = 0.4
 """Of masks."""
 _LONGEST_TEXT = 40
 """Characters of a label; the rest of a description is in the dataset."""
+
+_MOST_SPREAD = 500
+"""Labels that are moved off each other: supervision holds each to each, a hundred times."""
 
 
 class VisualsWriter:
@@ -82,7 +85,9 @@ def _draw(drawing: Image.Image, image: AnnotatedImage) -> Image.Image:
     bgr = outlines(thickness=thickness).annotate(bgr, detections)
     # unlike LabelAnnotator, this one has letters beyond ASCII (Pillow's own font: no CJK)
     labels = sv.RichLabelAnnotator(
-        font_size=_font_size(image.height), text_color=sv.Color.BLACK, smart_position=True
+        font_size=_font_size(image.height),
+        text_color=sv.Color.BLACK,
+        smart_position=len(image.instances) <= _MOST_SPREAD,
     )
     texts = [_label(instance, image.class_names) for instance in image.instances]
     bgr = labels.annotate(bgr, detections, labels=texts)
@@ -96,16 +101,18 @@ def draw_masks(bgr: Any, image: AnnotatedImage) -> None:
     as in supervision's `MaskAnnotator`; but no two are in memory at once.
     """
 
-    def mask_of(instance: KeptInstance) -> Any:
-        return to_mask(instance.polygons, image.width, image.height)
+    def mask_of(instance: KeptInstance) -> tuple[int, int, Any]:
+        return to_part_of_mask(instance.polygons, image.width, image.height)
 
     masked = [instance for instance in image.instances if instance.polygons]
     if not masked:
         return
     coloured = bgr.copy()
-    for instance in sorted(masked, key=lambda one: int(mask_of(one).sum()), reverse=True):
+    for instance in sorted(masked, key=lambda one: int(mask_of(one)[2].sum()), reverse=True):
         colour = sv.ColorPalette.DEFAULT.by_idx(instance.class_id)
-        coloured[mask_of(instance)] = colour.as_bgr()
+        left, top, part = mask_of(instance)
+        below = coloured[top : top + part.shape[0], left : left + part.shape[1]]
+        below[part] = colour.as_bgr()
     cv2.addWeighted(coloured, _OPACITY, bgr, 1 - _OPACITY, 0, dst=bgr)
 
 

@@ -34,6 +34,14 @@ def around(boxes: Sequence[Box]) -> Box:
     return min(left), min(top), max(right), max(bottom)
 
 
+def clipped(box: Box, width: int, height: int) -> Box:
+    """The part of a box that lies on an image of so many pixels, its corners put in order."""
+    x1, y1, x2, y2 = box
+    left, right = (x1, x2) if x1 <= x2 else (x2, x1)
+    top, bottom = (y1, y2) if y1 <= y2 else (y2, y1)
+    return max(left, 0.0), max(top, 0.0), min(right, float(width)), min(bottom, float(height))
+
+
 def area(box: Box) -> float:
     """The area of a box in square pixels."""
     return (box[2] - box[0]) * (box[3] - box[1])

@@ -78,13 +78,29 @@ def to_mask(polygons: Sequence[Polygon], width: int, height: int) -> Any:
     Returns a numpy array of bool, shape (height, width).
     """
     import numpy as np
-    import supervision as sv
 
     mask = np.zeros((height, width), dtype=bool)
-    for polygon in polygons:
-        points = np.rint(np.array(polygon)).astype(int)
-        mask ^= sv.polygon_to_mask(points, (width, height)).astype(bool)
+    left, top, part = to_part_of_mask(polygons, width, height)
+    mask[top : top + part.shape[0], left : left + part.shape[1]] = part
     return mask
+
+
+def to_part_of_mask(polygons: Sequence[Polygon], width: int, height: int) -> tuple[int, int, Any]:
+    """The smallest part of `to_mask` that holds all that is true in it, so that a small mask of a
+    large image takes little: its left and its top in pixels, and the mask from there on."""
+    import numpy as np
+    import supervision as sv
+
+    outlines = [np.rint(np.array(polygon)).astype(int) for polygon in polygons]
+    if not outlines:
+        return 0, 0, np.zeros((0, 0), dtype=bool)
+    points = np.concatenate(outlines)
+    first = np.clip(points.min(axis=0), 0, (width, height))
+    size = np.clip(points.max(axis=0) + 1, first, (width, height)) - first
+    part = np.zeros(size[::-1], dtype=bool)
+    for outline in outlines if part.size else ():
+        part ^= sv.polygon_to_mask(outline - first, tuple(size.tolist())).astype(bool)
+    return int(first[0]), int(first[1]), part
 
 
 def union_of(masks: Sequence[Sequence[Polygon]]) -> tuple[Polygon, ...]:

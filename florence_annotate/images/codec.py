@@ -9,9 +9,10 @@ import hashlib
 import io
 import os
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from threading import Lock
 from typing import Any, BinaryIO
 
@@ -93,11 +94,13 @@ def decode_small(data: bytes, side: int, max_pixels: int) -> Image.Image:
 
 def _open_within(data: bytes, max_pixels: int) -> Image.Image:
     image: Image.Image = _open(io.BytesIO(data))
-    if image.width * image.height > max_pixels:
+    pixels = image.width * image.height
+    if pixels > max_pixels:
         raise UnreadableImageError(
             "decode",
             "too-large",
-            f"{image.width}x{image.height} pixels are more than --max-pixels {max_pixels}",
+            f"{image.width}x{image.height} pixels are more than --max-pixels {max_pixels}: if you "
+            f"trust the file, --retry-failed --max-pixels {pixels} reads it",
         )
     return image
 
@@ -186,10 +189,12 @@ def _upright(image: Image.Image) -> Image.Image:
     return image if orientation(image) == 1 else ImageOps.exif_transpose(image)
 
 
-def orientation(image: Image.Image) -> int:
+def orientation(
+    image: Image.Image, exif_of: Callable[[Any], Image.Exif] = lambda image: image.getexif()
+) -> int:
     """The EXIF orientation, 1 to 8; 1 (upright) where there is none that can be read."""
     try:
-        value = image.getexif().get(ExifTags.Base.Orientation, 1)
+        value = exif_of(image).get(ExifTags.Base.Orientation, 1)
     except Exception:  # broken metadata is no reason to refuse the pixels
         return 1
     return value if value in range(1, 9) else 1
@@ -227,7 +232,8 @@ def model_pixels(image: Image.Image, side: int, tiles: Sequence[Box] = ()) -> An
     """
     import numpy as np
 
-    views = [image, *(image.crop(tile) for tile in tiles)]
+    # one after the other: all tiles together are larger than the image
+    views = chain([image], map(image.crop, tiles))
     squares = [view.resize((side, side), Image.Resampling.BICUBIC) for view in views]
     return np.stack([np.asarray(square).transpose(2, 0, 1) for square in squares])
 
@@ -250,12 +256,31 @@ def check_for_link(path: bytes) -> LinkCheck:
     with _NO_LIMIT_OF_PILLOW:
         try:
             with open(path, "rb") as file, _open(file) as image:
-                is_upright = orientation(image) == 1
+                # that of a PNG decodes all pixels first, since the EXIF may stand behind them
+                is_told = image.format == "PNG" and not _tells_more_behind_pixels(file)
+                exif_of = Image.Image.getexif if is_told else type(image).getexif
+                is_upright = orientation(image, exif_of) == 1
                 is_jpeg = image.format in ("JPEG", "MPO")
                 file.seek(-len(_JPEG_END), os.SEEK_END)
                 return LinkCheck(is_upright, not is_jpeg or file.read() == _JPEG_END)
         except Exception as error:
             raise UnreadableImageError("read", "corrupt", str(error)) from error
+
+
+def _tells_more_behind_pixels(file: BinaryIO) -> bool:
+    """Whether a PNG has EXIF, or texts, which may hold EXIF too, behind its pixels; also where it
+    ends before its end."""
+    file.seek(len(b"\x89PNG\r\n\x1a\n"))
+    is_behind = False
+    while len(head := file.read(8)) == 8:
+        kind = head[4:]
+        is_behind |= kind == b"IDAT"
+        if kind == b"IEND":
+            return False
+        if is_behind and kind in (b"eXIf", b"tEXt", b"zTXt", b"iTXt"):
+            return True
+        file.seek(int.from_bytes(head[:4], "big") + 4, os.SEEK_CUR)  # the content, and its CRC
+    return True
 
 
 def encode(image: Image.Image, suffix: str, quality: int | None = None) -> bytes:

@@ -7,6 +7,7 @@ one of them is nearly as large as it is.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 from florence_annotate.types import Box
 
@@ -28,16 +29,35 @@ def find_containers(boxes: Sequence[Box], width: int, height: int) -> dict[int, 
     import numpy as np  # most commands need none, and start a fifth faster without
 
     array = np.array(boxes, dtype=np.float64)
-    sizes = array[:, 2:] - array[:, :2]
-    areas = sizes.prod(axis=1)
-    step = np.array((width, height)) * _BINS / 1000
+    areas = (array[:, 2:] - array[:, :2]).prod(axis=1)
     containers = {}
     for index in range(len(boxes)):
-        near = np.tile(np.maximum(_EDGE * sizes[index], step), 2)
-        beyond = (array - array[index]) * (-1, -1, 1, 1)
+        beyond, near = _beyond(array, array[index], width, height)
         is_member = (beyond <= near).all(axis=1) & (areas <= _LARGEST * areas[index])
         is_member[index] = False
         members = np.flatnonzero(is_member)
         if len(members) >= 2 and (beyond[members].max(axis=0) >= -near).all():
             containers[index] = members.tolist()
     return containers
+
+
+def find_within(box: Box, boxes: Any, width: int, height: int) -> list[int]:
+    """Indices of the boxes that a box may be the hull of, whatever their sizes; itself, where it is
+    one of them, too.
+
+    `boxes` is a numpy array of float64, shape (boxes, 4).
+    """
+    import numpy as np
+
+    beyond, near = _beyond(boxes, np.array(box, dtype=np.float64), width, height)
+    found: list[int] = np.flatnonzero((beyond <= near).all(axis=1)).tolist()
+    return found
+
+
+def _beyond(boxes: Any, box: Any, width: int, height: int) -> tuple[Any, Any]:
+    """How far each edge of some boxes, in rows, lies beyond that of one box, and how far it may."""
+    import numpy as np
+
+    step = np.array((width, height)) * _BINS / 1000
+    near = np.tile(np.maximum(_EDGE * (box[2:] - box[:2]), step), 2)
+    return (boxes - box) * (-1, -1, 1, 1), near

@@ -3,12 +3,13 @@
 A policy never needs the model: it can be changed, and the dataset written again, at any time.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from florence_annotate.classes import ClassList, ClassSpec
 from florence_annotate.classes.empty_phrases import names_nothing
-from florence_annotate.geometry.boxes import area, iou
+from florence_annotate.geometry.boxes import area, clipped, iou
+from florence_annotate.geometry.overlaps import overlapping
 from florence_annotate.policy.captions import CaptionSettings
 from florence_annotate.policy.containers import find_containers
 from florence_annotate.policy.thresholds import Thresholds
@@ -66,7 +67,7 @@ class Policy:
         dropped: list[Dropped] = []
         candidates: list[KeptInstance] = []
         for instance in instances:
-            box = _clip(instance.box, width, height)
+            box = clipped(instance.box, width, height)
             found = self._classify(instance, box, verified)
             if isinstance(found, Reason):
                 dropped.append(_drop(replace(instance, box=box), found))
@@ -117,21 +118,25 @@ class Policy:
         """
         image_area = float(size[0] * size[1])
         containers = self._containers(candidates, size)
-        kept: list[KeptInstance] = []
+        ranked = sorted(candidates, key=lambda candidate: -candidate.score)
+        rivals = self._rivals(ranked)
+        kept: set[int] = set()
         seen: set[tuple[int, Box]] = set()
-        for instance in sorted(candidates, key=lambda candidate: -candidate.score):
+        for rank, instance in enumerate(ranked):
             if (instance.class_id, instance.box) in seen:
                 dropped.append(_drop(instance, Reason.DUPLICATE))
             elif beyond := self._beyond_limits(instance, image_area):
                 dropped.append(_drop(instance, *beyond))
             elif count := containers.get(id(instance)):
                 dropped.append(_drop(instance, Reason.CONTAINER, f"around {count} others"))
-            elif lost := self._overlapped(instance, kept):
+            elif lost := self._overlapped(
+                instance, (ranked[other] for other in rivals[rank] if other in kept)
+            ):
                 dropped.append(_drop(instance, *lost))
             else:
-                kept.append(instance)
+                kept.add(rank)
             seen.add((instance.class_id, instance.box))
-        return {id(instance) for instance in kept}
+        return {id(ranked[rank]) for rank in kept}
 
     def _beyond_limits(
         self, instance: KeptInstance, image_area: float
@@ -172,14 +177,19 @@ class Policy:
             return instance.task in (OPEN_VOCABULARY, GROUNDING)
         return self.thresholds.drop_containers
 
+    def _rivals(self, ranked: Sequence[KeptInstance]) -> list[list[int]]:
+        """For each of the instances the indices of those that may take its place."""
+        if (least := self.thresholds.least_overlap) is None:
+            return [[] for _ in ranked]
+        return overlapping([instance.box for instance in ranked], least)
+
     def _overlapped(
-        self, instance: KeptInstance, kept: Sequence[KeptInstance]
+        self, instance: KeptInstance, kept: Iterable[KeptInstance]
     ) -> tuple[Reason, str] | None:
         """Why an instance goes that overlaps a better one, with the winner's name."""
-        nms, across = self.thresholds.nms, self.thresholds.nms_across_classes
-        for better in kept if (nms, across) != (None, None) else ():
+        for better in kept:
             is_same = better.class_id == instance.class_id
-            limit = nms if is_same else across
+            limit = self.thresholds.nms if is_same else self.thresholds.nms_across_classes
             if limit is not None and iou(better.box, instance.box) > limit:
                 reason = Reason.NMS if is_same else Reason.NMS_ACROSS_CLASSES
                 return reason, _name_winner(instance, better)
@@ -187,13 +197,6 @@ class Policy:
 
 
 _NO_LIMITS = ClassSpec("")
-
-
-def _clip(box: Box, width: int, height: int) -> Box:
-    x1, y1, x2, y2 = box
-    left, right = (x1, x2) if x1 <= x2 else (x2, x1)
-    top, bottom = (y1, y2) if y1 <= y2 else (y2, y1)
-    return max(left, 0.0), max(top, 0.0), min(right, float(width)), min(bottom, float(height))
 
 
 def _drop(instance: Instance, reason: Reason, detail: str = "") -> Dropped:

@@ -104,3 +104,9 @@ class Thresholds(BaseModel):
             kept=Kept.POLICY,
         ),
     ] = False
+
+    @property
+    def least_overlap(self) -> float | None:
+        """What two boxes overlap by, at the least, of which one may go; None: none does."""
+        limits = [one for one in (self.nms, self.nms_across_classes) if one is not None]
+        return min(limits, default=None)

@@ -61,6 +61,7 @@ def bring_back(trial: Trial, spec: JobSpec, dropped: Dropped) -> Return:
     """How something comes back that a specification drops of an image."""
     # edges are refined after all else, so that overlaps are those of the boxes as they were said
     spec = spec.model_copy(update={"refine_boxes": False})
+    trial = trial.around(dropped, spec)
     changes: dict[tuple[str, str | None], Change] = {}
     left, image = dropped, trial.annotate(spec)
     for _ in range(_MOST_CHANGES):

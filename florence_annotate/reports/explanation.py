@@ -190,7 +190,7 @@ def _since(
 
 
 def _without(fates: Sequence[Fate], others: Sequence[Fate]) -> list[Fate]:
-    held = [(one.class_name, one.box, one.score) for one in others]
+    held = {(one.class_name, one.box, one.score) for one in others}
     return [one for one in fates if (one.class_name, one.box, one.score) not in held]
 
 

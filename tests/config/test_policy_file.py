@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import yaml
+from calls import calls_within
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -154,6 +155,15 @@ def test_a_long_value_is_told_by_its_beginning() -> None:
     (line,) = policy_file.differences({"classes": None}, {"classes": classes})
     assert line.startswith("classes none → class 0, class 1,") and line.endswith(" …")
     assert len(line) < 130
+
+
+def test_of_a_long_value_no_more_is_spelled_than_is_told() -> None:
+    def work(count: int) -> int:
+        classes = tuple(ClassSpec(f"class {number:04}") for number in range(count))
+        settings = [{"classes": classes}, {"classes": classes[::-1]}]
+        return calls_within("ruamel", lambda: policy_file.differences(*settings))
+
+    assert 0 < work(200) == work(20)
 
 
 def test_differences_are_told_as_they_are_written() -> None:

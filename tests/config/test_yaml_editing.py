@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 import yaml
+from calls import calls_within
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -103,6 +104,14 @@ def test_what_changes_is_read_and_the_comments_of_what_stays_are_there(
             "a: # mine\n    y: {k: 2} # why\n    x: # ex\nb: 1\n",
         ),
         ("a:\n  - x\n  # why\n  - y # z\nb: 1\n", "b", 2, "a:\n  - x\n  # why\n  - y # z\nb: 2\n"),
+        ("a:  {k:  'x',\n  l: y}\nb: 1\n", "b", 2, "a:  {k:  'x',\n  l: y}\nb: 2\n"),
+        ("a: 'x\ty' # one\nb: 1\n", "b", 2, "a: 'x\ty' # one\nb: 2\n"),
+        (
+            "a: # mine\n   # why\n   x:   {k:  1}\n   y: 1 # one\n   z:\nb: 1\n",
+            "a",
+            {"x": {"k": 1}, "u": None, "y": 2, "v": {"k": 2}},
+            "a: # mine\n   # why\n   x:   {k:  1}\n   u:\n   y: 2 # one\n   v: {k: 2}\nb: 1\n",
+        ),
         ("a:\n  x:\n\n  # of b\nb: 1\n", "a", {"z": None}, "a:\n  z:\n\n  # of b\nb: 1\n"),
     ],
 )
@@ -113,7 +122,7 @@ def test_all_but_the_value_stays(text: str, key: str, value: Any, wanted: str) -
 
 
 def test_a_file_whose_text_ruamel_would_change_is_written_anew() -> None:
-    text = "a: 'x\ty' # one\nb: 1\n"
+    text = "{a: 'x\ty', b: 1} # one\n"
     assert edited(text, {"b": 2}, {"a": "# about\n"}) == '# about\na: "x\\ty"\nb: 2\n'
 
 
@@ -122,3 +131,17 @@ def test_several_values_change_at_once() -> None:
     above = {key: f"# {key}\n" for key in changes}
     wanted = "a:   # one\nb: 2 # two\nc: 30 # three\n# d\nd: 4\n# e\ne: five\n"
     assert edited("a: 1 # one\nb: 2 # two\nc: 3 # three\n", changes, above) == wanted
+
+
+def test_what_stays_of_a_long_list_is_not_worked_on() -> None:
+    def work(longest: int) -> int:
+        """To change one class and to add one."""
+        names = [f"class {letter * count}" for letter in "abcde" for count in range(1, longest)]
+        before: dict[str, Any] = dict.fromkeys(names)
+        text = edited("", {"min_score": 0.0, "classes": before}, {})
+        after = {**before, names[3]: {"min_score": 0.5}, "another": None}
+        return calls_within(
+            "ruamel", lambda: edited(text, {"min_score": 0.5, "classes": after}, {})
+        )
+
+    assert 0 < work(40) == work(8)

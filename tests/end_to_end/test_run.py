@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -476,3 +477,17 @@ def test_failed_images_are_no_matter_of_the_exit_code_of_an_export(
     assert command("resume", out, "-q").code == 3
     exported = command("export", out, "--json")
     assert (exported.code, exported.json["images"]["failed"]) == (0, 1)
+
+
+def test_what_is_said_about_an_image_that_is_too_large_reads_it(
+    scenes: Path, tmp_path: Path
+) -> None:
+    source, out = some(scenes, tmp_path / "in", 3), tmp_path / "out"
+    assert annotate(source, out, "--max-pixels", 1000).code == 3
+    failures = command("failures", out, "--json").json
+    assert {one["kind"] for one in failures} == {"too-large"} and len(failures) == 3
+    said = command("failures", out).out
+    pixels = re.findall(r"--retry-failed --max-pixels (\d+)", said)
+    largest = max(pixels, key=int)
+    assert command("resume", out, "--retry-failed", "--max-pixels", largest, "-q").code == 0
+    assert command("failures", out, "--json").json == []

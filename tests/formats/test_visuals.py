@@ -7,12 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import supervision as sv
+from calls import calls_within
 from conftest import annotate, command
 from PIL import Image
 from read_back import annotated_images, objects_of
 from written_answers import answer, picture, say
 
-from florence_annotate.formats.visuals import draw_masks
+from florence_annotate.dataset.annotated_image import AnnotatedImage
+from florence_annotate.formats.visuals import draw, draw_masks
+from florence_annotate.types import ImageRef, KeptInstance
 
 
 def test_visuals_are_images_of_the_same_size_with_boxes_in_them(
@@ -72,3 +75,21 @@ def test_masks_are_drawn_as_supervision_draws_them(crowd: Path) -> None:
     draw_masks(drawn, image)
     assert (drawn != (10, 90, 200)).any()
     assert (drawn == expected).all()
+
+
+def test_thousands_of_labels_are_not_held_to_each_other() -> None:
+    def work(boxes: int) -> int:
+        """In what moves labels off each other, a hundred rounds of all pairs."""
+        side = 40
+        instances = tuple(
+            KeptInstance("a", 0.5, (x, y, x + 20.0, y + 20.0), "<OD>", class_id=0)
+            for x, y in (
+                (float(number % side * 30), float(number // side * 30)) for number in range(boxes)
+            )
+        )
+        ref = ImageRef("1.png", b"1.png", 0, 0)
+        image = AnnotatedImage(ref, "", 1200, 600, instances, (), (), False, ("a",))
+        drawing = Image.new("RGB", (1200, 600))
+        return calls_within("numpy", lambda: draw(drawing, image))
+
+    assert work(501) < work(50)

@@ -12,6 +12,7 @@ from florence_annotate.geometry.polygons import (
     outline_of,
     polygon_area,
     to_mask,
+    to_part_of_mask,
     union_of,
 )
 from florence_annotate.types import Instance, Polygon
@@ -39,6 +40,20 @@ def test_an_outline_within_another_is_a_hole() -> None:
     assert mask[12, 12] and not mask[25, 25] and not mask[5, 5]
     assert mask_area(encoded) == masks.area(encoded) == mask.sum()
     assert mask.sum() == pytest.approx(1500, rel=0.05)
+
+
+def test_of_a_small_mask_on_a_large_image_only_its_part_is_made() -> None:
+    ring = (square(9_010, 20, 40), square(9_020, 30, 10))
+    left, top, part = to_part_of_mask(ring, 20_000, 10_000)
+    assert (left, top, part.shape) == (9_010, 20, (41, 41))
+    small = to_mask((square(10, 20, 40), square(20, 30, 10)), 100, 80)
+    assert (small[20:61, 10:51] == part).all() and small.sum() == part.sum()
+
+
+@pytest.mark.parametrize(("x", "y"), [(-5, 10), (95, 55), (-20, -20), (200, 10)])
+def test_what_lies_beyond_the_image_is_no_part_of_a_mask(x: int, y: int) -> None:
+    moved = to_mask((square(x + 50, y + 50, 10),), 400, 400)[50:110, 50:150]
+    assert (to_mask((square(x, y, 10),), 100, 60) == moved).all()
 
 
 def test_oriented_boxes_are_the_texts_own_or_the_smallest_around() -> None:

@@ -1,9 +1,12 @@
 import io
 import struct
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from calls import calls_within
 from image_files import POSTSCRIPT, bomb, encoded, grey16, icon
 from PIL import Image
 
@@ -164,6 +167,33 @@ def test_a_jpeg_without_its_end_marker_is_not_for_links(tmp_path: Path) -> None:
     assert not codec.check_for_link(bytes(tmp_path / "tail.jpg")).is_whole
 
 
+def test_a_png_is_looked_at_without_its_pixels(tmp_path: Path) -> None:
+    def work(side: int) -> int:
+        noise = np.random.default_rng(0).integers(0, 256, (side, side, 3), np.uint8)
+        (tmp_path / "noise.png").write_bytes(encoded(Image.fromarray(noise), "PNG"))
+        return calls_within(
+            "PIL", lambda: codec.check_for_link(bytes(tmp_path / "noise.png")).is_upright
+        )
+
+    work(10)  # the first one imports
+    assert 0 < work(900) == work(10)
+
+
+def test_a_png_that_says_behind_its_pixels_how_it_is_turned_is_not_upright(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    turned = io.BytesIO()
+    Image.new("RGB", (9, 9)).save(turned, "PNG", exif=exif)
+    data = turned.getvalue()
+    start = data.index(b"eXIf") - 4
+    end = start + 12 + int.from_bytes(data[start : start + 4], "big")
+    last = data.index(b"IEND") - 4
+    behind = data[:start] + data[end:last] + data[start:end] + data[last:]
+    for name, content in (("before.png", data), ("behind.png", behind)):
+        (tmp_path / name).write_bytes(content)
+        assert not codec.check_for_link(bytes(tmp_path / name)).is_upright
+
+
 @pytest.mark.parametrize("suffix", [".jpg", ".JPEG", ".png", ".bmp", ".tif", ".webp"])
 def test_an_encoded_image_has_the_endings_format_and_no_metadata(suffix: str) -> None:
     image = Image.new("RGB", (16, 16), (200, 100, 50))
@@ -183,3 +213,23 @@ def test_a_tile_is_resized_as_an_image_of_its_own() -> None:
     whole, part = codec.model_pixels(scene.image, 96, [tile])
     assert (whole == codec.model_pixels(scene.image, 96)[0]).all()
     assert (part == codec.model_pixels(scene.image.crop(tile), 96)[0]).all()
+
+
+_CUT = """
+import resource, sys
+from PIL import Image
+from florence_annotate.images import codec
+from florence_annotate.images.tiles import Tiling
+
+image = Image.new("RGB", (4000, 4000))
+codec.model_pixels(image, 32)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+codec.model_pixels(image, 32, Tiling.parse("6x6", 0.5).cut(4000, 4000))
+after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+print((after - before) * (1 if sys.platform == "darwin" else 1024))
+"""
+
+
+def test_tiles_are_cut_one_after_the_other() -> None:
+    done = subprocess.run([sys.executable, "-c", _CUT], capture_output=True, text=True, check=True)
+    assert int(done.stdout) < 3 * 4000 * 4000  # of bytes: less than the image again

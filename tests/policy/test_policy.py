@@ -2,6 +2,7 @@ import json
 from collections.abc import Callable
 
 import pytest
+from calls import calls_within
 
 from florence_annotate.classes import parse_names
 from florence_annotate.policy.policy import Policy, iou
@@ -182,3 +183,14 @@ def test_every_reason_is_a_name_and_a_sentence() -> None:
 def test_a_kept_instance_is_what_it_was_with_a_class() -> None:
     kept = KeptInstance.of(Instance("car", 0.5, (1, 2, 3, 4), OD, text="ABC"), 3)
     assert (kept.label, kept.text, kept.class_id) == ("car", "ABC", 3)
+
+
+def test_boxes_that_are_apart_are_not_held_to_each_other() -> None:
+    policy = Policy(IDS.get, Thresholds(nms=0.5, nms_across_classes=0.7))
+
+    def work(count: int) -> int:
+        boxes = [(20.0 * x, 0.0, 20.0 * x + 10, 10.0) for x in range(count)]
+        found = [instance("car", box) for box in boxes]
+        return calls_within("geometry", lambda: policy.apply(found, 20 * count, 10))
+
+    assert work(400) < 5 * work(100)

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
+from calls import calls_within
 from conftest import command, rows
 from written_answers import answer, written_job
 
@@ -228,3 +229,19 @@ def test_a_class_that_no_question_can_find_is_not_proposed(tmp_path: Path) -> No
     (dropped,) = explained(out)["dropped"]
     # the job asked for it, so that a class by its name finds it
     assert [one["write"] for one in dropped["back_with"]] == ["zebra: {}"]
+
+
+def test_of_many_boxes_only_those_around_one_are_tried_with_it(tmp_path: Path) -> None:
+    def work(count: int) -> int:
+        """To explain as many pairs of boxes, of which each time one is left out."""
+        found = []
+        for number in range(count):
+            left, top = 40 * (number % 20), 40 * (number // 20)
+            for side, score in ((30, 0.9), (28, 0.5)):
+                found.append(("car", (left, top, left + side, top + side), score))
+        out = written_job(tmp_path / str(count), {"a.png": [said(*found)]}, nms=0.5)
+        calls = calls_within("/policy/", lambda: explained(out))
+        assert len(explained(out)["dropped"]) == count
+        return calls
+
+    assert work(80) < 5 * work(20)
