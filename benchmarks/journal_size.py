@@ -22,6 +22,7 @@ import struct
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field
+from importlib import import_module
 from itertools import accumulate
 from pathlib import Path
 from statistics import median
@@ -32,9 +33,9 @@ from benchmarks.measuring import add_cache, parser, save
 from florence_annotate.journal.packing import COLUMNS, unpack_answer
 
 try:
-    import zstandard
+    zstandard: Any = import_module("zstandard")
 except ImportError:
-    zstandard = None  # type: ignore[assignment]
+    zstandard = None
 
 LEVELS = (1, 3, 6, 9)
 DICTIONARY = 16384
@@ -192,7 +193,9 @@ def parts_of(file: Path, images: int) -> dict[str, float]:
     """Bytes an image of each table and index, and of what the columns of answers hold."""
     with closing(sqlite3.connect(file)) as connection:
         try:
-            pages = connection.execute("SELECT name, sum(pgsize) FROM dbstat GROUP BY 1 ORDER BY -2")
+            pages = connection.execute(
+                "SELECT name, sum(pgsize) FROM dbstat GROUP BY 1 ORDER BY -2"
+            )
             parts = dict(pages.fetchall())
         except sqlite3.OperationalError:  # some builds of SQLite lack dbstat
             parts = {}

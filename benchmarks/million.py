@@ -2,17 +2,17 @@
 
     python -m benchmarks.million [--images N,N,…] [--turns N] [ROW ...]
 
-The journal is that of `benchmarks.journals`: what the embedded checkpoint said of some hundred painted
-scenes, under as many keys as are asked for, each a small file of its own. A million of them take 4 GB
-of the cache and 1.3 GB for the journal; `nine` and `linked` write several times as many files, which
-are removed when they are measured.
+The journal is that of `benchmarks.journals`: what the embedded checkpoint said of some hundred
+painted scenes, under as many keys as are asked for, each a small file of its own. A million of them
+take 4 GB of the cache and 1.2 GB for the journal; `nine` and `linked` write several times as many
+files, which are removed when they are measured.
 
 Every command runs in a process of its own: its user CPU time, the same with the system's, how long
 it took, and the operating system's figure for its peak memory. `resume` goes on with a job in which
-nothing is left to do and nothing has changed, and is measured in two parts: `deciding` is all up to its
+nothing is left to do and nothing has changed, and is measured in parts: `deciding` is all up to its
 export (sources walked, held to the journal), `looking` the export, which finds that no file has
-changed. `nine` writes formats that are read beside their images without them, as `benchmarks.journals`
-does. `read` is pycocotools with all COCO files of `two`.
+changed, and `ending` what comes after. `nine` writes formats that are read beside their images
+without them, as `benchmarks.journals` does. `read` is pycocotools with all COCO files of `two`.
 """
 
 import json
