@@ -209,7 +209,8 @@ def _multiply(connection: sqlite3.Connection, scenes: Path, small: Path, images:
     }
     files = {key: _shrunk(scenes / key) for key, _, _, _ in records}
     columns = {row[1] for row in connection.execute("PRAGMA table_info(images)")}
-    has_stem = "stem" in columns  # as another commit may have it
+    # as another commit may have it, or have none
+    has_stem, has_inode = "stem" in columns, "inode" in columns
     hashes = {key: sha256(data).hexdigest() for key, data in files.items()}
     for table in ("answers", "attempts", "images"):
         connection.execute(f"DELETE FROM {table}")
@@ -219,20 +220,22 @@ def _multiply(connection: sqlite3.Connection, scenes: Path, small: Path, images:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(files[key])
         status = path.stat()
-        stamp = os.fsencode(path), status.st_size, status.st_mtime_ns
-        connection.execute(
-            f"INSERT INTO images (id, key, {'stem, ' * has_stem}path, size_bytes, mtime_ns, "
-            f"selected) VALUES (?, ?, {'?, ' * has_stem}?, ?, ?, 1)",
-            (number, f"{name}.jpg", *[name] * has_stem, *stamp),
-        )
-        connection.execute(
-            "INSERT INTO attempts (seq, image, run, path, size_bytes, mtime_ns, sha, width, height)"
-            " VALUES (?, ?, 1, ?, ?, ?, ?, ?, ?)",
-            (number, number, *stamp, hashes[key], width, height),
-        )
+        stamp: dict[str, object] = {"path": os.fsencode(path), "size_bytes": status.st_size}
+        stamp["mtime_ns"] = status.st_mtime_ns
+        if has_inode:
+            stamp["inode"] = status.st_ino
+        image = {"id": number, "key": f"{name}.jpg", "selected": 1, **stamp}
+        _insert(connection, "images", image | ({"stem": name} if has_stem else {}))
+        attempt = {"seq": number, "image": number, "run": 1, "sha": hashes[key], **stamp}
+        _insert(connection, "attempts", attempt | {"width": width, "height": height})
         for row in answers[seq]:
             marks = ", ".join("?" * len(row))
             connection.execute(f"INSERT INTO answers VALUES ({marks})", (number, *row[1:]))
+
+
+def _insert(connection: sqlite3.Connection, table: str, row: Mapping[str, object]) -> None:
+    marks = ", ".join("?" * len(row))
+    connection.execute(f"INSERT INTO {table} ({', '.join(row)}) VALUES ({marks})", (*row.values(),))
 
 
 def _shrunk(path: Path) -> bytes:

@@ -56,10 +56,10 @@ def key_of(path: bytes, folder: bytes, prefix: str, prefixes: Collection[str]) -
     start = folder.rstrip(b"/") + b"/"
     inside = path[len(start) :] if path.startswith(start) else path.lstrip(b"/")
     key = printable(inside).replace(os.sep, "/")
+    if prefix or len(prefixes) == 1:
+        return prefix + key  # no other source is there whose name it might bear
     top, slash, rest = key.partition("/")
-    if slash and not prefix and f"{top}/" in prefixes:
-        return f"{top}\\-/{rest}"
-    return prefix + key
+    return f"{top}\\-/{rest}" if slash and f"{top}/" in prefixes else key
 
 
 def path_of(key: str, seen_at: bytes, folder: bytes, prefix: str) -> bytes:

@@ -258,7 +258,7 @@ def is_wanted(key: str, include: Collection[str], exclude: Collection[str]) -> b
     """Whether the patterns take an image; without any to include, all but the excluded ones."""
     if include and not _matches(key, include):
         return False
-    return not _matches(key, exclude)
+    return not (exclude and _matches(key, exclude))
 
 
 def lies_in(path: bytes, folder: Path | None) -> bool:

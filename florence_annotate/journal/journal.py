@@ -26,6 +26,8 @@ from florence_annotate.types import Answer, Failure, ImageRef, Record
 
 _LATEST = f"FROM images JOIN attempts ON attempts.seq = {LATEST_ATTEMPT} WHERE images.selected > 0"
 
+_IS_TRIED = "EXISTS (SELECT 1 FROM attempts WHERE attempts.image = images.id)"
+
 _REF = "key, attempts.path, attempts.size_bytes, attempts.mtime_ns, attempts.inode"
 """Of an `ImageRef`, as the attempt saw it."""
 
@@ -188,17 +190,21 @@ class Journal(Values):
     # images
 
     def counts(self) -> Counts:
+        # most images have one attempt: to count is quicker than to look up the latest of each
         row = self.one(
-            "SELECT count(*) AS listed, coalesce(sum(sha IS NOT NULL), 0) AS annotated, "
-            "coalesce(sum(kind IS NOT NULL), 0) AS failed, "
-            f"coalesce(sum(selected = {Selected.BEYOND_LIMIT} AND seq IS NULL), 0) AS beyond "
-            f"FROM images LEFT JOIN attempts ON attempts.seq = {LATEST_ATTEMPT} "
-            "WHERE images.selected > 0"
+            "SELECT (SELECT count(*) FROM images WHERE selected > 0) AS listed, "
+            f"(SELECT count(*) FROM images WHERE selected = {Selected.BEYOND_LIMIT} "
+            f"AND NOT {_IS_TRIED}) AS beyond, "
+            "(SELECT count(DISTINCT image) FROM attempts) - "
+            f"(SELECT count(*) FROM images WHERE selected <= 0 AND {_IS_TRIED}) AS tried, "
+            # a cross join begins at the failures, of which there are few
+            "(SELECT count(*) FROM attempts CROSS JOIN images ON images.id = attempts.image "
+            f"WHERE kind IS NOT NULL AND selected > 0 AND seq = {LATEST_ATTEMPT}) AS failed"
         )
         if row is None:
             return Counts(0, 0, 0)
-        images = row["listed"] - row["beyond"]
-        return Counts(images, row["annotated"], row["failed"], row["beyond"])
+        images, annotated = row["listed"] - row["beyond"], row["tried"] - row["failed"]
+        return Counts(images, annotated, row["failed"], row["beyond"])
 
     def count_annotated_until(self, run: int) -> int:
         """How many selected images have their latest record from this run or an earlier one."""

@@ -38,6 +38,24 @@ def test_a_record_comes_back_as_it_was(journal: Journal) -> None:
     assert list(journal.records()) == [written]
 
 
+def test_answers_leave_little_of_the_file_empty(journal: Journal) -> None:
+    """An answer with ten boxes, as about a photograph, has 1 to 2 kB."""
+    tokens = 40
+    data = b"".join(b"<loc_%03d>" % number for number in range(tokens))
+    ends, kinds = tuple(range(9, 9 * tokens + 1, 9)), (TokenKind.LOCATION,) * tokens
+    answer = Answer(
+        Question("<OD>"), data, ends, kinds, (-1.0,) * tokens, False, b"." * 13 * tokens
+    )
+    refs = [ref(f"{number}.jpg") for number in range(200)]
+    select(journal, refs)
+    journal.append(1, [Record(one, "abc", 640, 480, (answer,)) for one in refs])
+    (size,) = journal.connection.execute(
+        "SELECT sum(length(data) + length(ends) + length(kinds) + length(logprobs) "
+        "+ length(spreads)) FROM answers"
+    ).fetchone()
+    assert journal.path.stat().st_size < 2 * size
+
+
 def test_the_latest_attempt_counts_and_none_is_changed(journal: Journal) -> None:
     one = ref("1.jpg")
     select(journal, [one])
