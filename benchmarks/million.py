@@ -138,6 +138,7 @@ class Bench:
             shutil.rmtree(out)
         elif row == "report":
             page = self.folder / "report"
+            page.mkdir(exist_ok=True)
             self.run(row, name, self.out, "-o", page / "report.html", *options)
             shutil.rmtree(page)
         else:
