@@ -9,7 +9,7 @@ from PIL import Image
 
 from florence_annotate.images import codec
 from florence_annotate.images.codec import UnreadableImageError
-from florence_annotate.shapes.scenes import paint_large
+from florence_annotate.shapes.scenes import paint, paint_large
 
 
 def pixel(data: bytes, x: int = 0, y: int = 0) -> tuple[int, ...]:
@@ -183,3 +183,68 @@ def test_a_tile_is_resized_as_an_image_of_its_own() -> None:
     whole, part = codec.model_pixels(scene.image, 96, [tile])
     assert (whole == codec.model_pixels(scene.image, 96)[0]).all()
     assert (part == codec.model_pixels(scene.image.crop(tile), 96)[0]).all()
+
+
+def photograph(width: int, height: int, format_name: str, **options: object) -> bytes:
+    """A scene under noise, so that no two places look alike."""
+    scene = np.asarray(paint(6_000_000).image.resize((width, height))).astype(int)
+    noise = np.random.default_rng(0).integers(-30, 31, scene.shape)
+    image = Image.fromarray((scene + noise).clip(0, 255).astype(np.uint8))
+    return encoded(image, format_name, **options)
+
+
+@pytest.mark.parametrize(
+    ("stored", "side", "decoded"),
+    [
+        ((800, 1200), 100, (100, 150)),
+        ((800, 1200), 101, (200, 300)),  # an eighth would be shorter than the square
+        ((801, 1201), 100, (101, 151)),
+        ((1600, 399), 200, (1600, 399)),
+        ((90, 60), 100, (90, 60)),
+    ],
+)
+@pytest.mark.parametrize("format_name", ["JPEG", "MPO"])
+def test_of_a_jpeg_no_more_is_decoded_than_a_square_takes(
+    stored: tuple[int, int], side: int, decoded: tuple[int, int], format_name: str
+) -> None:
+    image, size = codec.decode_scaled(photograph(*stored, format_name), side, 10**8)
+    assert (image.size, size) == (decoded, stored)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_scaled_image_is_upright_and_has_its_true_size(orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    data = photograph(800, 600, "JPEG", exif=exif, quality=95)
+    whole = codec.decode(data)
+    scaled, size = codec.decode_scaled(data, 100, 10**8)
+    assert size == whole.size == ((800, 600) if orientation < 5 else (600, 800))
+    assert scaled.size == (size[0] // 4, size[1] // 4)
+    near = np.asarray(whole.reduce(4)).astype(int) - np.asarray(scaled)
+    assert abs(near).mean() < 3  # turned or mirrored it is over 30
+
+
+def test_what_is_no_jpeg_is_decoded_whole() -> None:
+    for name in ("PNG", "WEBP", "TIFF", "BMP"):
+        data = photograph(640, 480, name)
+        image, size = codec.decode_scaled(data, 50, 10**8)
+        assert size == (640, 480)
+        assert image.tobytes() == codec.decode(data).tobytes()
+
+
+def test_scaling_refuses_what_decoding_refuses() -> None:
+    data = photograph(400, 400, "JPEG")
+    for broken, limit, kind in ((data, 400, "too-large"), (data[:-5000], 10**8, "truncated")):
+        with pytest.raises(UnreadableImageError) as caught:
+            codec.decode_scaled(broken, 50, limit)
+        assert caught.value.kind == kind
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 900), (64, 48), (500, 375), (1999, 1501)])
+def test_pytorch_resizes_as_pillow_does_but_for_rounding(size: tuple[int, int]) -> None:
+    image = codec.decode(photograph(*size, "PNG"))
+    tiles = [(0.0, 0.0, float(size[0]), max(1.0, size[1] // 2))]
+    exact = codec.model_pixels(image, 96, tiles).astype(int)
+    fast = codec.model_pixels(image, 96, tiles, is_exact=False)
+    assert (fast.shape, fast.dtype) == (exact.shape, np.uint8)
+    assert abs(fast - exact).max() <= 2
