@@ -39,9 +39,11 @@ def main() -> None:
         with TemporaryDirectory() as folder:
             files = paint_files(Path(folder), count, size)
             exact = LoadingOptions(model.image_size, 16, 0)
-            both = [read(files, options) for options in (exact, replace(exact, is_exact=False))]
+            pictures = read(files, exact)
+            others = read(files, replace(exact, is_exact=False))
         name = "{} x {}".format(*size)
-        rows[name] = compare(*both, *(answers(model, each) for each in both))
+        said = answers(model, pictures), answers(model, others)
+        rows[name] = compare(pictures, others, *said)
         print(name, rows[name], flush=True)
     save("fast-pixels", "python -m benchmarks.fast_pixels", {"sizes": rows})
 

@@ -53,7 +53,8 @@ def main() -> None:
     torch.set_num_threads(1)
     keep_freed_memory()  # as in a job, whose readers have it from there
     if chosen.alone:
-        alone(*chosen.alone, chosen.turns)
+        file, folder = chosen.alone
+        alone(file, folder, chosen.turns)
         return
     rows = {}
     with TemporaryDirectory() as folder:
@@ -96,11 +97,12 @@ def measure(file: Path, turns: int, beside: list[Path]) -> dict[str, Any]:
         rows[name] = _row(decode, resize, around, whole, square, *found)
     for python in beside:
         with TemporaryDirectory() as folder:
-            command = [python, "-m", "benchmarks.loading", "--turns", str(turns)]
-            subprocess.run([*command, "--alone", file, folder], check=True)
-            found = np.load(Path(folder) / "found.npz")
-            rows[f"{found['name']}"] = _row(
-                *found["times"], around, whole, square, found["whole"], found["square"]
+            command = [str(python), "-m", "benchmarks.loading", "--turns", str(turns)]
+            subprocess.run([*command, "--alone", str(file), folder], check=True)
+            other: Any = np.load(Path(folder) / "found.npz")
+            decode, resize = other["times"]
+            rows[str(other["name"])] = _row(
+                decode, resize, around, whole, square, other["whole"], other["square"]
             )
     return {
         "bytes": len(data),
