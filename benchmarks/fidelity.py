@@ -29,7 +29,7 @@ from florence_annotate.answers import parsing
 from florence_annotate.checkpoints import checkpoint as checkpoints
 from florence_annotate.checkpoints.checkpoint import Checkpoint
 from florence_annotate.errors import FlorenceAnnotateError, UsageError
-from florence_annotate.images import codec
+from florence_annotate.images import codec, resizing
 from florence_annotate.images.sources import Sources
 from florence_annotate.model import threads
 from florence_annotate.model.device import resolve_device
@@ -209,7 +209,7 @@ class Trial:
 
 def _see(path: bytes, side: int) -> Seen:
     image = codec.decode(codec.read_bytes(path))
-    return Seen(image, codec.model_pixels(image, side)[0])
+    return Seen(image, resizing.model_pixels(image, side)[0])
 
 
 def _table(rows: dict[str, Compared]) -> Iterator[str]:

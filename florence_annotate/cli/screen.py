@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from florence_annotate.cli import bottleneck
 from florence_annotate.cli.ending import Interrupted, print_json
 from florence_annotate.cli.progress import ScreenReporter
 from florence_annotate.formats.holding import LEFT_OVER
@@ -219,12 +220,8 @@ def _remarks_of_run(summary: dict[str, Any]) -> list[str]:
     if skipped := summary["run"].get("skipped"):
         some = "; ".join(f"{entry['name']}: {entry['reason']}" for entry in skipped[:3])
         remarks.append(f"skipped {len(skipped)}: {some}")
-    waited = summary["run"].get("seconds_waiting_for_pictures", 0.0)
-    if waited > max(5.0, 0.2 * summary["run"].get("seconds", 0.0)):
-        remarks.append(
-            f"{waited:.0f} of {summary['run']['seconds']:.0f} seconds went into waiting for "
-            "images: more --workers may help"
-        )
+    if slow := bottleneck.remark(summary["run"], summary["settings"]):
+        remarks.append(slow)
     return remarks
 
 

@@ -15,5 +15,6 @@ BEFORE_IT_EXISTED: Mapping[str, Any] = {
     "images": "hardlink",
     "label_rules": 1,
     "labels": [],
+    "pixels": "exact",
     "synonyms": False,
 }

@@ -10,13 +10,13 @@ import os
 import re
 import sys
 from collections.abc import Collection, Mapping, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
 from florence_annotate import tasks
 from florence_annotate.classes import ClassSpec
-from florence_annotate.declaration import Kept, Locates, Names, Option, Panel, as_list
+from florence_annotate.declaration import Binds, Kept, Locates, Names, Option, Panel, as_list
 from florence_annotate.images.codec import DEFAULT_MAX_PIXELS
 from florence_annotate.images.shards import Shard
 from florence_annotate.images.tiles import DEFAULT_OVERLAP, Tiling
@@ -196,6 +196,16 @@ class ImageSettings(Group):
             help_of_resume="Another limit than the last run's, above which images are refused.",
         ),
     ] = Field(default=DEFAULT_MAX_PIXELS, ge=1)
+    pixels: Annotated[
+        Literal["exact", "fast"],
+        Option(
+            "How images are made the model's input: fast decodes large JPEGs at a part of their "
+            "size and resizes by PyTorch, where exact takes every pixel, by Pillow. Answers differ "
+            "slightly (docs/performance.md).",
+            Panel.IMAGES,
+            binds=Binds.AS_ONE,
+        ),
+    ] = "exact"
 
     @field_validator("include", "exclude", mode="before")
     @classmethod

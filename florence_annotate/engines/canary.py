@@ -15,7 +15,7 @@ from florence_annotate import tasks
 from florence_annotate.answers import parsing
 from florence_annotate.checkpoints.generation_settings import GenerationSettings
 from florence_annotate.errors import CheckpointError
-from florence_annotate.images import codec
+from florence_annotate.images import resizing
 from florence_annotate.model.florence import Florence
 from florence_annotate.shapes.scenes import paint
 from florence_annotate.tasks import Gives
@@ -131,7 +131,7 @@ def damage(answer: Answer, width: int, height: int) -> str | None:
 def _paint(seed: int, side: int) -> Picture:
     image = paint(seed, min_objects=2, max_objects=4).image
     ref = ImageRef(f"canary {seed}", b"", 0, 0)
-    return Picture(ref, "", codec.model_pixels(image, side), image.width, image.height)
+    return Picture(ref, "", resizing.model_pixels(image, side), image.width, image.height)
 
 
 def _ask(

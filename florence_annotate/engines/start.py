@@ -116,10 +116,21 @@ def make_ready(assignment: Assignment, device: torch.device, note: Callable[[str
         ) from error
     annotator = Annotator(model, plan.recipe, generation, batch_size)
     workers = default_workers() if spec.workers is None else spec.workers
-    options = LoadingOptions(
-        checkpoint.image_size, batch_size, workers, spec.max_pixels, tiling=spec.tiling
+    return Ready(annotator, loading_options(spec, checkpoint, batch_size, workers))
+
+
+def loading_options(
+    spec: JobSpec, checkpoint: Checkpoint, batch_size: int, workers: int
+) -> LoadingOptions:
+    """How the images of a job are read."""
+    return LoadingOptions(
+        checkpoint.image_size,
+        batch_size,
+        workers,
+        spec.max_pixels,
+        spec.tiling,
+        is_exact=spec.pixels == "exact",
     )
-    return Ready(annotator, options)
 
 
 def _in_use(generation: Generation, own: GenerationSettings) -> Iterator[str]:

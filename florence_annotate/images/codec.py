@@ -1,4 +1,6 @@
-"""One image: bytes → upright 8-bit RGB, resized for the model, or encoded again, all by Pillow.
+"""One image: bytes → upright 8-bit RGB, resized for the model, or encoded again.
+
+It is Pillow that does it, but for one way of resizing.
 
 Values keep their meaning: 16-bit grey is scaled to 8 bits, not cut; CMYK, palettes and grey become
 RGB; an alpha channel is removed without blending, as the readers of training frameworks do. Of
@@ -9,17 +11,15 @@ import hashlib
 import io
 import os
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from itertools import chain
 from threading import Lock
 from typing import Any, BinaryIO
 
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from florence_annotate import user_files
-from florence_annotate.types import Box
 
 SUFFIXES = frozenset(
     {".avif", ".avifs", ".bmp", ".dib", ".gif", ".heic", ".heif", ".j2k", ".jfif", ".jp2"}
@@ -42,6 +42,8 @@ DEFAULT_MAX_PIXELS = 178_956_970
 """The limit at which Pillow itself refuses: twice its `MAX_IMAGE_PIXELS`, half a gigabyte."""
 
 _JPEG_END = b"\xff\xd9"
+_LYING = range(5, 9)
+"""The EXIF orientations of images that are stored with their height as their width."""
 
 
 class UnreadableImageError(Exception):
@@ -79,17 +81,25 @@ def decode(data: bytes, max_pixels: int = DEFAULT_MAX_PIXELS) -> Image.Image:
         return _as_rgb(_upright(_open_within(data, max_pixels)))
 
 
-def decode_small(data: bytes, side: int, max_pixels: int) -> Image.Image:
-    """The same, reduced so that no side is longer than `side`.
+def decode_scaled(data: bytes, side: int, max_pixels: int) -> tuple[Image.Image, tuple[int, int]]:
+    """The same, and its true width and height; of a JPEG no more is decoded than a square takes.
 
-    Of a JPEG no more is decoded than that takes.
+    That is a half, a quarter or an eighth of it, of which no side is shorter than `side`. libjpeg
+    then skips most of its work; other formats are decoded whole.
     """
     with _NO_LIMIT_OF_PILLOW, _explained():
         image = _open_within(data, max_pixels)
+        stored = image.size
         image.draft(None, (side, side))
-        small = _as_rgb(_upright(image))
-        small.thumbnail((side, side))
-        return small
+        scaled = _as_rgb(_upright(image))
+        return scaled, stored[::-1] if orientation(image) in _LYING else stored
+
+
+def decode_small(data: bytes, side: int, max_pixels: int) -> Image.Image:
+    """The same, reduced so that no side is longer than `side`."""
+    small, _ = decode_scaled(data, side, max_pixels)
+    small.thumbnail((side, side))
+    return small
 
 
 def _open_within(data: bytes, max_pixels: int) -> Image.Image:
@@ -222,20 +232,6 @@ def _as_rgb(image: Image.Image) -> Image.Image:
         image = image.copy()
         del image.info["transparency"]
     return image.convert("RGB")
-
-
-def model_pixels(image: Image.Image, side: int, tiles: Sequence[Box] = ()) -> Any:
-    """The views of an RGB image as the model takes them: the whole image, then each tile.
-
-    Each is resized to a square by Pillow's bicubic filter, whatever its proportions. Tiles are
-    boxes in whole pixels. Returns a numpy array of uint8, shape (views, 3, side, side).
-    """
-    import numpy as np
-
-    # one after the other: all tiles together are larger than the image
-    views = chain([image], map(image.crop, tiles))
-    squares = [view.resize((side, side), Image.Resampling.BICUBIC) for view in views]
-    return np.stack([np.asarray(square).transpose(2, 0, 1) for square in squares])
 
 
 @dataclass(frozen=True, slots=True)

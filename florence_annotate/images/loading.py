@@ -19,7 +19,7 @@ from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
 from florence_annotate import cores
-from florence_annotate.images import codec
+from florence_annotate.images import codec, resizing
 from florence_annotate.images.shared_memory import Handover
 from florence_annotate.images.tiles import MOST_TILES, Tiling
 from florence_annotate.types import Failure, ImageRef, Loaded, Picture
@@ -55,6 +55,10 @@ class LoadingOptions:
     """Processes that decode; 0 decodes in this one, without protection against hanging decoders."""
     max_pixels: int = codec.DEFAULT_MAX_PIXELS
     tiling: Tiling | None = None
+    is_exact: bool = True
+    """Whether all pixels are decoded and Pillow resizes them; for what is faster, see
+    `codec.decode_scaled` and `resizing.model_pixels`. Tiles show what is small: for them all are
+    decoded."""
     time_limit: float = 60.0
     """Seconds for a batch, before its images are read one by one, and then for each of them."""
 
@@ -96,11 +100,19 @@ class BatchDataset(Dataset[int]):
 def load(ref: ImageRef, options: LoadingOptions) -> Loaded:
     """Read one image; a `Failure` where it can't be read."""
     try:
-        data = codec.read_bytes(ref.path)
-        image = codec.decode(data, options.max_pixels)
+        return decode(ref, codec.read_bytes(ref.path), options)
     except codec.UnreadableImageError as error:
         return Failure(ref, error.stage, error.kind, str(error))
-    return as_picture(ref, codec.digest(data), image, options)
+
+
+def decode(ref: ImageRef, data: bytes, options: LoadingOptions) -> Loaded:
+    """An image whose file holds these bytes. Raises UnreadableImageError."""
+    if options.is_exact or options.tiling:
+        image = codec.decode(data, options.max_pixels)
+        return as_picture(ref, codec.digest(data), image, options)
+    image, size = codec.decode_scaled(data, options.image_size, options.max_pixels)
+    pixels = resizing.model_pixels(image, options.image_size, is_exact=False)
+    return Picture(ref, codec.digest(data), pixels, *size)
 
 
 def as_picture(ref: ImageRef, sha: str, image: Image.Image, options: LoadingOptions) -> Loaded:
@@ -109,7 +121,7 @@ def as_picture(ref: ImageRef, sha: str, image: Image.Image, options: LoadingOpti
     if len(tiles) > MOST_TILES:
         message = f"{len(tiles)} tiles, and {MOST_TILES} are the most: choose larger ones (--tiles)"
         return Failure(ref, "decode", "too-many-tiles", message)
-    pixels = codec.model_pixels(image, options.image_size, tiles)
+    pixels = resizing.model_pixels(image, options.image_size, tiles, is_exact=options.is_exact)
     return Picture(ref, sha, pixels, image.width, image.height, tuple(tiles))
 
 

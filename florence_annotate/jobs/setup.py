@@ -164,6 +164,7 @@ class Setup:
             "revision": self.checkpoint.revision,
             "dtype": self.dtype,
             "retry_truncated": self.spec.retry_truncated,
+            "pixels": self.spec.pixels,
             **{name: self.resolve(name) for name in BY_KIND},
         }
         return Fingerprint(
@@ -250,6 +251,7 @@ def take_over(spec: JobSpec, begun: Begun) -> JobSpec:
         "adapter": last.adapter,
         "dtype": settings["dtype"].resolved,
         "retry_truncated": settings["retry_truncated"].resolved,
+        "pixels": settings["pixels"].resolved,
         **{name: settings[name].plain for name in BY_KIND if settings[name].is_one_value},
     }
     if spec.model == last.model or "model" not in spec.given:

@@ -26,7 +26,7 @@ from florence_annotate import tasks
 from florence_annotate.checkpoints import checkpoint as checkpoints
 from florence_annotate.engines.annotator import Annotator
 from florence_annotate.engines.batch_size import fitting_batch_size
-from florence_annotate.images.codec import model_pixels
+from florence_annotate.images.resizing import model_pixels
 from florence_annotate.model import device as devices
 from florence_annotate.model import kernels
 from florence_annotate.model.attention import attend_by

@@ -204,6 +204,9 @@ def test_a_given_value_is_refused_by_name_and_so_is_other_content(tmp_path: Path
     result = command(*arguments, "--num-beams", 3)
     assert result.code == 1
     assert "num_beams = 1, and now it is 3" in result.err
+    result = command(*arguments, "--pixels", "fast")  # of which that version knew nothing
+    assert result.code == 1
+    assert 'pixels = "exact", and now it is "fast"' in result.err
     settings = tmp_path / "tiny-checkpoint" / "generation_config.json"
     settings.write_text(settings.read_text() + "\n")
     result = command(*arguments)

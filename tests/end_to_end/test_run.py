@@ -178,6 +178,7 @@ def test_images_may_be_added_removed_changed_and_touched(scenes: Path, tmp_path:
         (("--no-repeat-ngram", 3), "no_repeat_ngram = 0"),
         (("--no-retry-truncated",), "retry_truncated = true"),
         (("--dtype", "bfloat16"), 'dtype = "float32"'),
+        (("--pixels", "fast"), 'pixels = "exact"'),
         (("--classes", "red star"), "questions"),
     ],
 )

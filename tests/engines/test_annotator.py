@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from florence_annotate.engines.annotator import Annotator
-from florence_annotate.images.codec import model_pixels
+from florence_annotate.images.resizing import model_pixels
 from florence_annotate.model.florence import Florence
 from florence_annotate.questions.asking import AskAll
 from florence_annotate.shapes.scenes import paint

@@ -1,7 +1,5 @@
 import io
 import struct
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +10,7 @@ from PIL import Image
 
 from florence_annotate.images import codec
 from florence_annotate.images.codec import UnreadableImageError
-from florence_annotate.shapes.scenes import paint_large
+from florence_annotate.shapes.scenes import paint
 
 
 def pixel(data: bytes, x: int = 0, y: int = 0) -> tuple[int, ...]:
@@ -143,14 +141,6 @@ def test_the_limit_is_the_users_and_pillows_own_comes_back() -> None:
     assert before == Image.MAX_IMAGE_PIXELS
 
 
-@pytest.mark.parametrize("size", [(1, 1), (20_000, 10)])
-def test_extreme_sizes_reach_the_models_square(size: tuple[int, int]) -> None:
-    image = codec.decode(encoded(Image.new("RGB", size, (1, 2, 3)), "PNG"))
-    pixels = codec.model_pixels(image, 96)
-    assert pixels.shape == (1, 3, 96, 96)
-    assert pixels[0, :, 50, 50].tolist() == [1, 2, 3]
-
-
 def test_reading_says_why_it_failed(tmp_path: Path) -> None:
     (tmp_path / "empty.jpg").touch()
     for name, kind in [("empty.jpg", "empty"), ("gone.jpg", "missing"), (".", "not-a-file")]:
@@ -207,29 +197,56 @@ def test_an_encoded_image_has_the_endings_format_and_no_metadata(suffix: str) ->
         assert np.allclose(value, (200, 100, 50), atol=2)
 
 
-def test_a_tile_is_resized_as_an_image_of_its_own() -> None:
-    scene = paint_large(5, side=600, count=4)
-    tile = (100.0, 50.0, 400.0, 250.0)
-    whole, part = codec.model_pixels(scene.image, 96, [tile])
-    assert (whole == codec.model_pixels(scene.image, 96)[0]).all()
-    assert (part == codec.model_pixels(scene.image.crop(tile), 96)[0]).all()
+def photograph(width: int, height: int, format_name: str, **options: object) -> bytes:
+    """A scene under noise, so that no two places look alike."""
+    scene = np.asarray(paint(6_000_000).image.resize((width, height))).astype(int)
+    noise = np.random.default_rng(0).integers(-30, 31, scene.shape)
+    image = Image.fromarray((scene + noise).clip(0, 255).astype(np.uint8))
+    return encoded(image, format_name, **options)
 
 
-_CUT = """
-import resource, sys
-from PIL import Image
-from florence_annotate.images import codec
-from florence_annotate.images.tiles import Tiling
+@pytest.mark.parametrize(
+    ("stored", "side", "decoded"),
+    [
+        ((800, 1200), 100, (100, 150)),
+        ((800, 1200), 101, (200, 300)),  # an eighth would be shorter than the square
+        ((801, 1201), 100, (101, 151)),
+        ((1600, 399), 200, (1600, 399)),
+        ((90, 60), 100, (90, 60)),
+    ],
+)
+@pytest.mark.parametrize("format_name", ["JPEG", "MPO"])
+def test_of_a_jpeg_no_more_is_decoded_than_a_square_takes(
+    stored: tuple[int, int], side: int, decoded: tuple[int, int], format_name: str
+) -> None:
+    image, size = codec.decode_scaled(photograph(*stored, format_name), side, 10**8)
+    assert (image.size, size) == (decoded, stored)
 
-image = Image.new("RGB", (4000, 4000))
-codec.model_pixels(image, 32)
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-codec.model_pixels(image, 32, Tiling.parse("6x6", 0.5).cut(4000, 4000))
-after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-print((after - before) * (1 if sys.platform == "darwin" else 1024))
-"""
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_scaled_image_is_upright_and_has_its_true_size(orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    data = photograph(800, 600, "JPEG", exif=exif, quality=95)
+    whole = codec.decode(data)
+    scaled, size = codec.decode_scaled(data, 100, 10**8)
+    assert size == whole.size == ((800, 600) if orientation < 5 else (600, 800))
+    assert scaled.size == (size[0] // 4, size[1] // 4)
+    near = np.asarray(whole.reduce(4)).astype(int) - np.asarray(scaled)
+    assert abs(near).mean() < 3  # turned or mirrored it is over 30
 
 
-def test_tiles_are_cut_one_after_the_other() -> None:
-    done = subprocess.run([sys.executable, "-c", _CUT], capture_output=True, text=True, check=True)
-    assert int(done.stdout) < 3 * 4000 * 4000  # of bytes: less than the image again
+def test_what_is_no_jpeg_is_decoded_whole() -> None:
+    for name in ("PNG", "WEBP", "TIFF", "BMP"):
+        data = photograph(640, 480, name)
+        image, size = codec.decode_scaled(data, 50, 10**8)
+        assert size == (640, 480)
+        assert image.tobytes() == codec.decode(data).tobytes()
+
+
+def test_scaling_refuses_what_decoding_refuses() -> None:
+    data = photograph(400, 400, "JPEG")
+    for broken, limit, kind in ((data, 400, "too-large"), (data[:-5000], 10**8, "truncated")):
+        with pytest.raises(UnreadableImageError) as caught:
+            codec.decode_scaled(broken, 50, limit)
+        assert caught.value.kind == kind

@@ -5,10 +5,14 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
-from PIL import Image, ImageFile
+from image_files import encoded
+from PIL import Image, ImageFile, ImageOps
 
 from florence_annotate.images.loading import LoadingOptions, load_batches
+from florence_annotate.images.tiles import Tiling
+from florence_annotate.shapes.scenes import paint
 from florence_annotate.types import Failure, ImageRef, Loaded, Picture
 
 DEADLY, HANGING = b"DEADLYPIC", b"HANGINGPIC"
@@ -104,3 +108,55 @@ def test_a_decoder_that_hangs_costs_only_its_image(tmp_path: Path) -> None:
     options = LoadingOptions(96, 2, 1, time_limit=1.0)
     loaded = [x for batch in load_batches(listed, options) for x in batch]
     assert [outcome(one) for one in loaded] == [("0.jpg", "ok"), ("1.jpg", "hung"), ("2.jpg", "ok")]
+
+
+def photographs() -> list[bytes]:
+    """JPEGs that differ in size, proportions, sampling and orientation; a PNG."""
+    scene = paint(6_000_001).image
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    return [
+        encoded(scene.resize((1000, 750)), "JPEG", quality=90),
+        encoded(scene.resize((750, 1001)), "JPEG", quality=90, subsampling=0),
+        encoded(scene.resize((1000, 400)), "JPEG", exif=turned),
+        encoded(scene.resize((90, 95)), "JPEG"),
+        encoded(scene.resize((180, 190)).convert("L"), "JPEG"),
+        encoded(scene.resize((801, 600)), "PNG"),
+    ]
+
+
+def pictures(folder: Path, options: LoadingOptions) -> list[Picture]:
+    loaded = [x for b in load_batches(refs(folder, photographs()), options) for x in b]
+    return [one for one in loaded if isinstance(one, Picture)]
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_pixels_are_pillows_to_the_bit(tmp_path: Path, workers: int) -> None:
+    found = pictures(tmp_path, LoadingOptions(96, 2, workers))
+    for picture, data in zip(found, photographs(), strict=True):
+        image = ImageOps.exif_transpose(Image.open(io.BytesIO(data))).convert("RGB")
+        square = image.resize((96, 96), Image.Resampling.BICUBIC)
+        assert np.array_equal(picture.pixels[0], np.asarray(square).transpose(2, 0, 1))
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_fast_pixels_are_near_and_all_else_is_equal(tmp_path: Path, workers: int) -> None:
+    exact = pictures(tmp_path, LoadingOptions(96, 2, workers))
+    fast = pictures(tmp_path, LoadingOptions(96, 2, workers, is_exact=False))
+    for one, other in zip(exact, fast, strict=True):
+        assert (one.sha, one.width, one.height) == (other.sha, other.width, other.height)
+        assert one.pixels.shape == other.pixels.shape
+        assert abs(one.pixels.astype(int) - other.pixels).mean() < 2
+    differ = [abs(a.pixels.astype(int) - b.pixels).max() for a, b in zip(exact, fast, strict=True)]
+    assert max(differ[:3]) > 2  # decoded at a part of its size
+    assert max(differ[3:]) <= 2
+
+
+def test_of_an_image_in_tiles_every_pixel_is_decoded(tmp_path: Path) -> None:
+    tiling = Tiling.parse("2x2")
+    exact = pictures(tmp_path, LoadingOptions(96, 2, 0, tiling=tiling))
+    fast = pictures(tmp_path, LoadingOptions(96, 2, 0, tiling=tiling, is_exact=False))
+    assert [len(picture.pixels) for picture in fast] == [5] * len(photographs())
+    for one, other in zip(exact, fast, strict=True):
+        assert one.tiles == other.tiles
+        assert abs(one.pixels.astype(int) - other.pixels).max() <= 2

@@ -40,6 +40,8 @@ FLAT = {
     "labels": [],
 }
 """As version 0.1.0 wrote it."""
+TODAY = FLAT | {"pixels": "exact"}
+"""With what bound it, too, before there was a choice."""
 
 
 def older_job(folder: Path, fingerprint: dict[str, Any], **settings: Any) -> Journal:
@@ -57,7 +59,7 @@ def test_an_older_fingerprint_has_its_values_for_each_kind_of_task(tmp_path: Pat
         assert found.settings["num_beams"] == Setting(3, {Kind.LOCATIONS: 3, Kind.TEXT: 3})
         assert found.settings["constrain"].given is None
         assert found.settings["model"] == Setting("shapes", "shapes")
-        assert describe(journal) == FLAT
+        assert describe(journal) == TODAY
 
 
 def test_a_setting_that_an_older_journal_lacks_has_the_value_from_before(tmp_path: Path) -> None:
@@ -68,7 +70,7 @@ def test_a_setting_that_an_older_journal_lacks_has_the_value_from_before(tmp_pat
         assert found is not None
         assert found.settings["constrain"].resolved == dict.fromkeys(Kind, "off")
         assert (found.adapter, found.labels) == (None, ())
-        assert describe(journal) == FLAT | {"constrain": "off"}
+        assert describe(journal) == TODAY | {"constrain": "off"}
 
 
 def test_a_fingerprint_survives_the_journal(tmp_path: Path) -> None:
@@ -91,7 +93,7 @@ def test_a_job_that_was_killed_before_it_noted_its_settings_has_begun(tmp_path: 
         begun = Begun.of(journal)
         assert begun is not None
         assert begun.last is None
-        assert begun.described() == FLAT
+        assert begun.described() == TODAY
 
 
 def test_settings_of_older_versions_are_given_where_they_are_no_defaults() -> None:

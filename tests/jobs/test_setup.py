@@ -82,10 +82,11 @@ def test_od_is_held_to_names_and_synonyms() -> None:
 
 
 def test_what_nobody_gives_is_the_journals() -> None:
-    first = build(num_beams=2, dtype="float16", retry_truncated=False)
+    first = build(num_beams=2, dtype="float16", retry_truncated=False, pixels="fast")
     job = begun(first)
     spec = take_over(job_spec.build({"min_score": 0.5}), job)
     assert (spec.model, spec.dtype, spec.retry_truncated) == ("shapes", "float16", False)
+    assert spec.pixels == "fast"
     assert spec.given == {"min_score"}
     setup = Setup.of(spec, spec.request(), job.fingerprint)
     assert setup.generation.num_beams == 2

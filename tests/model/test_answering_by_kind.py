@@ -17,7 +17,7 @@ QUESTIONS = [Question(OD), Question(CAPTION), Question(MORE_DETAILED_CAPTION)]
 
 
 def features(model: Florence) -> torch.Tensor:
-    from florence_annotate.images.codec import model_pixels
+    from florence_annotate.images.resizing import model_pixels
 
     images = [paint(seed).image for seed in (3_300_000, 3_300_001)]
     return model.encode([model_pixels(image, model.image_size)[0] for image in images])

@@ -19,6 +19,7 @@ def test_jobs_that_were_not_asked_alike_are_refused_by_name(
             (("--max-new-tokens", 64), "max_new_tokens"),
             (("--task", "caption"), "questions"),
             (("--dtype", "bfloat16"), "dtype"),
+            (("--pixels", "fast"), "pixels"),
             (("--tiles", "2x1"), "tiles"),
         ]
     ):

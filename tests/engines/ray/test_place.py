@@ -1,11 +1,14 @@
 """A cluster as a place: what is asked of its machines before anything is annotated."""
 
 import socket
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pytest
 from conftest import annotate, is_same_dataset
+
+from florence_annotate.images.resizing import model_pixels as codec_pixels
 
 pytest.importorskip("ray")
 pytestmark = pytest.mark.ray
@@ -30,6 +33,10 @@ def test_a_cluster_writes_the_masks_of_one_device_and_is_left_as_it_was(
     assert len(cluster.list_all_nodes()) == 2
 
 
+def _darker(image: Any, side: int, *more: Any, **how: Any) -> Any:
+    return codec_pixels(image, side, *more, **how) // 2
+
+
 @pytest.mark.usefixtures("machine")
 def test_what_a_machine_lacks_is_told_before_anything_is_written(
     scenes: Path, tmp_path: Path, cluster: Any, monkeypatch: pytest.MonkeyPatch
@@ -43,7 +50,9 @@ def test_what_a_machine_lacks_is_told_before_anything_is_written(
         patched.setattr(
             "florence_annotate.checkpoints.checkpoint.Checkpoint.weights_hash", lambda self: "other"
         )
-        result = run(scenes, tmp_path / "out", cluster)
+        # as if this machine's decoder rounded otherwise
+        patched.setattr("florence_annotate.images.resizing.model_pixels", _darker)
+        result = run(scenes, tmp_path / "out", cluster, "--no-canary", "--pixels", "fast")
     assert result.code == 1
     told = result.err.splitlines()[-1]
     host = socket.gethostname()
@@ -51,6 +60,7 @@ def test_what_a_machine_lacks_is_told_before_anything_is_written(
     assert f"on {host} nothing is seen of {empty}: mount it there under the same path" in told
     assert f"on {host} nothing is seen of {tmp_path}/elsewhere.jpg" in told
     assert f"on {host} shapes in " in told and "has other files (weights" in told
+    assert f"on {host} a JPEG has other pixels (Pillow {version('pillow')}, torch" in told
     assert f"of {scenes}" not in told
     with monkeypatch.context() as patched:
         patched.setattr("florence_annotate.engines.ray.preflight.__version__", "99.0")

@@ -9,7 +9,7 @@ from small_models import ask, views
 
 from florence_annotate import tasks
 from florence_annotate.checkpoints import checkpoint as checkpoints
-from florence_annotate.images.codec import model_pixels
+from florence_annotate.images.resizing import model_pixels
 from florence_annotate.model.florence import Florence
 from florence_annotate.shapes.scenes import paint
 from florence_annotate.tasks import OD, OPEN_VOCABULARY, TASKS, Takes

@@ -14,7 +14,7 @@ from transformers.modeling_outputs import BaseModelOutput
 from transformers.models.florence2.configuration_florence2 import Florence2VisionConfig
 
 from florence_annotate import tasks
-from florence_annotate.images.codec import model_pixels
+from florence_annotate.images.resizing import model_pixels
 from florence_annotate.model.attention import attend_by
 from florence_annotate.model.decoder import Decoder
 from florence_annotate.model.florence import Florence

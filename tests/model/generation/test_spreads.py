@@ -9,7 +9,7 @@ from small_models import ask
 from torch import Tensor
 
 from florence_annotate import tasks
-from florence_annotate.images.codec import model_pixels
+from florence_annotate.images.resizing import model_pixels
 from florence_annotate.model.florence import Florence
 from florence_annotate.model.generation.spreads import Spreads
 from florence_annotate.shapes.scenes import paint
