@@ -137,12 +137,13 @@ def _listed(names: Mapping[int, str]) -> str:
 def _changed_labels(journal: Journal, out: Path) -> Iterator[str]:
     """The label files that a person changed."""
     for path, files in journal.exports.files.by_path(LABELS):
+        place = f"{out}/{path}"
         try:
-            status = os.lstat(out / path)
+            status = os.lstat(place)
             if any(is_as_known(status, file) for file in files):
                 continue
             # a copy of the folder has other times
-            if name_of_content(out / path) in [file.content for file in files]:
+            if name_of_content(place) in [file.content for file in files]:
                 continue
         except FileNotFoundError:
             continue

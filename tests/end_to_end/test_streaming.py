@@ -10,7 +10,7 @@ from written_answers import answer, written_job
 
 from florence_annotate.journal import Journal
 
-FEW, MANY = 3_000, 9_000
+FEW, MANY = 2_500, 6_000
 """Images; more than a page of any table, so that both fill all buffers."""
 GROWTH = 100
 """Bytes an image: what is kept of a file, its path and its hash, takes twice as much."""
