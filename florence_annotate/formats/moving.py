@@ -99,9 +99,7 @@ class Moving:
         description = self._planned.at(DESCRIPTION)
         if description is None or description.change not in (Change.WRITE, Change.REMOVE):
             return
-        try:
-            (self._out / DESCRIPTION).unlink(missing_ok=True)
-        except PermissionError as error:
+        if error := self._unlink(DESCRIPTION):
             self._hold(description, error)
             if hold_labels(self._out, self._staging.folder, self._held):
                 for file in self._planned.each(Change.WRITE, Change.REMOVE, below=LABELS):
