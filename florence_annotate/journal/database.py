@@ -208,8 +208,11 @@ class Database:
             cursor.row_factory = None
             return cursor.execute(sql, parameters).fetchall()
 
-    def paged(self, sql: str, page: int = _PAGE, **parameters: Any) -> Iterator[tuple[Any, ...]]:
-        """Rows whose first column is a text that rises from row to row and is never empty.
+    def paged(
+        self, sql: str, page: int = _PAGE, after: str = "", **parameters: Any
+    ) -> Iterator[tuple[Any, ...]]:
+        """Rows whose first column is a text that rises from row to row and is never empty; those
+        that come after one.
 
         Read a page at a time, so that no read lies open while the caller works: a writer waits for
         readers. Nor are all rows alive at once, which would set off full garbage collections.
@@ -217,7 +220,7 @@ class Database:
         most. Where rows have the first column in common and rise by the second, it also takes
         `:after_second`.
         """
-        after = after_second = ""
+        after_second = ""
         while True:
             begin = {"after": after, "after_second": after_second, "page": page}
             rows = self.tuples(sql, parameters | begin)

@@ -54,11 +54,12 @@ class Files:
     def each(self, below: str = "") -> Iterator[tuple[str, Exported]]:
         """Path in the output folder and file, in the order of paths; those alone that begin so."""
         for path, *file in self._database.paged(
-            f"SELECT path, {_COLUMNS} FROM files WHERE target = :target AND path >= :below "
-            "AND path < :end AND (path, content) > (:after, :after_second) "
+            # a second lower bound beside :after is the one that SQLite may seek by, each time anew
+            f"SELECT path, {_COLUMNS} FROM files WHERE target = :target "
+            "AND (path, content) > (:after, :after_second) AND path < :end "
             "ORDER BY path, content LIMIT :page",
             target=self._target,
-            below=below,
+            after=below,
             end=behind(below),
         ):
             yield path, Exported._make(file)

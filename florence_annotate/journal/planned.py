@@ -104,10 +104,11 @@ class Planned:
     def each(self, *changes: Change, below: str = "") -> Iterator[PlannedFile]:
         """The files to which one of these happens, by path; those alone whose paths begin so."""
         self._flush()
+        # a second lower bound beside :after is the one that SQLite may seek by, for each page anew
         for row in self._database.paged(
-            f"{_ROW} WHERE {_is_one_of(changes)} AND path >= :below AND path < :end "
-            "AND path > :after ORDER BY path LIMIT :page",
-            below=below,
+            f"{_ROW} WHERE {_is_one_of(changes)} AND path > :after AND path < :end "
+            "ORDER BY path LIMIT :page",
+            after=below,
             end=behind(below),
         ):
             yield _read(row)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from florence_annotate.journal import Change, Journal, MadeOf, Placed, Planned
+from florence_annotate.journal import Change, Exported, Journal, Made, MadeOf, Placed, Planned
 
 NONE = MadeOf()
 
@@ -66,3 +66,30 @@ def test_no_path_comes_twice(planned: Planned) -> None:
     planned.add("a", "y", NONE)
     with pytest.raises(sqlite3.IntegrityError):
         list(planned.contents())
+
+
+@pytest.mark.parametrize("below", ["", "images/"])
+def test_to_read_all_files_takes_steps_by_their_number_alone(tmp_path: Path, below: str) -> None:
+    """And not a walk from the beginning for each page."""
+
+    def count_steps(files: int) -> int:
+        steps = 0
+
+        def count() -> None:
+            nonlocal steps
+            steps += 1
+
+        with Journal.create(tmp_path / str(files)) as journal:
+            planned = Planned(journal)
+            written = [(f"images/{n:06}.png", Exported("x", 1, 1)) for n in range(files)]
+            for path, file in written:
+                planned.add(path, file.content, NONE)
+            journal.exports.assignments.begin()
+            journal.exports.settle(Made({}, ()), written, [], [])
+            journal.connection.set_progress_handler(count, 100)
+            assert sum(1 for _ in planned.each(Change.NONE, below=below)) == files
+            assert sum(1 for _ in journal.exports.files.each(below)) == files
+            journal.connection.set_progress_handler(None, 100)
+        return steps
+
+    assert count_steps(16_000) < 6 * count_steps(4_000)
