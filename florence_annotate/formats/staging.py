@@ -177,6 +177,8 @@ class Staging:
     def copy(self, path: str, original: str, made_of: MadeOf) -> None:
         """A copy of a file."""
         staged = self._reserve(path)
+        if os.path.lexists(staged):  # what a link leads to would be written over
+            raise _twice(path)
         try:
             shutil.copyfile(original, staged)
             content = name_of_content(staged)
@@ -190,6 +192,8 @@ class Staging:
         staged = self._reserve(path)
         try:
             os.link(os.path.realpath(original), staged)
+        except FileExistsError as error:
+            raise _twice(path) from error
         except OSError:
             return False
         self.planned.add(path, content, made_of)
@@ -201,6 +205,8 @@ class Staging:
         folder = os.path.realpath((self.out / path).parent)
         try:
             os.symlink(os.path.relpath(os.path.realpath(original), folder), staged)
+        except FileExistsError as error:
+            raise _twice(path) from error
         except OSError:
             return False
         self.planned.add(path, name_of_content(staged), made_of)

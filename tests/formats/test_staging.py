@@ -134,3 +134,21 @@ def test_a_name_that_is_too_long_is_told_with_its_path(tmp_path: Path, is_piecew
     path = f"labels/{'x' * 300}.txt"
     with staging_in(tmp_path) as staged, pytest.raises(OutputError, match="xxx"):
         staged.open(path) if is_piecewise else staged.write_text(path, "")
+
+
+@pytest.mark.parametrize("link", ["hard_link", "symbolic_link"])
+def test_an_original_is_not_written_through_its_link(tmp_path: Path, link: str) -> None:
+    """Where two images of an export are given one path, by mistake."""
+    first, second, out = tmp_path / "1.png", tmp_path / "2.png", tmp_path / "out"
+    first.write_bytes(b"one")
+    second.write_bytes(b"two")
+    out.mkdir()
+    made_of = MadeOf("sha", Placed.COPY)
+    with staging_in(out) as staged:
+        content = ("sha",) if link == "hard_link" else ()
+        assert getattr(staged, link)("images/a.png", str(first), *content, made_of)
+        for again in (link, "copy"):
+            given = content if again == link else ()
+            with pytest.raises(AssertionError, match=r"images/a\.png"):
+                getattr(staged, again)("images/a.png", str(second), *given, made_of)
+    assert first.read_bytes() == b"one"
