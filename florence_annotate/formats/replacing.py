@@ -7,7 +7,7 @@ anything else was corrected by hand, and is held: neither written, moved nor rem
 
 import os
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 from florence_annotate.errors import OutputError
@@ -128,10 +128,16 @@ class Replacing:
             return True  # older versions did not note how it was placed
         return any(
             file.source is not None
-            and file.placed == Placed.HARD_LINK
+            and (file.placed == Placed.HARD_LINK or self._was_killed)
             and self.whereabouts.has_as_link(target, file.source)
             for file in known
         )
+
+    @cached_property
+    def _was_killed(self) -> bool:
+        """Whether the export before was: what it noted of a file may not lie there, though the
+        content is the same."""
+        return not self.exports.is_finished()
 
     def _lstat(self, path: str) -> os.stat_result:
         return os.lstat(f"{self._root}/{path}")

@@ -131,6 +131,25 @@ def test_an_original_that_comes_back_is_linked_again(job: Path) -> None:
     assert linked.samefile(source / "plain.png")
 
 
+def test_a_link_becomes_a_file_of_its_own_also_after_a_kill(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else an edit of what is noted as a copy would be one of the original."""
+    source, out = tmp_path / "in", tmp_path / "out"
+    picture(source / "a.png", (40, 40))
+    assert annotate(source, out, "--images", "hardlink").code == 0
+
+    def die(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(moving.Moving, "_move", die)
+        assert command("export", out, "--images", "copy").code != 0
+    assert command("export", out, "--images", "copy").code == 0
+    (placed,) = (out / "images").rglob("a.png")
+    assert not placed.samefile(source / "a.png")
+
+
 def test_another_datasets_hard_link_is_no_original(tmp_path: Path) -> None:
     source, out = tmp_path / "in", tmp_path / "out"
     picture(source / "a.png")
