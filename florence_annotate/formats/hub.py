@@ -12,12 +12,13 @@ from typing import Any
 import yaml
 
 from florence_annotate.errors import ExportError, UsageError
+from florence_annotate.formats.replacing import METADATA_NAME
 from florence_annotate.types import SPLITS
 
 _WAYS = {
-    # format: folder in the output, the path of a split's files in it
-    "parquet": ("parquet", "{split}.parquet"),
-    "imagefolder": ("images", "{split}/**"),
+    # format: folder in the output; in it, the path of a split's files, and of one that each has
+    "parquet": ("parquet", "{split}.parquet", "{split}.parquet"),
+    "imagefolder": ("images", "{split}/**", f"{{split}}/{METADATA_NAME}"),
 }
 
 
@@ -46,7 +47,7 @@ def push(out: Path, repository: str, summary: Mapping[str, Any]) -> str:
     """
     from huggingface_hub import HfApi
 
-    folder, _ = _WAYS[_way(summary)]
+    folder, _, _ = _WAYS[_way(summary)]
     try:
         api = HfApi()
         address = api.create_repo(repository, repo_type="dataset", private=True, exist_ok=True)
@@ -76,9 +77,8 @@ def push(out: Path, repository: str, summary: Mapping[str, Any]) -> str:
 
 def card(out: Path, summary: Mapping[str, Any]) -> str:
     """The repository's README: where the data is, and how it was made."""
-    folder, pattern = _WAYS[_way(summary)]
-    here = out / folder
-    used = [split for split in SPLITS if any(here.glob(pattern.format(split=split)))]
+    folder, pattern, sign = _WAYS[_way(summary)]
+    used = [split for split in SPLITS if (out / folder / sign.format(split=split)).exists()]
     files = [{"split": s, "path": f"{folder}/{pattern.format(split=s)}"} for s in used]
     head = {
         "tags": ["florence-2", "florence-annotate"],

@@ -78,8 +78,8 @@ class Files:
 
     def made_of(self, source: str) -> list[str]:
         """Paths of the files that were made of an original, by its SHA-256, or that hold its bytes;
-        as it was when that was asked first."""
-        table = f"made_of_{self._target}"
+        as it was when that was asked first since the latest export."""
+        table = self._made_of
         if not self._database.tuples("SELECT 1 FROM temp.sqlite_master WHERE name = ?", (table,)):
             with self._database.scratch():
                 connection = self._database.connection
@@ -137,8 +137,13 @@ class Files:
             (target,),
         )
         self._insert(noted)
+        connection.execute(f"DROP TABLE IF EXISTS temp.{self._made_of}")
         connection.execute("DROP TABLE temp.kept")
         connection.execute("DROP TABLE IF EXISTS temp.overwritten")
+
+    @property
+    def _made_of(self) -> str:
+        return f"made_of_{self._target}"
 
     def _insert(self, files: Iterable[tuple[str, Exported]]) -> None:
         self._database.connection.executemany(

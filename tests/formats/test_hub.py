@@ -89,6 +89,19 @@ def test_a_split_that_a_list_alone_has_is_on_the_card(
     assert [part["split"] for part in head["configs"][0]["data_files"]] == ["train", "test"]
 
 
+def test_a_folder_without_a_file_of_the_dataset_is_no_split(
+    scenes: Path, tmp_path: Path, hub: Path
+) -> None:
+    """The hub finds no data in it, and reads none of the others then."""
+    out = tmp_path / "out"
+    options = ["--format", "imagefolder", "--limit", 2, "--split", "train=1"]
+    assert annotate(scenes, out, *options).code == 0
+    (out / "images" / "test").mkdir()
+    assert command("export", out, "--push-to-hub", "me/scenes").code == 0
+    head = yaml.safe_load((hub / "README.md").read_text().split("---")[1])
+    assert [part["split"] for part in head["configs"][0]["data_files"]] == ["train"]
+
+
 def test_a_name_that_is_none_is_refused_before_the_job(scenes: Path, tmp_path: Path) -> None:
     options = ["--format", "parquet", "--push-to-hub", "a/b/c"]
     result = annotate(scenes, tmp_path / "out", *options)

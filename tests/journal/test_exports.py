@@ -171,3 +171,10 @@ def test_values_of_the_job_and_outcomes_are_apart(journal: Journal) -> None:
     journal.set_value("fingerprint", 1)
     export(journal, outcome={"x": 1})
     assert journal.value("fingerprint") == 1
+
+
+def test_copies_are_those_of_the_export_before_also_in_one_process(journal: Journal) -> None:
+    export(journal, [("images/train/a.png", Exported("x", 1, 1, "sha", Placed.COPY))])
+    assert journal.exports.files.made_of("sha") == ["images/train/a.png"]
+    export(journal, [("images/val/a.png", Exported("x", 1, 1, "sha", Placed.COPY))])
+    assert journal.exports.files.made_of("sha") == ["images/val/a.png"]
