@@ -105,6 +105,7 @@ class Files:
             "USING (path, content) WHERE target = ? AND change = ?",
             (self._target, Change.WRITE),
         )
+        connection.execute("CREATE INDEX temp.overwritten_by_path ON overwritten (path)")
         self._insert(files)
 
     def settle(
