@@ -119,8 +119,11 @@ class Replacing:
         """An original that was edited in place is seen through the dataset's link to it, too."""
         return is_image(path) and self._is_link(path, known)
 
-    def _is_link(self, path: str, known: Sequence[Exported]) -> bool:
-        """Whether an image of the dataset and its original are one file under two names."""
+    def _is_link(
+        self, path: str, known: Sequence[Exported], *, is_known_as_one: bool = True
+    ) -> bool:
+        """Whether an image of the dataset and its original are one file under two names; asked only
+        of images that are noted as hard links, or of all."""
         target = self.out / path
         if target.is_symlink():
             return False
@@ -128,15 +131,14 @@ class Replacing:
             return True  # older versions did not note how it was placed
         return any(
             file.source is not None
-            and (file.placed == Placed.HARD_LINK or self._was_killed)
+            and (file.placed == Placed.HARD_LINK or not is_known_as_one)
             and self.whereabouts.has_as_link(target, file.source)
             for file in known
         )
 
     @cached_property
     def _was_killed(self) -> bool:
-        """Whether the export before was: what it noted of a file may not lie there, though the
-        content is the same."""
+        """Whether the export before was, as its files moved."""
         return not self.exports.is_finished()
 
     def _lstat(self, path: str) -> os.stat_result:
@@ -183,7 +185,8 @@ class Replacing:
             return False
         if placed == Placed.HARD_LINK:
             return not (staging.folder / wanted.path).samefile(self.out / wanted.path)
-        return self._is_link(wanted.path, known)
+        # an export that was killed may have noted a copy that it did not come to make
+        return self._is_link(wanted.path, known, is_known_as_one=not self._was_killed)
 
 
 def is_image(path: str) -> bool:
