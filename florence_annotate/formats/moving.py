@@ -36,7 +36,7 @@ class Moving:
         self._files = replacing.exports.files
         self._last_copies = LastCopies(replacing.out, replacing.whereabouts)
         self._undone: list[tuple[str, str]] = []
-        """Path and content of what is noted before it lies there, and does not in the end."""
+        """Path and content of what was announced to the journal and could not be written."""
         self._unplaced: set[str] = set()
         """Originals of images that are held since they could not be written."""
 
@@ -70,8 +70,9 @@ class Moving:
         """Path of each image that would be written over or removed and is a last copy → where it is
         kept, and what is noted of it there.
 
-        What is removed is none where the dataset is to have another file of its original. Before
-        that lies in its place, it keeps no file from being written over.
+        A file that is to be removed is none where the dataset is to have another file of its
+        original, since it is removed only once that lies in its place. A file is written over
+        before that, so for it only those count that lie there already.
         """
         found = {}
         for path, file, known in side_by_side(

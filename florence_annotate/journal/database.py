@@ -165,11 +165,13 @@ class Database:
 
     @contextmanager
     def transaction(self, kind: Literal["IMMEDIATE", "DEFERRED"] = "IMMEDIATE") -> Iterator[None]:
-        """All or nothing. One that is deferred locks the file when it first touches a table of it.
+        """All or nothing. One that is deferred is for temporary tables, and locks the file only
+        when it touches a table of it.
 
-        Raises OutputError where the file can't be written.
+        Raises OutputError where the file, or that of the temporary tables, can't be written.
         """
-        with _explained(self.path):
+        is_temporary = kind == "DEFERRED"
+        with _explained(self.path, is_temporary=is_temporary):
             self.connection.execute(f"BEGIN {kind}")
             try:
                 yield
@@ -182,7 +184,7 @@ class Database:
     @contextmanager
     def scratch(self) -> Iterator[None]:
         """For what is written to temporary tables, also by who only reads; locks no file."""
-        with _explained(self.path):
+        with _explained(self.path, is_temporary=True):
             self.connection.execute("PRAGMA query_only=OFF")
             try:
                 with self.transaction("DEFERRED"):
@@ -339,7 +341,7 @@ def _closed_on_error(connection: sqlite3.Connection) -> Iterator[None]:
 
 
 @contextmanager
-def _explained(path: Path, *, is_read: bool = False) -> Iterator[None]:
+def _explained(path: Path, *, is_read: bool = False, is_temporary: bool = False) -> Iterator[None]:
     """SQLite's errors as ours: an OutputError, or a JobError where the file is damaged, or where
     it was to be read."""
     try:
@@ -350,6 +352,12 @@ def _explained(path: Path, *, is_read: bool = False) -> Iterator[None]:
             raise JobError.damaged(path, text) from error
         if not isinstance(error, sqlite3.OperationalError):
             raise
+        if is_temporary and "is full" in text:
+            raise OutputError(
+                f"no space is left for temporary files of {path}: free some where SQLITE_TMPDIR or "
+                "TMPDIR lead, or else in /var/tmp, or let one of them lead elsewhere. Nothing "
+                "that was committed is lost: give the same command again then"
+            ) from error
         if is_read:
             raise _unreadable(path, text) from error
         raise OutputError.at(path, OSError(text)) from error

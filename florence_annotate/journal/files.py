@@ -94,10 +94,11 @@ class Files:
         )
         return [path for (path,) in rows]
 
-    # in the transaction that is open, with the table of `journal.planned`
+    # both in the transaction that is open, of an export whose `Planned` files are in their table
 
     def announce(self, files: Iterable[tuple[str, Exported]]) -> None:
-        """Note what is about to be written."""
+        """Note what is about to be written, and keep what was known of these files till it is
+        settled."""
         connection = self._database.connection
         connection.execute("DROP TABLE IF EXISTS temp.overwritten")
         connection.execute(

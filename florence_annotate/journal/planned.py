@@ -31,7 +31,7 @@ class MadeOf(NamedTuple):
     source: str | None = None
     """The SHA-256 of its original; of images that older versions placed it may be unknown."""
     placed: str | None = None
-    """See `journal.exports.Placed`."""
+    """See `journal.files.Placed`."""
 
 
 class PlannedFile(NamedTuple):
@@ -46,7 +46,8 @@ class PlannedFile(NamedTuple):
 
 
 class Planned:
-    """The files of one export, and what happens to each.
+    """The files of one export, and what happens to each; one export at a time of a journal that is
+    open.
 
     Paths come in any order, and are read in their own.
     """

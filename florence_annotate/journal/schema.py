@@ -118,7 +118,7 @@ _TABLES = {
         size_bytes INTEGER NOT NULL,
         mtime_ns INTEGER NOT NULL,
         source TEXT,                      -- of an image: the SHA-256 of the original it was made of
-        placed TEXT,                      -- of an image: as what; see `journal.exports.Placed`
+        placed TEXT,                      -- of an image: as what; see `journal.files.Placed`
         PRIMARY KEY (target, path, content)
     ) WITHOUT ROWID""",
 }

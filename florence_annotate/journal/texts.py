@@ -4,7 +4,7 @@ from florence_annotate.journal.database import Database
 
 _BATCH = 1024
 _BITS = 1 << 27
-"""16 MiB, of which a few texts touch a few pages."""
+"""16 MiB, which the system only provides where a bit is set."""
 
 
 class Texts:
@@ -14,8 +14,9 @@ class Texts:
         self._database = database
         self._added: set[str] = set()
         self._marks = bytearray(_BITS // 8)
-        """The bit of each text's hash: one that is not set says, without a query, that a text was
-        never added. Of a million texts it spares 99 in 100 queries for others."""
+        """For each text the bit is set that its hash names. So where the bit is not set, a text was
+        never added, and no query need ask: with a million texts in the set that is so for 99 in 100
+        others."""
         with database.transaction("DEFERRED"):
             database.connection.execute("DROP TABLE IF EXISTS temp.texts")
             database.connection.execute(

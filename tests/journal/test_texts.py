@@ -2,6 +2,9 @@
 
 from pathlib import Path
 
+import pytest
+
+from florence_annotate.errors import OutputError
 from florence_annotate.journal import Journal, Texts
 
 
@@ -30,3 +33,12 @@ def test_a_new_set_is_empty(tmp_path: Path) -> None:
         for number in range(10_000):
             before.add(str(number))
         assert "1" not in Texts(journal)
+
+
+def test_a_full_disk_of_temporary_files_is_told_apart_from_that_of_the_job(tmp_path: Path) -> None:
+    with Journal.create(tmp_path) as journal:
+        texts = Texts(journal)
+        journal.connection.execute("PRAGMA temp.max_page_count = 8")
+        with pytest.raises(OutputError, match=r"temporary files of .*TMPDIR"):
+            for number in range(10_000):
+                texts.add(f"some/folder/of/images/{number}.jpg")
