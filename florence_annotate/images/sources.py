@@ -138,12 +138,14 @@ class Sources:
                 yield from self._look_at_all(each, named.items())
                 continue
             walked = ((self._key(each, path), path) for path in self._walk(each))
-            # what is also named by itself comes there
-            yield from self._look_at_all(each, (pair for pair in walked if pair[0] not in named))
+            if named:  # what is also named by itself comes there
+                walked = (pair for pair in walked if pair[0] not in named)
+            yield from self._look_at_all(each, walked)
 
     def _look_at_all(self, given: Given, images: Iterable[tuple[str, bytes]]) -> Iterator[ImageRef]:
+        takes_all = self.shard is None and not self.include and not self.exclude
         for key, path in images:
-            if self._wanted(key) and (ref := self._look_at(given, path, key)):
+            if (takes_all or self._wanted(key)) and (ref := self._look_at(given, path, key)):
                 yield ref
 
     def _keys_of_named(self, given: Given) -> dict[str, bytes]:
@@ -205,6 +207,8 @@ class Sources:
         if entry.name.startswith(b"."):
             if looks_like_image or _is_dir(entry):
                 self._skip(entry.path, "hidden")
+        elif looks_like_image and entry.is_file(follow_symlinks=False):
+            images.append(entry.path)  # as most are
         elif entry.is_dir(follow_symlinks=False):
             subfolders.append(entry.path)
         elif _is_dir(entry):

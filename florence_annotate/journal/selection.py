@@ -97,9 +97,9 @@ class Selection:
         with self._database.scratch():
             connection.execute("DROP TABLE IF EXISTS temp.listed")
             connection.execute(
-                "CREATE TEMP TABLE listed (place INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, "
-                "path BLOB, size_bytes INTEGER, mtime_ns INTEGER, inode INTEGER, "
-                "selected INTEGER)"
+                "CREATE TEMP TABLE listed (place INTEGER, key TEXT PRIMARY KEY, path BLOB, "
+                "size_bytes INTEGER, mtime_ns INTEGER, inode INTEGER, selected INTEGER) "
+                "WITHOUT ROWID"
             )
             connection.executemany(f"INSERT INTO listed VALUES (?, ?, ?, ?, ?, ?, ?) {again}", rows)
 
