@@ -10,8 +10,9 @@ from written_answers import answer, written_job
 
 from florence_annotate.journal import Journal
 
-FEW, MANY = 2_500, 6_000
-"""Images; more than a page of any table, so that both fill all buffers."""
+FEW, MANY = 4_500, 9_000
+"""Images; so many that of the half of them two pages of every table are in memory, which are 2,048
+rows: with fewer, the buffers themselves would grow."""
 GROWTH = 100
 """Bytes an image: what is kept of a file, its path and its hash, takes twice as much."""
 
