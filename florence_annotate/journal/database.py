@@ -184,7 +184,7 @@ class Database:
     @contextmanager
     def scratch(self) -> Iterator[None]:
         """For what is written to temporary tables, also by who only reads; locks no file."""
-        with _explained(self.path, is_temporary=True):
+        with _explained(self.path):
             self.connection.execute("PRAGMA query_only=OFF")
             try:
                 with self.transaction("DEFERRED"):

@@ -4,7 +4,7 @@ from florence_annotate.journal.database import Database
 
 _BATCH = 1024
 _BITS = 1 << 27
-"""16 MiB, which the system only provides where a bit is set."""
+"""16 MiB of them."""
 
 
 class Texts:

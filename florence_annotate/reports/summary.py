@@ -41,24 +41,9 @@ def summarise(
     its dataset was written. `counts` are the journal's, and `gates` those that were judged. Raises
     OutputError.
     """
-    summary = _summarise(journal, out, spec, bound, exported, counts, gates)
-    failures = journal.failures() if counts.failed else iter(())
-    write_summary(out, summary, failures, exported.files() if exported else iter(()))
-    return summary
-
-
-def _summarise(
-    journal: Journal,
-    out: Path,
-    spec: JobSpec,
-    bound: Mapping[str, Any] | None,
-    exported: Outcome | None,
-    counts: Counts,
-    gates: Sequence[Gate],
-) -> dict[str, Any]:
     run = journal.last_report()
     left = run.pop("left_dataset", {})
-    return {
+    summary = {
         "version": __version__,
         "output": str(out),
         "finished": counts.pending == 0,
@@ -82,6 +67,9 @@ def _summarise(
         "settings": spec.model_dump(),
         "versions": versions(),
     }
+    failures = journal.failures() if counts.failed else iter(())
+    write_summary(out, summary, failures, exported.files() if exported else iter(()))
+    return summary
 
 
 def _describe(exported: Outcome) -> dict[str, Any]:
