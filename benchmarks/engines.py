@@ -134,7 +134,7 @@ def repeated(images: Path, count: int) -> list[ImageRef]:
     """So many references to the images, each with a key of its own."""
     found = itertools.cycle(Sources((str(images),), frozenset({".jpg"})))
     return [
-        replace(ref, key=f"{index:07}.jpg")
+        ref._replace(key=f"{index:07}.jpg")
         for index, ref in enumerate(itertools.islice(found, count))
     ]
 

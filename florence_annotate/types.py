@@ -19,9 +19,11 @@ SPLITS = ("train", "val", "test")
 """The parts that a dataset may have."""
 
 
-@dataclass(frozen=True, slots=True)
-class ImageRef:
-    """An image that a source named; its file has not been read yet."""
+class ImageRef(NamedTuple):
+    """An image that a source named; its file has not been read yet.
+
+    A tuple, since of a million images a million are made before the first is read.
+    """
 
     key: str
     """Unique in the job: the path relative to its source, with `/`, in printable characters."""

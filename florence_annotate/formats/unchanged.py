@@ -117,14 +117,14 @@ class Unchanged:
 
     def _files(self) -> Iterator[tuple[str, str]]:
         """Path and content of the exported files, without last copies."""
-        for path, file in self._journal.exports.files.each():
+        for path, file in self._journal.exports.unchecked_files.each():
             if not last_copies.is_one(path):
                 yield path, file.content
 
     def _files_in_place(self) -> Iterator[tuple[str, str]]:
         """The same, as long as all are as they were written. Raises OSError, _OtherFileError."""
         root, before = str(self._out), ""
-        for path, file in self._journal.exports.files.each():
+        for path, file in self._journal.exports.unchecked_files.each():
             if path == before or not is_as_known(os.lstat(f"{root}/{path}"), file):
                 raise _OtherFileError
             if not last_copies.is_one(path):

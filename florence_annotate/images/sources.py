@@ -137,7 +137,7 @@ class Sources:
             if not each.is_walked:
                 yield from self._look_at_all(each, named.items())
                 continue
-            walked = ((self._key(each, path), path) for path in self._walk(each))
+            walked = self._walk(each)
             if named:  # what is also named by itself comes there
                 walked = (pair for pair in walked if pair[0] not in named)
             yield from self._look_at_all(each, walked)
@@ -157,7 +157,8 @@ class Sources:
     def _key(self, given: Given, path: bytes) -> str:
         return key_of(path, given.folder, given.prefix, self._prefixes)
 
-    def _walk(self, given: Given) -> Iterator[bytes]:
+    def _walk(self, given: Given) -> Iterator[tuple[str, bytes]]:
+        """Key and path of what looks like an image, folder by folder."""
         visited: set[tuple[int, int]] = set()
         linked: list[bytes] = []  # walked last, so that a folder is found by its own name first
         yield from self._walk_folder(given, given.folder, visited, linked)
@@ -166,12 +167,13 @@ class Sources:
 
     def _walk_folder(
         self, given: Given, folder: bytes, visited: set[tuple[int, int]], linked: list[bytes]
-    ) -> Iterator[bytes]:
+    ) -> Iterator[tuple[str, bytes]]:
         pending = [folder]
         while pending:
             folder = pending.pop()
+            start = self._key(given, os.path.join(folder, b""))
             subfolders: list[bytes] = []
-            images: list[bytes] = []
+            images: list[os.DirEntry[bytes]] = []
             try:
                 status = os.stat(folder)
                 if (status.st_dev, status.st_ino) in visited:
@@ -189,10 +191,10 @@ class Sources:
             except OSError as error:
                 self._skip(folder, f"folder can't be read: {error.strerror}")
                 if error.errno not in GONE_ERRORS:
-                    start = self._key(given, os.path.join(folder, b""))
                     self._unread.append(_Unread(given.prefix, start, folder))
                 continue
-            yield from images
+            for entry in images:
+                yield start + printable(entry.name), entry.path
             pending += reversed(subfolders)
 
     def _sort(
@@ -200,7 +202,7 @@ class Sources:
         entry: os.DirEntry[bytes],
         subfolders: list[bytes],
         linked: list[bytes],
-        images: list[bytes],
+        images: list[os.DirEntry[bytes]],
     ) -> None:
         """Add an entry of a folder to what it is, if it is anything of ours."""
         looks_like_image = has_suffix(entry.name, self.suffixes)
@@ -208,13 +210,13 @@ class Sources:
             if looks_like_image or _is_dir(entry):
                 self._skip(entry.path, "hidden")
         elif looks_like_image and entry.is_file(follow_symlinks=False):
-            images.append(entry.path)  # as most are
+            images.append(entry)  # as most are
         elif entry.is_dir(follow_symlinks=False):
             subfolders.append(entry.path)
         elif _is_dir(entry):
             linked.append(entry.path)
         elif looks_like_image:
-            images.append(entry.path)
+            images.append(entry)
 
     def _wanted(self, key: str) -> bool:
         is_in_shard = self.shard is None or self.shard.holds(key)

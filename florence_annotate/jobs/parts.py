@@ -4,7 +4,7 @@ import os
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any, Self
@@ -169,7 +169,7 @@ class Moved:
         if prefix not in self.folders:
             return ref
         path = path_of(ref.key, ref.path, self.folders[prefix], prefix)
-        return replace(ref, path=path)
+        return ref._replace(path=path)
 
 
 @dataclass(slots=True)

@@ -35,6 +35,7 @@ class Database:
         self.path = path
         self.connection = connection
         self._is_writer = is_writer
+        self._has_sound_exports = False
         connection.row_factory = sqlite3.Row
         connection.execute("PRAGMA busy_timeout=30000")
         if is_writer:
@@ -84,8 +85,7 @@ class Database:
                         if not schema.is_current(connection):
                             schema.upgrade(connection)
                 soundness.refuse_unsound(connection, path)
-                soundness.refuse_unsound_exports(connection, path)
-                schema.refuse_outside(connection, path)
+                soundness.refuse_gaps(connection, path)
                 if checks_images:
                     database.check_images()
         return database
@@ -144,12 +144,20 @@ class Database:
         return database
 
     def check_images(self) -> None:
-        """Raise JobError where it holds something of an image or a file that this program never
-        wrote."""
+        """Raise JobError where it holds something of an image that this program never wrote."""
         with _explained(self.path, is_read=True):
             soundness.refuse_unsound_images(self.connection, self.path)
+
+    def check_exports(self) -> None:
+        """Raise JobError where what exports left in it is not what this program writes; once."""
+        if self._has_sound_exports:
+            return
+        with _explained(self.path, is_read=True):
+            soundness.refuse_unsound_exports(self.connection, self.path)
             if self._is_writer:
                 soundness.refuse_repeated(self.connection, self.path)
+                soundness.refuse_outside(self.connection, self.path)
+        self._has_sound_exports = True
 
     def close(self) -> None:
         if self._is_writer:

@@ -125,11 +125,18 @@ class Exports:
     def assignments(self) -> Assignments:
         """What the images keep from export to export."""
         assert self._target is not None
+        self._database.check_exports()
         return Assignments(self._database, self._target)
 
     @property
     def files(self) -> Files:
         """What was written."""
+        self._database.check_exports()
+        return self.unchecked_files
+
+    @property
+    def unchecked_files(self) -> Files:
+        """The same, for who takes nothing but what lies there."""
         return Files(self._database, self._target)
 
     def images(self) -> Iterator[tuple[ImageRef, tuple[str, str | None] | None]]:

@@ -2,9 +2,6 @@
 
 import secrets
 import sqlite3
-from pathlib import Path
-
-from florence_annotate.errors import JobError
 
 VERSION = 3
 OWN = 1
@@ -243,33 +240,3 @@ def _columns_since(version: int) -> dict[str, tuple[str, ...]]:
 
 def _make_own_target(connection: sqlite3.Connection) -> None:
     connection.execute("INSERT INTO targets VALUES (?, ?)", (OWN, secrets.token_hex(8)))
-
-
-def refuse_outside(connection: sqlite3.Connection, journal: Path) -> None:
-    """Raise JobError for a journal that speaks of a path that leads out of its folder.
-
-    It may come from somebody else, and what it names is written, moved and removed.
-    """
-    # asked of each column by itself: what they are joined to would be made anew for each question
-    files = connection.execute(
-        f"SELECT path FROM files WHERE {_looks_outside('path')} OR path GLOB '*:*'"
-    )
-    # only as the beginning of a path a `:` is no part of a name, and an image's has a folder first
-    images = connection.execute(
-        "SELECT 'images/' || iif(split = '', '', split || '/') || name FROM exported_images "
-        f"WHERE {_looks_outside('name')}"
-    )
-    for (found,) in (*files, *images):
-        parts = found.replace("\\", "/").split("/")
-        if {"", ".", ".."} & set(parts) or ":" in parts[0]:
-            raise JobError(
-                f"{journal} speaks of a file outside of its dataset ({found!r}), which no "
-                "export wrote: it is damaged, or made to do harm; don't use it"
-            )
-
-
-def _looks_outside(column: str) -> str:
-    """The condition that a path in a column may be no plain way down from a folder."""
-    patterns = "*..*", "*//*", "/*", "*/", "*\\*", ""
-    matches = " OR ".join(f"{column} GLOB '{pattern}'" for pattern in patterns)
-    return f"({matches})"

@@ -88,7 +88,7 @@ class Selection:
 
         Where one comes again, its first file stays; it is asked about where any journal asks.
         """
-        rows = (_row(place, ref, selected) for place, (ref, selected) in enumerate(images))
+        rows = ((place, *ref, selected) for place, (ref, selected) in enumerate(images))
         again = "ON CONFLICT (key) DO UPDATE SET selected = min(selected, excluded.selected)"
         self._list(rows, again)
 
@@ -167,7 +167,7 @@ class Selection:
             self._database.connection.executemany(
                 "INSERT OR IGNORE INTO images (key, path, size_bytes, mtime_ns, inode, selected) "
                 f"VALUES (?, ?, ?, ?, ?, {Selected.NO})",
-                ((ref.key, ref.path, ref.size_bytes, ref.mtime_ns, ref.inode) for ref in refs),
+                refs,
             )
 
     def forget_left(self) -> None:
@@ -248,8 +248,4 @@ class Selection:
 def _rows(refs: Iterable[ImageRef], limit: int | None) -> Iterator[tuple[object, ...]]:
     for place, ref in enumerate(refs):
         is_beyond = limit is not None and place >= limit
-        yield _row(place, ref, Selected.BEYOND_LIMIT if is_beyond else Selected.YES)
-
-
-def _row(place: int, ref: ImageRef, selected: Selected) -> tuple[object, ...]:
-    return place, ref.key, ref.path, ref.size_bytes, ref.mtime_ns, ref.inode, selected
+        yield place, *ref, Selected.BEYOND_LIMIT if is_beyond else Selected.YES

@@ -1,10 +1,10 @@
 """What a journal holds is held to what this program writes there, as the journal is opened.
 
 SQLite takes any value into any column, and a file may be damaged, edited by hand or somebody
-else's. A condition on all rows is one query a table, which reads no long value. Tables with a row
-an image or a file are left unchecked for an export until it is built: one in which nothing changed
-is known by digests. Answers, which are long, are checked as they are unpacked (`journal/packing`),
-and what a JSON value says by who makes something of it (`Journal.reading`).
+else's. A condition on all rows is one query a table, which reads no long value. What exports left,
+a row an image and a file, is checked for who goes by it: an export in which nothing changed is
+known by digests. Answers, which are long, are checked as they are unpacked (`journal/packing`), and
+what a JSON value says by who makes something of it (`Journal.reading`).
 """
 
 import json
@@ -29,10 +29,9 @@ def _is_or_null(kind: str, *columns: str) -> str:
     return " AND ".join(f"({column} IS NULL OR {_is(kind, column)})" for column in columns)
 
 
-def _is_hash(column: str) -> str:
-    """Files are named by hashes, so they hold nothing that leads elsewhere."""
-    return f"{column} NOT GLOB '*[^0-9a-f]*'"
-
+_DIGITS_OF_HASHES = "0123456789abcdef"
+"""Files are named by hashes, so they hold nothing that leads elsewhere."""
+_PAGE_OF_HASHES = 4096
 
 _STAMPS = f"{_is('blob', 'path')} AND {_is('integer', 'size_bytes', 'mtime_ns')}"
 # an image may have lost its split; see `Assignments.begin`
@@ -47,25 +46,29 @@ _FEW_ROWS = {
 }
 """Table → what holds for each of its rows."""
 
-_MANY_ROWS = {
+_OF_IMAGES = {
     "images": f"{_is('text', 'key')} AND key != '' AND {_STAMPS} AND selected BETWEEN -1 AND 2 "
     f"AND {_is_or_null('integer', 'inode')}",
     # a record has a size, and a failure its reason
     "attempts": f"{_STAMPS} AND {_is_or_null('integer', 'inode')} AND iif(sha IS NULL, "
-    f"{_is('text', 'stage', 'kind', 'message')}, {_is('text', 'sha')} AND {_is_hash('sha')} AND "
+    f"{_is('text', 'stage', 'kind', 'message')}, {_is('text', 'sha')} AND "
     f"kind IS NULL AND {_is('integer', 'width', 'height')} AND width > 0 AND height > 0 "
     "AND width < 1 << 31 AND height < 1 << 31)",
+}
+"""The same of tables with a row an image."""
+
+_OF_EXPORTS = {
     "exported_images": f"{_is('integer', 'number')} AND number BETWEEN 1 AND 1 << 53 "
     f"AND split IN ({_SPLITS}) AND {_is('text', 'name')} AND name != ''",
     "files": f"{_is('text', 'path', 'content')} AND {_is('integer', 'size_bytes', 'mtime_ns')} "
-    f"AND {_is_or_null('text', 'source', 'placed')} AND (source IS NULL OR {_is_hash('source')})",
+    f"AND {_is_or_null('text', 'source', 'placed')} "
+    f"AND (source IS NULL OR source NOT GLOB '*[^{_DIGITS_OF_HASHES}]*')",
 }
-"""The same of tables with a row an image or a file."""
+"""The same of what exports left, with a row an image or a file."""
 
 _GAPS = (
     "SELECT 1 FROM exported_classes GROUP BY target HAVING min(id) != 0 OR max(id) != count(*) - 1"
 )
-_OTHER_SPLITS = f"SELECT 1 FROM exported_images WHERE (split IN ({_SPLITS})) IS NOT 1"
 _REPEATED = (
     "SELECT 1 FROM exported_images GROUP BY target "
     "HAVING min(count(DISTINCT number), count(DISTINCT name)) < count(*)"
@@ -100,22 +103,49 @@ def refuse_unsound_images(connection: sqlite3.Connection, path: Path) -> None:
     status = os.stat(path)
     stamp = status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
     if _found_sound.get(path) != stamp:
-        _hold(_MANY_ROWS, connection, path)
+        _hold(_OF_IMAGES, connection, path)
+        _refuse_other_hashes(connection, path)
         _found_sound[path] = stamp
 
 
-def refuse_unsound_exports(connection: sqlite3.Connection, path: Path) -> None:
-    """The same for what only who exports has to know: a split is a folder that is written to."""
+def refuse_gaps(connection: sqlite3.Connection, path: Path) -> None:
+    """The same for the ids of classes, which only who exports goes by."""
     if connection.execute(_GAPS).fetchone():
         raise JobError.damaged(path, "ids of classes that leave gaps")
-    if connection.execute(_OTHER_SPLITS).fetchone():
-        raise JobError.damaged(path, "images in a split that is none")
+
+
+def refuse_unsound_exports(connection: sqlite3.Connection, path: Path) -> None:
+    """The same for what exports left of images and files."""
+    _hold(_OF_EXPORTS, connection, path)
 
 
 def refuse_repeated(connection: sqlite3.Connection, path: Path) -> None:
-    """The same for what its images were named and numbered."""
+    """The same for what its images were named and numbered, which only who exports goes by."""
     if connection.execute(_REPEATED).fetchone():
         raise JobError.damaged(path, "images with the same number or name")
+
+
+def refuse_outside(connection: sqlite3.Connection, journal: Path) -> None:
+    """Raise JobError for a journal that speaks of a path that leads out of its folder.
+
+    It may come from somebody else, and what it names is written, moved and removed.
+    """
+    # asked of each column by itself: what they are joined to would be made anew for each question
+    files = connection.execute(
+        f"SELECT path FROM files WHERE {_looks_outside('path')} OR path GLOB '*:*'"
+    )
+    # only as the beginning of a path a `:` is no part of a name, and an image's has a folder first
+    images = connection.execute(
+        "SELECT 'images/' || iif(split = '', '', split || '/') || name FROM exported_images "
+        f"WHERE {_looks_outside('name')}"
+    )
+    for (found,) in (*files, *images):
+        parts = found.replace("\\", "/").split("/")
+        if {"", ".", ".."} & set(parts) or ":" in parts[0]:
+            raise JobError(
+                f"{journal} speaks of a file outside of its dataset ({found!r}), which no "
+                "export wrote: it is damaged, or made to do harm; don't use it"
+            )
 
 
 def _hold(conditions: Mapping[str, str], connection: sqlite3.Connection, path: Path) -> None:
@@ -125,6 +155,19 @@ def _hold(conditions: Mapping[str, str], connection: sqlite3.Connection, path: P
             raise JobError.damaged(path, f"its table {table} has a row that is none")
 
 
+def _refuse_other_hashes(connection: sqlite3.Connection, path: Path) -> None:
+    """Many hashes at once, since SQLite's patterns take three times as long."""
+    seq: int | None = 0
+    while seq is not None:
+        seq, hashes = connection.execute(
+            "SELECT max(seq), coalesce(group_concat(sha, ''), '') FROM (SELECT seq, sha "
+            "FROM attempts WHERE seq > ? AND sha IS NOT NULL ORDER BY seq LIMIT ?)",
+            (seq, _PAGE_OF_HASHES),
+        ).fetchone()
+        if hashes.strip(_DIGITS_OF_HASHES):
+            raise JobError.damaged(path, "its table attempts has a hash that is none")
+
+
 def _refuse_no_json(text: object, kind: type | None, path: Path, what: str) -> None:
     try:
         value = json.loads(text)  # type: ignore[arg-type]
@@ -132,3 +175,10 @@ def _refuse_no_json(text: object, kind: type | None, path: Path, what: str) -> N
         raise JobError.damaged(path, f"{what}: {error}") from error
     if kind is not None and not isinstance(value, kind):
         raise JobError.damaged(path, f"{what}: {text!r:.40} is no object")
+
+
+def _looks_outside(column: str) -> str:
+    """The condition that a path in a column may be no plain way down from a folder."""
+    patterns = "*..*", "*//*", "/*", "*/", "*\\*", ""
+    matches = " OR ".join(f"{column} GLOB '{pattern}'" for pattern in patterns)
+    return f"({matches})"

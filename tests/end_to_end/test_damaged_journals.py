@@ -33,7 +33,6 @@ WHOEVER = [
     "update attempts set height = 'tall'",
     "update attempts set path = 'text'",
     "update attempts set sha = '../../../home'",
-    "update files set source = '../../home' where source is not null",
     "update images set size_bytes = 'large'",
     "update images set key = cast(x'ff' as text) where id = 1",
     "update images set selected = 9",
@@ -42,8 +41,6 @@ WHOEVER = [
     "update job set value = '5'",
     "update job set value = '{}'",
     "update job set value = 'zz' where name = 'fingerprint'",
-    "update exported_images set number = 0 where image = 1",
-    "update exported_images set split = 'nope' where image = 1",
     "update exported_classes set name = x'00'",
     "drop table exports",
     "update runs set report = 'x'",
@@ -52,7 +49,13 @@ WHOEVER = [
     "update exports set outcome = '[]'",
     "drop table answers",
 ]
+LEFT_BY_EXPORTS = [
+    "update exported_images set number = 0 where image = 1",
+    "update exported_images set split = 'nope' where image = 1",
+]
 WRITERS = [
+    *LEFT_BY_EXPORTS,
+    "update files set source = '../../home' where source is not null",
     "update exported_images set number = 1",
     "update exported_images set name = 'x.jpg'",
     "update exported_classes set id = -5 where id = 0",
@@ -122,6 +125,17 @@ def test_python_is_told_so_too(job: Path, tmp_path: Path, statement: str) -> Non
     with pytest.raises(JobError, match="is damaged"):
         for image in open_dataset(out):
             str(image)
+
+
+@pytest.mark.parametrize("statement", LEFT_BY_EXPORTS)
+@pytest.mark.parametrize("name", ["report", "explain"])
+def test_who_goes_by_what_exports_left_is_told_so(
+    job: Path, tmp_path: Path, name: str, statement: str
+) -> None:
+    out = damaged(job, tmp_path / "out", statement)
+    page = ("-o", tmp_path / "page.html") if name == "report" else ("0001.jpg",)
+    ended = command(name, out, *page)
+    assert ended.code == 1 and "job.db is damaged (" in ended.err, ended
 
 
 @pytest.mark.parametrize("statement", [*WHOEVER, *WRITERS])

@@ -58,7 +58,7 @@ def test_a_newer_journal_is_refused_before_anything_is_touched(tmp_path: Path) -
 def said_of(out: Path) -> list[object]:
     """All that a reader gets of a job, but what older journals did not hold."""
     dataset = [
-        replace(image, ref=replace(image.ref, inode=None))
+        replace(image, ref=image.ref._replace(inode=None))
         for image in florence_annotate.open_dataset(out)
     ]
     with Journal.open_existing(out) as journal:

@@ -1,6 +1,5 @@
 """Which images are the job's. See test_journal for what becomes of their attempts."""
 
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -72,7 +71,7 @@ def test_an_image_that_comes_back_has_not_left(annotated: Path) -> None:
         ([ref(key) for key in "abc"], 2, True),
         ([], None, True),
         *(
-            ([ref("a"), ref("b"), replace(ref("c"), **change)], None, True)
+            ([ref("a"), ref("b"), ref("c")._replace(**change)], None, True)
             for change in ({"path": b"/c"}, {"size_bytes": 2}, {"mtime_ns": 2}, {"inode": 2})
         ),
     ],
@@ -113,7 +112,7 @@ def test_a_limit_leaves_what_is_known_in_the_job(annotated: Path) -> None:
 def test_everybody_compares_files_by_one_rule(
     tmp_path: Path, inode: int | None, now: int | None, is_other: bool
 ) -> None:
-    before, after = (replace(ref("a"), inode=number) for number in (inode, now))
+    before, after = (ref("a")._replace(inode=number) for number in (inode, now))
     with Journal.create(tmp_path) as journal:
         select(journal, [before])
         journal.append(journal.begin_run("{}"), [Record(before, "a" * 64, 1, 1, ())])
@@ -129,7 +128,7 @@ def test_everybody_compares_files_by_one_rule(
 
 
 def test_what_is_noted_is_pending_as_it_is_once_it_is_taken_over(annotated: Path) -> None:
-    changes = [ref("a"), replace(ref("b"), size_bytes=2), ref("c"), ref("d"), ref("e")]
+    changes = [ref("a"), ref("b")._replace(size_bytes=2), ref("c"), ref("d"), ref("e")]
     with Journal.open_to_write(annotated) as journal:
         journal.append(1, [Failure(ref("c"), "read", "missing", "gone")])
         for retry_failed, pending in ((False, "bd"), (True, "bcd")):
@@ -154,7 +153,7 @@ def test_images_that_other_journals_have_selected_join_or_replace_its_own(annota
         (ref("b"), Selected.BEYOND_LIMIT),
         (ref("d"), Selected.BEYOND_LIMIT),
         (ref("b"), Selected.YES),
-        (replace(ref("d"), path=b"/elsewhere"), Selected.BEYOND_LIMIT),
+        (ref("d")._replace(path=b"/elsewhere"), Selected.BEYOND_LIMIT),
     ]
     with Journal.open_to_write(annotated) as journal:
         journal.selection.note_selected(images)
