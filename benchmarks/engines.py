@@ -103,7 +103,7 @@ def measure(setup: Setup, refs: Sequence[ImageRef], seconds: float) -> dict[str,
     with TemporaryDirectory() as folder, Journal.create(Path(folder)) as journal:
         journal.selection.note(refs)
         journal.selection.take_over()
-        run = journal.begin_run(job_spec.dump(setup.spec))
+        run = journal.runs.begin(job_spec.dump(setup.spec))
         clock = Clock(seconds, time.perf_counter())
         with closing(setup.place), suppress(_Enough):
             started = setup.start([], lambda text: None)

@@ -112,7 +112,7 @@ def make_job(folder: Path, images: int, *, are_distinct: bool) -> Path:
         spec = job_spec.build({"sources": (str(source),), "min_score": 0.5})
         asked = {"questions": [[OD, None]], "tiles": None, "inputs": None}
         journal.set_value("asked", asked)
-        run = journal.begin_run(job_spec.dump(spec))
+        run = journal.runs.begin(job_spec.dump(spec))
         refs = list(Sources((str(source),), codec.SUFFIXES))
         journal.selection.note(refs, None)
         journal.selection.take_over()

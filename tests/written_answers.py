@@ -82,7 +82,7 @@ def written_job(
     with Journal.create(out) as journal:
         pairs = [[question.task, question.text] for question in asked]
         journal.set_value("asked", {"questions": pairs, "tiles": None, "inputs": None})
-        attempt(journal, folder, said, journal.begin_run(job_spec.dump(spec)))
+        attempt(journal, folder, said, journal.runs.begin(job_spec.dump(spec)))
     return out
 
 

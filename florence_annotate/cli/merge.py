@@ -63,9 +63,9 @@ def merge(
 
     - florence-annotate merge ./images-dataset-*-of-8 -o ./images-dataset
     """
-    from florence_annotate.jobs import merging
+    from florence_annotate.jobs import merge_plan, merging
 
-    request = merging.Request(
+    request = merge_plan.Request(
         outs=outs, out=output, settings=settings, policy=policy, allow_missing=allow_missing
     )
     try:

@@ -10,10 +10,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from florence_annotate.cli import bottleneck
+from florence_annotate.cli import remarks
 from florence_annotate.cli.ending import Interrupted, print_json
 from florence_annotate.cli.progress import ScreenReporter
-from florence_annotate.formats.holding import LEFT_OVER
 from florence_annotate.images.keys import in_shell
 from florence_annotate.images.shards import Shard
 from florence_annotate.jobs.leaving import told
@@ -164,10 +163,10 @@ def _show_shard(
         return
     images = summary["images"]
     typer.echo(f"\n{images['annotated']} of {images['images']} images of shard {shard} annotated")
-    for line in (*_remarks_of_run(summary), *_remarks_of_images(summary)):
+    for line in (*remarks.of_run(summary), *remarks.of_images(summary)):
         typer.echo(line)
     if images["failed"]:
-        typer.echo(f"{_count(images['failed'], 'image')} failed: {command('failures', out)}")
+        typer.echo(f"{remarks.count(images['failed'], 'image')} failed: {command('failures', out)}")
     typer.echo(f"once all {shard.count} are done: {merge_command(out, shard)}")
 
 
@@ -181,8 +180,8 @@ def _show_summary(summary: dict[str, Any], out: Path, *, of_run: bool) -> None:
     rate = summary["run"].get("images_per_second") if of_run else None
     console.print(
         f"\n{images['annotated']} of {images['images']} images annotated, "
-        + _count(summary["instances"], "instance")
-        + (f", {_count(summary['captions'], 'caption')}" if summary["captions"] else "")
+        + remarks.count(summary["instances"], "instance")
+        + (f", {remarks.count(summary['captions'], 'caption')}" if summary["captions"] else "")
         + (f", {rate:.2f} images/s" if rate else "")
     )
     table = Table(box=None, pad_edge=False, show_header=False)
@@ -194,12 +193,12 @@ def _show_summary(summary: dict[str, Any], out: Path, *, of_run: bool) -> None:
     console.print(table)
     if more:
         console.print(f"and {more} more; summary.json has all", markup=False)
-    for line in [*(_remarks_of_run(summary) if of_run else ()), *_remarks(summary)]:
+    for line in [*(remarks.of_run(summary) if of_run else ()), *remarks.of_dataset(summary)]:
         console.print(line, markup=False)
     for line in _written(summary, out):
         console.print(line, markup=False)
     if images["failed"]:
-        line = f"{_count(images['failed'], 'image')} failed: {command('failures', out)}"
+        line = f"{remarks.count(images['failed'], 'image')} failed: {command('failures', out)}"
         console.print(line, style="bold", markup=False)
 
 
@@ -211,104 +210,6 @@ def _shown_classes(summary: dict[str, Any]) -> tuple[list[tuple[str, int]], int]
         return classes, 0
     most = sorted(classes, key=lambda pair: pair[1], reverse=True)[:_SHOWN_LABELS]
     return most, len(classes) - len(most)
-
-
-def _remarks_of_run(summary: dict[str, Any]) -> list[str]:
-    remarks = []
-    if left := summary["left_dataset"]:
-        remarks.append(told(left))
-    if skipped := summary["run"].get("skipped"):
-        some = "; ".join(f"{entry['name']}: {entry['reason']}" for entry in skipped[:3])
-        remarks.append(f"skipped {len(skipped)}: {some}")
-    if slow := bottleneck.remark(summary["run"], summary["settings"]):
-        remarks.append(slow)
-    return remarks
-
-
-def _remarks(summary: dict[str, Any]) -> list[str]:
-    remarks = []
-    if not_asked := summary["images_not_asked"]:
-        remarks.append(
-            f"{_count(not_asked, 'image')} without a text or a region: nothing was asked, so the "
-            "dataset leaves them out (what comes later counts with --restart)"
-        )
-    if not_included := summary["images_not_included"]:
-        remarks.append(f"{_count(not_included, 'image')} left out by --include or --exclude")
-    if unlabelled := summary["images_without_labels"]:
-        remarks.append(f"{_count(unlabelled, 'image')} without a label left out by --labelled-only")
-    if summary["dropped"]:
-        reasons = ", ".join(f"{count} {reason}" for reason, count in summary["dropped"].items())
-        remarks.append(f"left out of the dataset, kept in the journal: {reasons}")
-    if large := summary["boxes_over_0.9_of_the_image"]:
-        said = "1 box covers" if large == 1 else f"{large} boxes cover"
-        remarks.append(f"{said} over 0.9 of the image: --max-area 0.9 leaves such out")
-    if pairs := summary["pairs_of_classes_over_0.9_iou"]:
-        remarks.append(
-            f"{_count(pairs, 'pair')} of boxes of different classes in one place (IoU over 0.9): "
-            "--nms-across-classes 0.9 keeps the better"
-        )
-    if summary["settings"]["classes"] and (without := summary["classes_without_instances"]):
-        near = (f"{name} ({label} was said)" if label else name for name, label in without.items())
-        remarks.append(f"nothing was found of: {', '.join(near)}")
-    if summary["unmapped_labels"]:
-        labels = list(summary["unmapped_labels"].items())
-        some = ", ".join(f"{label} ({count})" for label, count in labels[:8])
-        more = f" and {len(labels) - 8} more" if len(labels) > 8 else ""
-        remarks.append(f"labels that belong to no class: {some}{more}")
-    if summary["truncated"]:
-        count = len(summary["truncated"])
-        have = "has" if count == 1 else "have"
-        remarks.append(
-            f"{_count(count, 'image')} {have} an answer cut at the token limit: see summary.json"
-        )
-    for where, name in (("the dataset", "left_out"), ("YOLO", "yolo_left_out")):
-        if left_out := summary[name]:
-            some = "; ".join(f"{key}: {reason}" for key, reason in list(left_out.items())[:3])
-            more = " …" if len(left_out) > 3 else ""
-            are = "is" if len(left_out) == 1 else "are"
-            counted = _count(len(left_out), "image")
-            remarks.append(f"{counted} {are} not in {where}: {some}{more}")
-    if without := summary["instances_without_mask"]:
-        remarks.append(f"{_count(without, 'instance')} without a mask: not in YOLO's outlines")
-    for split in summary["splits_without_images"]:
-        remarks.append(f"the split {split} has no image, and data.yaml no folder of its own for it")
-    for split in summary["splits_without_results"]:
-        remarks.append(
-            f"no result in the split {split}: there is no annotations/results_{split}.json, since "
-            "pycocotools loads no empty one"
-        )
-    if copied := summary["images_copied_instead_of_linked"]:
-        remarks.append(f"{_count(copied, 'image')} copied, since no link could be made")
-    if summary["has_other_class_ids"]:
-        remarks.append("class ids are those of the list from now on")
-    if moved := summary["images_moved_to_another_split"]:
-        remarks.append(f"{_count(moved, 'image')} moved to another split, as it was asked for")
-    if summary["split_by_folders"]:
-        remarks.append(
-            "split as the source's own folders are named, train, val (valid, validation) and test: "
-            "--split, --split-by or --split-file choose otherwise"
-        )
-    if unlisted := summary["split_file_names_without_image"]:
-        some = ", ".join(map(repr, unlisted[:3])) + (" …" if len(unlisted) > 3 else "")
-        fit = "fits" if len(unlisted) == 1 else "fit"
-        remarks.append(f"{_count(len(unlisted), 'name')} of --split-file {fit} no image: {some}")
-    if held := summary["held"]:
-        by_weight = sorted(held.items(), key=lambda each: each[1] != LEFT_OVER)
-        some = "; ".join(f"{path}: {why}" for path, why in by_weight[:3])
-        more = " …" if len(held) > 3 else ""
-        remarks.append(
-            f"{_count(len(held), 'file')} left as found: {some}{more} (--overwrite gives them up)"
-        )
-    return remarks + _remarks_of_images(summary)
-
-
-def _remarks_of_images(summary: dict[str, Any]) -> list[str]:
-    remarks = []
-    if beyond := summary["images"]["beyond_limit"]:
-        remarks.append(f"--limit left out {_count(beyond, 'image')} that nothing was asked about")
-    if pending := summary["images"]["pending"]:
-        remarks.append(f"{_count(pending, 'image')} not annotated yet")
-    return remarks
 
 
 def _written(summary: dict[str, Any], out: Path) -> list[str]:
@@ -329,10 +230,6 @@ def _say_hard_links(summary: dict[str, Any]) -> str:
     if not summary["images_hard_linked"]:
         return ""
     return ", as hard links: to edit one in place edits the original (--images copy makes copies)"
-
-
-def _count(count: int, noun: str) -> str:
-    return f"1 {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def command(name: str, out: Path, *options: str) -> str:

@@ -21,10 +21,10 @@ def status(out: flags.Out, as_json: flags.AsJson = False) -> None:
         seen = state.look(out, journal)
         counts = journal.counts()
         bound = fingerprint.describe(journal) or {}
-        report = journal.last_report()
+        report = journal.runs.last_report()
         is_mixed = not journal.exports.is_finished()
         elsewhere = journal.places.half_written()
-        has_run = bool(journal.last_run())
+        has_run = bool(journal.runs.last())
         shard, is_half_merged = sharding.of(journal), merging.is_unfinished(journal)
     is_unfinished = seen.state in (State.STOPPED, State.INTERRUPTED)
     if seen.state is State.RUNNING:

@@ -40,7 +40,7 @@ def questions_of(journal: Journal) -> tuple[Question, ...]:
 
 def last_spec(journal: Journal) -> JobSpec:
     """The settings of the job's last run. Raises JobError before its first."""
-    settings = journal.last_settings()
+    settings = journal.runs.last_settings()
     if settings is None:
         raise JobError(f"{journal.path} holds no job yet: begin it with 'florence-annotate run'")
     return job_spec.load(settings)

@@ -26,11 +26,11 @@ def read(journal: Journal, folder: Path) -> dict[str, Any]:
     dataset was exported last, and before the first export as the last run has it. Raises UsageError
     for a file that can't be read.
     """
-    began = _of_run(journal.first_settings())
+    began = _of_run(journal.runs.first_settings())
     file = policy_file.read(folder / NAME)
     exported = journal.exports.policy()
     if exported is None:
-        latest = _of_run(journal.last_settings()) or began
+        latest = _of_run(journal.runs.last_settings()) or began
     else:
         latest = began | of_export(exported)
     if file is None:

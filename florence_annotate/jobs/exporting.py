@@ -105,7 +105,7 @@ def run(request: Request, note: Callable[[str], None]) -> Result:
         judged = gates.judge(spec, asked, counts, exported)
         summary = summaries.summarise(journal, folder, spec, bound, exported, counts, judged)
         if not is_elsewhere:
-            journal.note_written()
+            journal.runs.note_written()
     return Result(folder, summary=summary, unwritten=bool(exported.unwritten))
 
 

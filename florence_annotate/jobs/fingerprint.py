@@ -117,7 +117,7 @@ class Fingerprint:
 
 def _from_flat(flat: Mapping[str, Any], journal: Journal) -> dict[str, Any]:
     """The fingerprint of a job that was begun when it had neither given values nor kinds."""
-    text = journal.last_settings()
+    text = journal.runs.last_settings()
     spec = JobSpec() if text is None else job_spec.load(text)
     known = {**BEFORE_IT_EXISTED, **flat}
     return {
@@ -158,7 +158,7 @@ class Begun:
         fingerprint, asked = Fingerprint.of(journal), older.asked(journal)
         if fingerprint is None or asked is None:
             return None
-        text = journal.last_settings()
+        text = journal.runs.last_settings()
         last = None if text is None else job_spec.load(text)
         return cls(fingerprint, asked, last)
 
@@ -169,7 +169,8 @@ class Begun:
 
 def count_decoded_otherwise(journal: Journal) -> int:
     """How many images of a job may have other answers than this version would get."""
-    return journal.count_annotated_until(journal.value(DECODED_OTHERWISE) or 0)
+    last_run = journal.value(DECODED_OTHERWISE)
+    return 0 if last_run is None else journal.count_annotated_until(last_run)
 
 
 def describe(journal: Journal) -> dict[str, Any] | None:

@@ -11,7 +11,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from florence_annotate.answers import scores
 from florence_annotate.config import job_spec, policy_file
 from florence_annotate.config.gate_settings import GateSettings
 from florence_annotate.config.job_spec import JobSpec
@@ -19,6 +18,7 @@ from florence_annotate.dataset import settled, splits
 from florence_annotate.dataset.splits import SplitRule
 from florence_annotate.errors import CheckpointError, SourceError, UsageError
 from florence_annotate.formats import export, registry, upheavals
+from florence_annotate.formats.outcome import Outcome
 from florence_annotate.jobs import (
     fingerprint,
     leaving,
@@ -29,6 +29,7 @@ from florence_annotate.jobs import (
     setup,
     sharding,
 )
+from florence_annotate.jobs.binding import Binding
 from florence_annotate.jobs.fingerprint import Begun
 from florence_annotate.jobs.naming import sources_of
 from florence_annotate.jobs.outlook import Outlook, has_content
@@ -129,6 +130,7 @@ class Job:
                 f"{error}. The job in {out} was begun with it: give the command run with --model "
                 "(or --adapter) and where it is by now"
             ) from error
+        self._binding = Binding(self.setup, self.spec, self._begun)
 
     def _refuse_no_image(self) -> None:
         """Raise SourceError, which says what is wrong with a folder that held images."""
@@ -184,11 +186,17 @@ class Job:
                     *(journal, self.sources, self.spec.limit, reporter.note),
                     allow_missing=switches.allow_missing,
                 )
-                self._bind(journal, reporter)
+                bound = fingerprint.describe(journal)
+                if bound is None:
+                    # all that the sources name, since those after --limit are selected too
+                    is_whole = self.spec.shard is None
+                    refs = journal.selection.refs() if is_whole else self._all
+                    self._binding.begin(journal, self._split_rule(refs))
+                else:
+                    self._binding.go_on(journal, bound, reporter.note)
                 self._settle_policy(journal, reporter)
                 self._take_over_touched(journal)
-                self._tell_decoded_otherwise(journal, reporter)
-                run_id, report = journal.begin_run(job_spec.dump(self.spec)), RunReport()
+                run_id, report = journal.runs.begin(job_spec.dump(self.spec)), RunReport()
                 if total := journal.selection.count_pending(retry_failed=retry_failed):
                     counts = journal.counts()
                     if counts.annotated or counts.failed:
@@ -196,27 +204,14 @@ class Job:
                         reporter.note(f"going on: {done}, {total} to do")
                     started = started or self._start(reporter)
                     pending = journal.selection.pending(retry_failed=retry_failed)
-                    journal.note_asking(run_id)
+                    journal.runs.note_asking(run_id)
                     with reporter.progress(total, started.memory_in_use) as progress:
                         report = runner.run(started.engine, pending, journal, run_id, progress)
                 self.setup.close()  # others may need the devices while the dataset is written
                 is_to_be_written = not report.interrupted and self.spec.shard is None
                 told = self._report(report, left, has_asked=started is not None)
-                journal.end_run(run_id, told, is_to_be_written=is_to_be_written)
-                exported = None
-                if is_to_be_written:
-                    reporter.note("writing the dataset …")
-                    # it may have been edited while the images were annotated
-                    self.spec = settled.apply(self.spec, settled.read(journal, self.out))
-                    exported = export.export(
-                        *(journal, self.out, self.spec),
-                        overwrite=switches.overwrite,
-                        renumber=switches.renumber,
-                        judge_lost=partial(
-                            leaving.judge_lost, journal, allow_missing=switches.allow_missing
-                        ),
-                        settle=partial(settled.write, journal, self.out, self.spec),
-                    )
+                journal.runs.end(run_id, told, is_to_be_written=is_to_be_written)
+                exported = self._export(journal, reporter) if is_to_be_written else None
                 if not report.interrupted:
                     journal.selection.forget_left()
                 bound, counts, judged = fingerprint.describe(journal), journal.counts(), []
@@ -225,11 +220,24 @@ class Job:
                 summary = summaries.summarise(
                     journal, self.out, self.spec, bound, exported, counts, judged
                 )
-                journal.note_written()
+                journal.runs.note_written()
         return Finished(
             summary=summary,
             unwritten=exported is not None and bool(exported.unwritten),
             interrupted=report.interrupted,
+        )
+
+    def _export(self, journal: Journal, reporter: Reporter) -> Outcome:
+        reporter.note("writing the dataset …")
+        # it may have been edited while the images were annotated
+        self.spec = settled.apply(self.spec, settled.read(journal, self.out))
+        switches = self._switches
+        return export.export(
+            *(journal, self.out, self.spec),
+            overwrite=switches.overwrite,
+            renumber=switches.renumber,
+            judge_lost=partial(leaving.judge_lost, journal, allow_missing=switches.allow_missing),
+            settle=partial(settled.write, journal, self.out, self.spec),
         )
 
     def _start(self, reporter: Reporter) -> "Started":
@@ -239,7 +247,7 @@ class Job:
         """What a run would do. Raises FingerprintError and SourceError where it is refused."""
         if self._begun is None:
             return outlook.of_new(self.sources, self.spec.limit, self._left_by_restart())
-        fingerprint.refuse_other(self._begun.described(), self._bound_now(), self.out)
+        self._binding.refuse_other(self._begun.described(), self.out)
         with Journal.open_existing(self.out) as journal:
             journal.selection.note(self.sources, self.spec.limit)
             left = leaving.judge(journal, self.sources, allow_missing=self._switches.allow_missing)
@@ -250,38 +258,6 @@ class Job:
             return {}
         allowed = self._switches.allow_missing
         return restarting.judge(self.spec, self.out, allow_missing=allowed)
-
-    def _bound_now(self) -> dict[str, Any]:
-        return self.setup.fingerprint().described(self._asked())
-
-    def _asked(self) -> dict[str, Any]:
-        """See `florence_annotate.journal.older.asked`."""
-        return {
-            "questions": [[q.task, q.text] for q in self.setup.plan.questions],
-            "tiles": self.spec.tiling and [self.spec.tiles, self.spec.tiling.overlap],
-            "inputs": fingerprint.digest(self.spec.regions or self.spec.texts),
-        }
-
-    def _bind(self, journal: Journal, reporter: Reporter) -> None:
-        """Bind the job to how and what it asks, or hold this run to it."""
-        bound = fingerprint.describe(journal)
-        if bound is not None:
-            fingerprint.refuse_other(bound, self._bound_now(), self.out)
-            for line in self.setup.departures():
-                reporter.note(line)
-            if self._begun is not None and self._begun.fingerprint.decoding is None:
-                if self.setup.decoded_otherwise:
-                    journal.set_value(fingerprint.DECODED_OTHERWISE, journal.last_run())
-                journal.set_value("decoding", self._decoding())
-            return
-        journal.set_value("asked", self._asked())
-        journal.set_value("decoding", self._decoding())
-        journal.set_value("score", scores.DEFINITION)
-        sharding.bind(journal, self.spec)
-        # all that the sources name, since those after --limit are selected too
-        refs = journal.selection.refs() if self.spec.shard is None else self._all
-        journal.set_value(splits.BEGUN_WITH, self._split_rule(refs))
-        journal.set_value("fingerprint", self.setup.fingerprint().dump())
 
     def _splits(self, journal: Journal) -> Any:
         """By what the job splits its images; see `splits.BEGUN_WITH`."""
@@ -302,19 +278,6 @@ class Job:
             reporter.note(line)
         if self.spec.shard is None:
             settled.write(journal, self.out, self.spec)
-
-    def _decoding(self) -> dict[str, Any]:
-        return asdict(self.setup.checkpoint.generation.decoding)
-
-    def _tell_decoded_otherwise(self, journal: Journal, reporter: Reporter) -> None:
-        count = fingerprint.count_decoded_otherwise(journal)
-        if count:
-            asked = "1 image was" if count == 1 else f"{count} images were"
-            reporter.note(
-                f"{asked} asked by an earlier version, which read this checkpoint's own settings "
-                "of generation otherwise (its token ids, forced tokens, or when a search stops): "
-                "the answers may differ; --restart asks all images again"
-            )
 
     def _take_over_touched(self, journal: Journal) -> None:
         """An image with a new time but the same bytes is not asked again."""

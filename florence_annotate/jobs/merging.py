@@ -7,20 +7,18 @@ what its parts have got since.
 
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-from florence_annotate.config import job_spec, policy_file
+from florence_annotate.config import job_spec
 from florence_annotate.config.gate_settings import GateSettings
-from florence_annotate.config.job_spec import JobSpec
-from florence_annotate.dataset import settled, splits
+from florence_annotate.dataset import splits
 from florence_annotate.errors import JobError, OutputError, UsageError
-from florence_annotate.jobs import exporting, output, parts
+from florence_annotate.jobs import exporting, merge_plan, output, parts
+from florence_annotate.jobs.merge_plan import Merged, Plan, Request
 from florence_annotate.jobs.outlook import has_content
-from florence_annotate.jobs.parts import Common, Part
 from florence_annotate.journal import FILE_NAME, Journal, exists, lock
 from florence_annotate.journal.merging import STAGING, Merging
 from florence_annotate.journal.selection import Selected
@@ -28,57 +26,12 @@ from florence_annotate.questions.texts import SIDECAR
 from florence_annotate.types import ImageRef
 
 _EXAMPLES = 3
-_MERGED = "merged"
-"""The value of a job that says what it was merged of; see `_Merged`."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
-    """What is asked of a merge."""
-
-    outs: Sequence[Path]
-    """The jobs, the first ones first in what they say of one image."""
-    out: Path
-    """Where the new job goes, or the one that they were merged to before."""
-    settings: Mapping[str, Any]
-    """Flags of the export, in the forms that `job_spec.change` takes."""
-    policy: Path | None = None
-    """A file, or one of the jobs, whose policy the new one has."""
-    allow_missing: bool = False
-    """Shards, parts of before and folders of images may be missing."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Merged:
-    """What a job was merged of, and how far that is."""
-
-    parts: Sequence[Path]
-    run: int
-    """Of the latest merge."""
-    is_finished: bool
-    has_own_runs: bool
-    """Whether the job has chosen its images by itself since; then no merge does any more."""
-
-    @classmethod
-    def of(cls, journal: Journal) -> "_Merged | None":
-        """None for a job that was not merged."""
-        value = journal.value(_MERGED)
-        if value is None:
-            return None
-        with journal.reading("what it was merged of"):
-            parts = [Path(os.fsdecode(bytes.fromhex(part))) for part in value["parts"]]
-            return cls(**value | {"parts": parts})
-
-    def note(self, journal: Journal) -> None:
-        """Keep it; paths, which may be no UTF-8, by their bytes in hexadecimal."""
-        parts = [os.fsencode(part).hex() for part in self.parts]
-        journal.set_value(_MERGED, asdict(self) | {"parts": parts})
 
 
 def is_unfinished(journal: Journal) -> bool:
     """Whether a job was stopped as it took over what its parts have got since."""
-    merged = _Merged.of(journal)
-    return merged is not None and not merged.is_finished and journal.last_run() <= merged.run
+    merged = Merged.of(journal)
+    return merged is not None and not merged.is_finished and journal.runs.last() <= merged.run
 
 
 def run(request: Request, note: Callable[[str], None]) -> exporting.Result:
@@ -96,7 +49,7 @@ def run(request: Request, note: Callable[[str], None]) -> exporting.Result:
             )
     output.refuse_no_folder(out)
     with lock.held(out):
-        plan = _plan(request, out, outs)
+        plan = merge_plan.make(request, out, outs)
         if plan.merged is None:
             _take_anew(out, plan, note)
         else:
@@ -110,118 +63,7 @@ def run(request: Request, note: Callable[[str], None]) -> exporting.Result:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    """What is to be done; nothing has been written yet."""
-
-    outs: Sequence[Path]
-    common: Common
-    spec: JobSpec
-    """The settings that the job has from now on."""
-    sources: parts.Sources
-    merged: _Merged | None
-    """What the job is made of; None of a new one."""
-
-    @property
-    def parts(self) -> list[Path]:
-        """All that the job is made of from now on."""
-        before = self.merged.parts if self.merged else ()
-        return list(dict.fromkeys([*before, *self.outs]))
-
-    def where(self, part: Journal) -> Callable[[ImageRef], ImageRef]:
-        """Where the images of a part lie, seen from here."""
-        return self.sources.moved.get(part.path.parent, lambda ref: ref)
-
-    @property
-    def chooses_images(self) -> bool:
-        """Whether the job's images are those that the parts have, and no others."""
-        if self.merged is None:
-            return True
-        return not self.merged.has_own_runs and len(self.parts) == len(self.outs)
-
-
-def _plan(request: Request, out: Path, outs: Sequence[Path]) -> _Plan:
-    own = own_part = merged = None
-    is_settled = False
-    if exists(out):
-        with Journal.open_existing(out) as journal:
-            merged = _merged_before(journal, outs, request)
-            own = Common.of(journal, out)
-            own_part = Part.of(journal, out, own.spec, merged.parts)
-            is_settled = journal.exports.policy() is not None
-        is_settled = is_settled or (out / policy_file.NAME).exists()
-    else:
-        output.refuse_other_files(out, beside=STAGING)
-    is_compared = request.policy is None and not is_settled
-    policy = settled.KEPT if is_compared else ()
-    common, found = parts.look(outs, own, set(policy) - _flags(request))
-    if not request.allow_missing:
-        parts.refuse_missing_shards(found)
-    for part in found:
-        walked = [Path(os.fsdecode(root.folder)) for root in part.roots if root.is_walked]
-        output.refuse_overlap(out, walked, ())
-    sources = parts.Sources.of([*([own_part] if own_part else []), *found])
-    chosen = _chosen_policy(request, common)
-    if is_settled:
-        _refuse_other_policy(out, common.policy, chosen)
-    spec = common.spec
-    if merged is None or not merged.has_own_runs:
-        spec = settled.apply(spec, chosen).model_copy(
-            update={
-                "sources": tuple(sources.named),
-                "include": tuple(sources.include),
-                "exclude": tuple(sources.exclude),
-                "shard": None,
-            }
-        )
-    return _Plan(outs, common, spec, sources, merged)
-
-
-def _merged_before(journal: Journal, outs: Sequence[Path], request: Request) -> _Merged:
-    """Raises JobError for a job that was not merged, or of others too."""
-    merged, out = _Merged.of(journal), journal.path.parent
-    if merged is None:
-        raise JobError(
-            f"{out} holds a job that was not merged: choose another output with -o, and name it "
-            "as one that is merged if it is to be a part of that"
-        )
-    lacking = [part for part in merged.parts if part not in outs]
-    if lacking and not request.allow_missing:
-        raise JobError(
-            f"{out} was merged of {lacking[0]} too, which is not named now: name it, go on without "
-            "it with --allow-missing, or choose another output with -o"
-        )
-    has_run = journal.last_run() > merged.run
-    return replace(merged, has_own_runs=merged.has_own_runs or has_run)
-
-
-def _flags(request: Request) -> set[str]:
-    """The settings that are given."""
-    given = {name for name, value in request.settings.items() if value is not None}
-    return given | ({"classes"} if "classes_file" in given else set())
-
-
-def _chosen_policy(request: Request, common: Common) -> Mapping[str, Any]:
-    if request.policy is None:
-        return common.policy
-    if request.policy.is_dir():
-        with parts.opened(request.policy) as journal:
-            return settled.read(journal, request.policy)
-    file = policy_file.read(request.policy)
-    if file is None:
-        raise UsageError(f"--policy: there is no file or folder {request.policy}")
-    return {**common.policy, **file.settings}
-
-
-def _refuse_other_policy(out: Path, own: Mapping[str, Any], chosen: Mapping[str, Any]) -> None:
-    if differ := policy_file.differences(own, chosen):
-        raise UsageError(
-            f"--policy: {out} has a policy of its own by now ({'; '.join(differ)}): edit "
-            f"{out / policy_file.NAME}, or give flags"
-        )
-
-
-def _take_anew(out: Path, plan: _Plan, note: Callable[[str], None]) -> None:
+def _take_anew(out: Path, plan: Plan, note: Callable[[str], None]) -> None:
     staging = out / STAGING
     if os.path.lexists(staging) and not _is_begun(staging, plan):
         with _explained(staging):
@@ -241,24 +83,24 @@ def _explained(path: Path) -> Iterator[None]:
         raise OutputError.at(path, error) from error
 
 
-def _is_begun(staging: Path, plan: _Plan) -> bool:
+def _is_begun(staging: Path, plan: Plan) -> bool:
     """Whether a merge of the same jobs was stopped: what was taken over of others is no use."""
     if staging.is_symlink() or not exists(staging):
         return False
     try:
         with Journal.open_to_write(staging) as journal:
-            merged = _Merged.of(journal)
+            merged = Merged.of(journal)
     except JobError:
         return False
     return merged is not None and merged.parts == plan.parts
 
 
-def _take(journal: Journal, plan: _Plan, note: Callable[[str], None]) -> None:
+def _take(journal: Journal, plan: Plan, note: Callable[[str], None]) -> None:
     """Make of a journal what the plan says, from whatever state a killed merge left it in."""
     has_own_runs = plan.merged is not None and plan.merged.has_own_runs
-    merged = _Merged(plan.parts, journal.last_run() + 1, False, has_own_runs)
+    merged = Merged(plan.parts, journal.runs.last() + 1, False, has_own_runs)
     merged.note(journal)  # before it begins: a run that is not noted would be one of its own
-    run_id = journal.begin_run(job_spec.dump(plan.spec))
+    run_id = journal.runs.begin(job_spec.dump(plan.spec))
     journal.selection.note_selected(_selected(plan))
     if plan.chooses_images and (left := sum(1 for _ in journal.selection.leaving())):
         images = "1 annotated image leaves" if left == 1 else f"{left} annotated images leave"
@@ -282,13 +124,13 @@ def _take(journal: Journal, plan: _Plan, note: Callable[[str], None]) -> None:
         "merged": [os.fsdecode(out) for out in plan.outs],
         "undecided": merging.undecided,
     }
-    journal.end_run(run_id, report, is_to_be_written=True)
+    journal.runs.end(run_id, report, is_to_be_written=True)
     replace(merged, is_finished=True).note(journal)
     if merging.undecided:
         note(_told(merging.undecided))
 
 
-def _selected(plan: _Plan) -> Iterator[tuple[ImageRef, Selected]]:
+def _selected(plan: Plan) -> Iterator[tuple[ImageRef, Selected]]:
     """The images of all parts, one part after the other."""
     for journal in _opened(plan.outs):
         where = plan.where(journal)
@@ -303,7 +145,7 @@ def _opened(outs: Iterable[Path]) -> Iterator[Journal]:
             yield journal
 
 
-def _bind(journal: Journal, plan: _Plan) -> None:
+def _bind(journal: Journal, plan: Plan) -> None:
     """Bind the job to what its parts are bound to; it splits its images as a new one does."""
     begun = plan.common.begun
     journal.set_value("asked", begun.asked)

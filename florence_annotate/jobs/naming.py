@@ -38,7 +38,7 @@ def _what_is(folder: bytes) -> str | None:
 
 def roots_of(journal: Journal, out: Path) -> list[Root]:
     """The roots of the job in a folder, also of one from before they were noted."""
-    known, settings = journal.roots.known(), journal.last_settings()
+    known, settings = journal.roots.known(), journal.runs.last_settings()
     if known or settings is None:
         return known
     sources = job_spec.load(settings).sources

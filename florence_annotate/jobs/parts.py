@@ -76,7 +76,7 @@ class Common:
         begun = Begun.of(journal)
         if begun is None:
             raise JobError(f"{out} holds no job yet: begin it with 'florence-annotate run'")
-        report, spec = journal.last_report(), opening.last_spec(journal)
+        report, spec = journal.runs.last_report(), opening.last_spec(journal)
         with journal.reading("what its last run reported"):
             skipped = {(each["name"], each["reason"]): None for each in report.get("skipped", ())}
             routes = dict(report.get("routes", {}))

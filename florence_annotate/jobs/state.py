@@ -31,14 +31,16 @@ class JobState:
 def look(out: Path, journal: Journal) -> JobState:
     """How the job stands; whoever runs it is not disturbed."""
     holder = lock.holder_of(out)
-    has_asked, has_ended = journal.has_asked(), journal.has_ended()
+    has_asked, has_ended = journal.runs.has_asked(), journal.runs.has_ended()
     if holder is None or not holder.holds:
         holder = lock.holder_of(out)  # it may have begun since, and then its run has no end yet
     if holder is not None and holder.holds:
-        return JobState(State.RUNNING, holder, None if has_asked else journal.images_per_second())
+        return JobState(
+            State.RUNNING, holder, None if has_asked else journal.runs.images_per_second()
+        )
     if holder is not None or not has_ended:
         return JobState(State.STOPPED, holder, None)
-    interrupted = journal.last_report().get("interrupted", False)
+    interrupted = journal.runs.last_report().get("interrupted", False)
     return JobState(State.INTERRUPTED if interrupted else State.ENDED, None, None)
 
 

@@ -7,9 +7,9 @@ What attempts found is never changed; what an image is, the latest of its attemp
 
 from florence_annotate.journal.assignments import Assigned
 from florence_annotate.journal.class_ids import has_other_ids
-from florence_annotate.journal.database import FILE_NAME, exists, holds_journal
 from florence_annotate.journal.exports import Made
 from florence_annotate.journal.files import Exported, Placed
+from florence_annotate.journal.job_file import FILE_NAME, exists, holds_journal
 from florence_annotate.journal.journal import Counts, Journal
 from florence_annotate.journal.merging import refuse_unmerged
 from florence_annotate.journal.planned import Change, MadeOf, Planned, PlannedFile

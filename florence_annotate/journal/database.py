@@ -1,24 +1,15 @@
 """The SQLite file under the journal: opening, transactions, errors in our own words."""
 
-import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal, Self
 
 from florence_annotate.errors import JobError, OutputError
-from florence_annotate.journal import schema, soundness
+from florence_annotate.journal import job_file, schema, soundness
 
-FILE_NAME = "job.db"
 _OLDEST = 1
-_MAGIC = b"SQLite format 3\0"
-"""What every file of SQLite begins with."""
-_VERSION_AT = 60
-"""Where such a file has its `user_version`, in four bytes: 0 where nobody set it."""
-_MODE_AT, _WRITE_AHEAD = 18, b"\2"
-"""Where such a file says how it is written, and what it says there of a write-ahead log:
-https://sqlite.org/fileformat.html#file_format_version_numbers"""
 _IS_HALF_WRITTEN = "attempt to write a readonly database"
 """What SQLite says where it would have to take back what a killed writer left, and may not."""
 _PAGE = 1024
@@ -45,8 +36,8 @@ class Database:
     @classmethod
     def create(cls, folder: Path) -> Self:
         """The journal of a folder, made where there is none. Raises OutputError, JobError."""
-        path = folder / FILE_NAME
-        _refuse_link(path)
+        path = folder / job_file.FILE_NAME
+        job_file.refuse_link(path)
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -54,12 +45,12 @@ class Database:
         with _explained(path):
             connection = sqlite3.connect(path, isolation_level=None)
             with _closed_on_error(connection):
-                if _has_tables(connection):
+                if job_file.has_tables(connection):
                     connection.close()
                     return cls.open_to_write(folder)
                 database = cls(path, connection, is_writer=True)
                 with database.transaction():
-                    if not _has_tables(connection):  # else another made them just now
+                    if not job_file.has_tables(connection):  # else another made them just now
                         schema.create(connection)
         return database
 
@@ -71,10 +62,10 @@ class Database:
         Raises JobError where the folder holds no journal that this version reads, a damaged one, or
         a link in its place, OutputError.
         """
-        path = _refuse_missing(folder)
-        _refuse_link(path)
+        path = job_file.refuse_missing(folder)
+        job_file.refuse_link(path)
         with _explained(path):
-            connection = sqlite3.connect(_address(path), uri=True, isolation_level=None)
+            connection = sqlite3.connect(job_file.address(path), uri=True, isolation_level=None)
             with _closed_on_error(connection):
                 _refuse_other_version(path, connection)
                 database = cls(path, connection, is_writer=True)
@@ -97,9 +88,9 @@ class Database:
 
         Raises JobError where the folder holds no journal that this version reads, or a damaged one.
         """
-        path = _refuse_missing(folder)
+        path = job_file.refuse_missing(folder)
         with _explained(path, is_read=True):
-            connection = sqlite3.connect(_address(path), uri=True, isolation_level=None)
+            connection = sqlite3.connect(job_file.address(path), uri=True, isolation_level=None)
             with _closed_on_error(connection):
                 version = _refuse_other_version(path, connection)
                 return cls._to_read(path, connection, version, checks_images=checks_images)
@@ -111,14 +102,16 @@ class Database:
         Raises JobError also where there is something to be taken back, and for a file that another
         program switched to a mode in which readers write beside it.
         """
-        path = folder / FILE_NAME
-        _refuse_write_ahead(path)
+        path = folder / job_file.FILE_NAME
+        job_file.refuse_write_ahead(path)
         with _explained(path, is_read=True):
-            connection = sqlite3.connect(_address(path, "ro"), uri=True, isolation_level=None)
+            connection = sqlite3.connect(
+                job_file.address(path, "ro"), uri=True, isolation_level=None
+            )
             with _closed_on_error(connection):
                 try:
-                    if not _has_tables(connection):
-                        raise _missing(folder)
+                    if not job_file.has_tables(connection):
+                        raise job_file.missing(folder)
                     version = _refuse_other_version(path, connection)
                 except sqlite3.OperationalError as error:
                     if _IS_HALF_WRITTEN not in str(error):
@@ -247,88 +240,6 @@ def behind(beginning: str) -> str | bytes:
     return beginning[:-1] + chr(ord(beginning[-1]) + 1) if beginning else b""
 
 
-def exists(folder: Path) -> bool:
-    """Whether a folder holds a journal. One that was killed before its first commit is none."""
-    path = folder / FILE_NAME
-    if not path.is_file() or path.stat().st_size == 0:
-        return False
-    try:
-        with closing(sqlite3.connect(_address(path), uri=True)) as connection:
-            return _has_tables(connection)
-    except sqlite3.DatabaseError:
-        return True  # what is wrong with it is said when it is opened
-
-
-def holds_journal(folder: bytes) -> bool:
-    """Whether a folder holds a journal of any version.
-
-    Known by its first bytes: to open it as a database might change what is another's.
-    """
-    path = os.path.join(folder, os.fsencode(FILE_NAME))
-    if not os.path.isfile(path):
-        return False
-    try:
-        with open(path, "rb") as file:
-            head = file.read(_VERSION_AT + 4)
-    except OSError:
-        return False
-    return head.startswith(_MAGIC) and head[_VERSION_AT:] > bytes(4)
-
-
-def _has_tables(connection: sqlite3.Connection) -> bool:
-    return bool(connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0])
-
-
-def _refuse_missing(folder: Path) -> Path:
-    path = folder / FILE_NAME
-    if not exists(folder):
-        raise _missing(folder)
-    return path
-
-
-def _unreadable(path: Path, why: str | None) -> JobError:
-    return JobError(
-        f"can't read {path}: {why}. Nothing in it was changed: see that you may read it and that "
-        "its disk is there, then give the same command again"
-    )
-
-
-def _missing(folder: Path) -> JobError:
-    return JobError(
-        f"{folder} holds no job: there is no {FILE_NAME} in it, or nothing in that. "
-        "Begin one with 'florence-annotate run'"
-    )
-
-
-def _refuse_write_ahead(path: Path) -> None:
-    try:
-        with path.open("rb") as file:
-            head = file.read(_MODE_AT + 1)
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise _missing(path.parent) from error
-    except OSError as error:
-        raise _unreadable(path, error.strerror) from error
-    if head[_MODE_AT:] == _WRITE_AHEAD:
-        raise JobError(
-            f"{path} was switched by another program to a mode in which reading it writes beside "
-            f"it (a write-ahead log): sqlite3 {path} 'PRAGMA journal_mode=DELETE' switches it back"
-        )
-
-
-def _refuse_link(path: Path) -> None:
-    if path.is_symlink():
-        raise JobError(
-            f"{path} is a link, and what it leads to would be written to: put the file itself "
-            "there, or choose another output with -o"
-        )
-
-
-def _address(path: Path, mode: str = "") -> str:
-    # also to read: where a writer was killed, who comes next has to take its half back
-    mode = mode or ("rw" if os.access(path, os.W_OK) else "ro")
-    return f"{path.absolute().as_uri()}?mode={mode}"
-
-
 def _refuse_other_version(path: Path, connection: sqlite3.Connection) -> int:
     version = schema.version_of(connection)
     if _OLDEST <= version <= schema.VERSION:
@@ -367,5 +278,5 @@ def _explained(path: Path, *, is_read: bool = False, is_temporary: bool = False)
                 "that was committed is lost: give the same command again then"
             ) from error
         if is_read:
-            raise _unreadable(path, text) from error
+            raise job_file.unreadable(path, text) from error
         raise OutputError.at(path, OSError(text)) from error

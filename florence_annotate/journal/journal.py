@@ -1,7 +1,5 @@
 """What happened in a job, in tables: its settings, its runs, its images, attempts and exports."""
 
-import json
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,6 +18,7 @@ from florence_annotate.journal.packing import (
 )
 from florence_annotate.journal.places import Places
 from florence_annotate.journal.roots import Roots
+from florence_annotate.journal.runs import Runs
 from florence_annotate.journal.selection import LATEST_ATTEMPT, Selected, Selection
 from florence_annotate.journal.values import Values
 from florence_annotate.types import Answer, Failure, ImageRef, Record
@@ -42,9 +41,6 @@ _RECORDS_UNTIL = _RECORDS.replace("images.id)", "images.id AND seq <= :until)")
 """The same of an earlier time, when this attempt was the last one."""
 _OF_A_JOB = ("answers", "attempts", "asked_with", "runs", "images", "roots")
 """Tables that a restart empties, those that refer to others first."""
-_UNWRITTEN = "unwritten_run"
-"""The value of a job that names the run that asked all and has no dataset yet: one that ends by an
-error then can write nothing more, least of all where the disk is full."""
 _PAGE = 64
 """Records that are read at once: their answers may be long."""
 
@@ -71,6 +67,11 @@ class Journal(Values):
     def selection(self) -> Selection:
         """Which images are the job's."""
         return Selection(self)
+
+    @cached_property
+    def runs(self) -> Runs:
+        """The runs of the job."""
+        return Runs(self)
 
     @cached_property
     def roots(self) -> Roots:
@@ -120,72 +121,6 @@ class Journal(Values):
     def _forgotten(self) -> dict[str, list[bytes]]:
         """SHA-256 → where images were read that a restart has forgotten."""
         return {}
-
-    # runs
-
-    def begin_run(self, settings: str) -> int:
-        with self.transaction():
-            cursor = self.connection.execute("INSERT INTO runs (settings) VALUES (?)", (settings,))
-        return int(cursor.lastrowid or 0)
-
-    def note_asking(self, run: int) -> None:
-        """Keep when a run, its model loaded, begins to ask."""
-        self.set_value("asks_since", [run, time.time()])
-
-    def images_per_second(self) -> float | None:
-        """Of the latest run so far; None where it has asked of no image yet."""
-        with self.reading("since when a run asks"):
-            run, since = map(float, self.value("asks_since") or (0, 0.0))
-        row = self.one("SELECT count(*) AS n FROM attempts WHERE run = ?", (run,))
-        if row is None or not row["n"] or run != self.last_run():
-            return None
-        return float(row["n"] / max(time.time() - since, 1e-9))
-
-    def has_asked(self) -> bool:
-        """Whether the latest run has asked all that it was to ask, or was stopped in order."""
-        row = self.one("SELECT report FROM runs ORDER BY id DESC LIMIT 1")
-        return row is not None and row["report"] is not None
-
-    def has_ended(self) -> bool:
-        """Whether the latest run came to its end, its dataset written, or was stopped in order."""
-        return self.has_asked() and self.value(_UNWRITTEN) != self.last_run()
-
-    def end_run(self, run: int, report: dict[str, Any], *, is_to_be_written: bool = False) -> None:
-        """Keep the report of a run that asks no more; its dataset may still have to be written,
-        see `note_written`."""
-        with self.transaction():
-            self.connection.execute(
-                "UPDATE runs SET report = ? WHERE id = ?", (json.dumps(report), run)
-            )
-            if is_to_be_written:
-                self.put_value(_UNWRITTEN, run)
-
-    def note_written(self) -> None:
-        """The dataset in the job's own folder is as the latest run, or an export since, left it."""
-        if self.value(_UNWRITTEN) is not None:
-            with self.transaction():
-                self.connection.execute("DELETE FROM job WHERE name = ?", (_UNWRITTEN,))
-
-    def last_run(self) -> int:
-        """The id of the latest run; 0 before the first one."""
-        row = self.one("SELECT max(id) AS id FROM runs")
-        return (row["id"] if row else None) or 0
-
-    def first_settings(self) -> str | None:
-        """The settings of the first run, as they were given to `begin_run`."""
-        row = self.one("SELECT settings FROM runs ORDER BY id LIMIT 1")
-        return None if row is None else str(row["settings"])
-
-    def last_settings(self) -> str | None:
-        """The settings of the latest run, as they were given to `begin_run`."""
-        row = self.one("SELECT settings FROM runs ORDER BY id DESC LIMIT 1")
-        return None if row is None else str(row["settings"])
-
-    def last_report(self) -> dict[str, Any]:
-        """The report of the latest run that ended; empty where none did."""
-        row = self.one("SELECT report FROM runs WHERE report IS NOT NULL ORDER BY id DESC LIMIT 1")
-        report: dict[str, Any] = {} if row is None else json.loads(row["report"])
-        return report
 
     # images
 

@@ -41,7 +41,7 @@ def summarise(
     its dataset was written. `counts` are the journal's, and `gates` those that were judged. Raises
     OutputError.
     """
-    run = journal.last_report()
+    run = journal.runs.last_report()
     left = run.pop("left_dataset", {})
     summary = {
         "version": __version__,

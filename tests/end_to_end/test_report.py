@@ -296,7 +296,7 @@ def test_a_job_without_an_image_has_a_page(tmp_path: Path) -> None:
     spec = job_spec.build({"sources": (str(tmp_path),)})
     with Journal.create(out) as journal:
         journal.set_value("asked", {"questions": [["<OD>", None]], "tiles": None, "inputs": None})
-        journal.begin_run(job_spec.dump(spec))
+        journal.runs.begin(job_spec.dump(spec))
     made = report(out)
     assert made.head["images"] == 0 and "0 of 0 images annotated" in made.text
 

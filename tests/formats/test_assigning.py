@@ -118,7 +118,7 @@ def test_listed_images_go_to_their_split_and_the_others_to_train(tmp_path: Path)
     out = job(tmp_path, *SCENES)
     with Journal.open_to_write(out) as journal:  # nobody gave a split
         spec = job_spec.build({"sources": (str(tmp_path / "in"),), "formats": "jsonl"})
-        journal.begin_run(job_spec.dump(spec))
+        journal.runs.begin(job_spec.dump(spec))
     given = lists(tmp_path, val="a/x/1.png ./b/x/1.png", test="d/z/2.png")
     export(out, "--split-file", given)
     found = splits(out)

@@ -344,12 +344,12 @@ def test_files_that_another_version_wrote_prove_nothing(job: Job) -> None:
 
 def test_a_restart_forgets_what_was_exported_of_the_job(job: Job) -> None:
     with Journal.open_to_write(job.out) as journal:
-        settings = journal.last_settings()
+        settings = journal.runs.last_settings()
         asked = journal.value("asked")
         journal.restart()
         journal.set_value("asked", asked)
         said = {key: [answer("boat", 1, 2, 300, 400)] for key in SAID}
-        attempt(journal, job.folder, said, journal.begin_run(str(settings)))
+        attempt(journal, job.folder, said, journal.runs.begin(str(settings)))
     assert job.is_built()
     assert job.export().class_names == ("boat",)
 

@@ -47,7 +47,7 @@ TODAY = FLAT | {"pixels": "exact"}
 def older_job(folder: Path, fingerprint: dict[str, Any], **settings: Any) -> Journal:
     journal = Journal.create(folder)
     journal.set_value("fingerprint", fingerprint)
-    journal.begin_run(json.dumps(JobSpec(**settings).model_dump()))
+    journal.runs.begin(json.dumps(JobSpec(**settings).model_dump()))
     return journal
 
 

@@ -64,7 +64,7 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
 
 def run(engine: Engine, journal: Journal) -> tuple[RunReport, Progress]:
     progress = Progress(journal)
-    number = journal.begin_run("{}")
+    number = journal.runs.begin("{}")
     pending = journal.selection.pending(retry_failed=False)
     return runner.run(engine, pending, journal, number, progress), progress
 

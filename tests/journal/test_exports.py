@@ -23,7 +23,7 @@ from florence_annotate.types import ImageRef
 @pytest.fixture
 def journal(tmp_path: Path) -> Iterator[Journal]:
     with Journal.create(tmp_path / "out") as opened:
-        opened.begin_run("{}")
+        opened.runs.begin("{}")
         yield opened
 
 

@@ -27,7 +27,7 @@ def record(ref: ImageRef, text: str = "car", sha: str = "abc") -> Record:
 @pytest.fixture
 def journal(tmp_path: Path) -> Iterator[Journal]:
     with Journal.create(tmp_path / "out") as opened:
-        opened.begin_run("{}")
+        opened.runs.begin("{}")
         yield opened
 
 

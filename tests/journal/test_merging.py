@@ -31,7 +31,7 @@ def journals(tmp_path: Path) -> Iterator[tuple[Journal, Journal]]:
     with Journal.create(tmp_path / "ours") as ours, Journal.create(tmp_path / "theirs") as theirs:
         for journal in (ours, theirs):
             select(journal, [ref("a"), ref("b")])
-            assert journal.begin_run("{}") == 1
+            assert journal.runs.begin("{}") == 1
         yield ours, theirs
 
 
@@ -146,7 +146,7 @@ def test_a_journal_is_read_without_a_trace(tmp_path: Path) -> None:
     folder = tmp_path / "job"
     with Journal.create(folder) as journal:
         select(journal, [ref("a")])
-        journal.append(journal.begin_run("{}"), [record("a", "cat")])
+        journal.append(journal.runs.begin("{}"), [record("a", "cat")])
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     with Journal.open_untouched(folder) as journal:
         assert [found.key for found in journal.annotated()] == ["a"]

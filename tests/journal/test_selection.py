@@ -22,7 +22,7 @@ def annotated(tmp_path: Path) -> Path:
     """A journal with the images a, b and c, of which c has no answer yet."""
     with Journal.create(tmp_path) as journal:
         select(journal, map(ref, "abc"))
-        run = journal.begin_run("{}")
+        run = journal.runs.begin("{}")
         journal.append(run, [Record(ref(key), key * 64, 1, 1, ()) for key in "ab"])
     return tmp_path
 
@@ -115,7 +115,7 @@ def test_everybody_compares_files_by_one_rule(
     before, after = (ref("a")._replace(inode=number) for number in (inode, now))
     with Journal.create(tmp_path) as journal:
         select(journal, [before])
-        journal.append(journal.begin_run("{}"), [Record(before, "a" * 64, 1, 1, ())])
+        journal.append(journal.runs.begin("{}"), [Record(before, "a" * 64, 1, 1, ())])
         journal.selection.note([after])
         (noted,) = journal.selection.noted(retry_failed=False)
         journal.selection.take_over()
