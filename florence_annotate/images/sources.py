@@ -21,6 +21,9 @@ from florence_annotate.images.shards import Shard
 from florence_annotate.types import ImageRef, Root
 from florence_annotate.user_files import kind_of
 
+_Identity = tuple[int, int]
+"""A folder's device and inode, whatever the path to it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
@@ -159,27 +162,32 @@ class Sources:
 
     def _walk(self, given: Given) -> Iterator[tuple[str, bytes]]:
         """Key and path of what looks like an image, folder by folder."""
-        visited: set[tuple[int, int]] = set()
+        visited: set[_Identity] = set()
         linked: list[bytes] = []  # walked last, so that a folder is found by its own name first
         yield from self._walk_folder(given, given.folder, visited, linked)
         while linked:
             yield from self._walk_folder(given, linked.pop(0), visited, linked)
 
     def _walk_folder(
-        self, given: Given, folder: bytes, visited: set[tuple[int, int]], linked: list[bytes]
+        self, given: Given, folder: bytes, visited: set[_Identity], linked: list[bytes]
     ) -> Iterator[tuple[str, bytes]]:
-        pending = [folder]
+        top = folder
+        output = None
+        if self.output is not None and self.output.exists():
+            output = _identity(os.fsencode(self.output))
+        pending = [top]
         while pending:
             folder = pending.pop()
             start = self._key(given, os.path.join(folder, b""))
             subfolders: list[bytes] = []
             images: list[os.DirEntry[bytes]] = []
             try:
-                status = os.stat(folder)
-                if (status.st_dev, status.st_ino) in visited:
+                identity = _identity(folder)
+                if identity in visited:
                     continue
-                visited.add((status.st_dev, status.st_ino))
-                if lies_in(folder, self.output):
+                visited.add(identity)
+                # no way down leads into it but through it
+                if identity == output or (folder == top and lies_in(folder, self.output)):
                     self._skip(folder, "it is the output")
                     continue
                 if what := self.what_is(folder):
@@ -258,6 +266,11 @@ class Sources:
         if absent is None or (absent.why is Absence.GONE and was_elsewhere):
             return Absent(Absence.NOT_NAMED)
         return absent
+
+
+def _identity(path: bytes) -> _Identity:
+    status = os.stat(path)
+    return status.st_dev, status.st_ino
 
 
 def is_wanted(key: str, include: Collection[str], exclude: Collection[str]) -> bool:

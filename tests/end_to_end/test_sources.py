@@ -16,6 +16,7 @@ from florence_annotate.config import job_spec
 from florence_annotate.errors import JobError
 from florence_annotate.images.codec import SUFFIXES
 from florence_annotate.images.sources import Sources
+from florence_annotate.jobs.binding import Binding
 from florence_annotate.jobs.job import Job
 from florence_annotate.journal import Journal
 
@@ -91,7 +92,7 @@ def test_what_left_with_a_killed_run_and_an_export_has_left(
 
     def select_and_die() -> Result:
         with monkeypatch.context() as patched:
-            patched.setattr(Job, "_bind", die)  # the images are selected by then
+            patched.setattr(Binding, "go_on", die)  # the images are selected by then
             return annotate(source, out, *JSONL)
 
     words = "1 annotated image leaves the dataset"
