@@ -8,7 +8,7 @@ from pathlib import Path
 from florence_annotate.formats.names import LONGEST_NAME, shortened
 from florence_annotate.formats.staging import name_of_content
 from florence_annotate.formats.whereabouts import Whereabouts
-from florence_annotate.journal import Exported, Placed
+from florence_annotate.journal import LINK, Exported, Placed
 
 FOLDER = "orphans"
 
@@ -39,6 +39,8 @@ class LastCopies:
         target = self._out / path
         if target.is_symlink():
             return None
+        if source.startswith(LINK):  # a journal that is damaged says so of what is no link
+            source = content = name_of_content(target)
         if self._whereabouts.has_as_link(target, source) or self._whereabouts.is_there(source):
             return None
         status = os.lstat(target)

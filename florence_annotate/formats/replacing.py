@@ -20,9 +20,9 @@ from florence_annotate.formats.holding import (
     Held,
     hold_labels,
 )
-from florence_annotate.formats.staging import LINK, Staging, name_of_content
+from florence_annotate.formats.staging import Staging, name_of_content
 from florence_annotate.formats.whereabouts import Whereabouts
-from florence_annotate.journal import Change, Exported, Journal, Placed, Planned, PlannedFile
+from florence_annotate.journal import LINK, Change, Exported, Journal, Placed, Planned, PlannedFile
 
 IMAGES = "images/"
 METADATA_NAME = "metadata.jsonl"

@@ -16,7 +16,7 @@ from typing import BinaryIO
 from florence_annotate import user_files
 from florence_annotate.errors import OutputError
 from florence_annotate.formats import cloning
-from florence_annotate.journal import MadeOf, Planned
+from florence_annotate.journal import LINK, MadeOf, Planned
 
 FOLDER = ".export"
 NO_IMAGE = MadeOf()
@@ -236,10 +236,6 @@ def remove(out: Path) -> None:
 
 
 _BINARY = getattr(os, "O_BINARY", 0)  # Windows
-
-
-LINK = "link:"
-"""With it begin the names of contents that are the goals of links."""
 
 
 def name_of_content(path: str | Path) -> str:

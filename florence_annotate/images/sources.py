@@ -9,6 +9,7 @@ is a folder that holds a dataset, or belongs to a report.
 import os
 import stat
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -173,8 +174,8 @@ class Sources:
     ) -> Iterator[tuple[str, bytes]]:
         top = folder
         output = None
-        if self.output is not None and self.output.exists():
-            output = _identity(os.fsencode(self.output))
+        with suppress(OSError):  # it may not be there yet
+            output = self.output and _identity(os.fsencode(self.output))
         pending = [top]
         while pending:
             folder = pending.pop()

@@ -173,6 +173,7 @@ def _refuse_copy(folder: Path, out: Path, journal: Journal, name: str) -> None:
 def _established(journal: Journal) -> Iterator[None]:
     """A new folder is known to the journal from now on, unless it turns out that there is nothing
     to be exported to it."""
+    journal.check_exports()
     journal.exports.establish()
     try:
         yield

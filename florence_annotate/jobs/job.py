@@ -194,10 +194,13 @@ class Job:
                     self._binding.begin(journal, self._split_rule(refs))
                 else:
                     self._binding.go_on(journal, bound, reporter.note)
-                self._settle_policy(journal, reporter)
                 self._take_over_touched(journal)
+                total = journal.selection.count_pending(retry_failed=retry_failed)
+                if total or settled.changes(journal, self.spec):
+                    journal.check_exports()  # the dataset will be built anew, and go by them
+                self._settle_policy(journal, reporter)
                 run_id, report = journal.runs.begin(job_spec.dump(self.spec)), RunReport()
-                if total := journal.selection.count_pending(retry_failed=retry_failed):
+                if total:
                     counts = journal.counts()
                     if counts.annotated or counts.failed:
                         done = f"{counts.annotated} annotated, {counts.failed} failed"

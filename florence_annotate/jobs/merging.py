@@ -89,6 +89,7 @@ def _is_begun(staging: Path, plan: Plan) -> bool:
         return False
     try:
         with Journal.open_to_write(staging) as journal:
+            journal.check_exports()
             merged = Merged.of(journal)
     except JobError:
         return False

@@ -27,7 +27,11 @@ def judge(spec: JobSpec, out: Path, *, allow_missing: bool) -> dict[str, Any]:
 
 def forget(journal: Journal, out: Path, *, overwrite: bool) -> None:
     """Forget the job, but for what lies in its folders; the ids of classes stay where a person
-    corrected labels, unless they may be lost."""
+    corrected labels, unless they may be lost.
+
+    Raises JobError for a damaged journal, before anything is forgotten.
+    """
+    journal.check_exports()
     keeps_classes = not overwrite and is_corrected(journal, out)
     # before the job, which a killed restart would leave with its policy
     (out / policy_file.NAME).unlink(missing_ok=True)

@@ -13,10 +13,12 @@ from florence_annotate.journal.job_file import FILE_NAME, exists, holds_journal
 from florence_annotate.journal.journal import Counts, Journal
 from florence_annotate.journal.merging import refuse_unmerged
 from florence_annotate.journal.planned import Change, MadeOf, Planned, PlannedFile
+from florence_annotate.journal.schema import LINK
 from florence_annotate.journal.texts import Texts
 
 __all__ = [
     "FILE_NAME",
+    "LINK",
     "Assigned",
     "Change",
     "Counts",

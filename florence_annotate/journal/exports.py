@@ -136,7 +136,8 @@ class Exports:
 
     @property
     def unchecked_files(self) -> Files:
-        """The same, for who takes nothing but what lies there."""
+        """The same as the rows say, which may be damaged: to compare with what lies there, and to
+        list, but not to write, move or remove by."""
         return Files(self._database, self._target)
 
     def images(self) -> Iterator[tuple[ImageRef, tuple[str, str | None] | None]]:

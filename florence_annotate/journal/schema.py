@@ -6,6 +6,8 @@ import sqlite3
 VERSION = 3
 OWN = 1
 """The target that is the folder of the journal itself."""
+LINK = "link:"
+"""With it begins the content of a file that is a link: its goal."""
 
 # Nothing writes these yet: they are room for what comes next, so that it needs no other schema.
 # - `asked_with`: attempts with settings of generation of their own, beside the job's;

@@ -1,10 +1,11 @@
-"""What a journal holds is held to what this program writes there, as the journal is opened.
+"""What a journal holds is held to what this program writes there, before anything goes by it.
 
 SQLite takes any value into any column, and a file may be damaged, edited by hand or somebody
-else's. A condition on all rows is one query a table, which reads no long value. What exports left,
-a row an image and a file, is checked for who goes by it: an export in which nothing changed is
-known by digests. Answers, which are long, are checked as they are unpacked (`journal/packing`), and
-what a JSON value says by who makes something of it (`Journal.reading`).
+else's. A condition on all rows is one query a table, which reads no long value. Rows that exports
+left, one an image and a file, wait until a command uses them: an export in which nothing changed is
+known by digests. All others are checked as the journal is opened. Answers, which are long, are
+checked as they are unpacked (`journal/packing`), and what a JSON value says by who makes something
+of it (`Journal.reading`).
 """
 
 import json
@@ -14,6 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from florence_annotate.errors import JobError
+from florence_annotate.journal.schema import LINK
 from florence_annotate.types import SPLITS
 
 # comparing is faster than asking for the type; SQLite orders values of all types: null, numbers,
@@ -29,9 +31,14 @@ def _is_or_null(kind: str, *columns: str) -> str:
     return " AND ".join(f"({column} IS NULL OR {_is(kind, column)})" for column in columns)
 
 
-_DIGITS_OF_HASHES = "0123456789abcdef"
-"""Files are named by hashes, so they hold nothing that leads elsewhere."""
-_PAGE_OF_HASHES = 4096
+_HEX = "0123456789abcdef"
+"""All that a hash may hold: files are named by hashes, which must not lead elsewhere."""
+_MANY_HASHES = 4096
+
+
+def _is_hash(column: str) -> str:
+    return f"{column} NOT GLOB '*[^{_HEX}]*'"
+
 
 _STAMPS = f"{_is('blob', 'path')} AND {_is('integer', 'size_bytes', 'mtime_ns')}"
 # an image may have lost its split; see `Assignments.begin`
@@ -62,7 +69,9 @@ _OF_EXPORTS = {
     f"AND split IN ({_SPLITS}) AND {_is('text', 'name')} AND name != ''",
     "files": f"{_is('text', 'path', 'content')} AND {_is('integer', 'size_bytes', 'mtime_ns')} "
     f"AND {_is_or_null('text', 'source', 'placed')} "
-    f"AND (source IS NULL OR source NOT GLOB '*[^{_DIGITS_OF_HASHES}]*')",
+    # of a link the content is its goal; see `journal.files.Exported`
+    f"AND (source IS NULL OR {_is_hash('source')}) "
+    f"AND ({_is_hash('content')} OR content GLOB '{LINK}*')",
 }
 """The same of what exports left, with a row an image or a file."""
 
@@ -99,7 +108,7 @@ def refuse_unsound(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def refuse_unsound_images(connection: sqlite3.Connection, path: Path) -> None:
-    """The same for what it holds of images and files."""
+    """The same for what it holds of images and of attempts at them."""
     status = os.stat(path)
     stamp = status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
     if _found_sound.get(path) != stamp:
@@ -157,14 +166,9 @@ def _hold(conditions: Mapping[str, str], connection: sqlite3.Connection, path: P
 
 def _refuse_other_hashes(connection: sqlite3.Connection, path: Path) -> None:
     """Many hashes at once, since SQLite's patterns take three times as long."""
-    seq: int | None = 0
-    while seq is not None:
-        seq, hashes = connection.execute(
-            "SELECT max(seq), coalesce(group_concat(sha, ''), '') FROM (SELECT seq, sha "
-            "FROM attempts WHERE seq > ? AND sha IS NOT NULL ORDER BY seq LIMIT ?)",
-            (seq, _PAGE_OF_HASHES),
-        ).fetchone()
-        if hashes.strip(_DIGITS_OF_HASHES):
+    cursor = connection.execute("SELECT sha FROM attempts WHERE sha IS NOT NULL")
+    while page := cursor.fetchmany(_MANY_HASHES):
+        if "".join([sha for (sha,) in page]).strip(_HEX):
             raise JobError.damaged(path, "its table attempts has a hash that is none")
 
 

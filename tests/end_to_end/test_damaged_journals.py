@@ -33,6 +33,7 @@ WHOEVER = [
     "update attempts set height = 'tall'",
     "update attempts set path = 'text'",
     "update attempts set sha = '../../../home'",
+    "update attempts set seq = -seq, sha = '../../../home'",
     "update images set size_bytes = 'large'",
     "update images set key = cast(x'ff' as text) where id = 1",
     "update images set selected = 9",
@@ -52,6 +53,7 @@ WHOEVER = [
 LEFT_BY_EXPORTS = [
     "update exported_images set number = 0 where image = 1",
     "update exported_images set split = 'nope' where image = 1",
+    "update files set content = '../../../home/x', source = null where path like 'images/%'",
 ]
 WRITERS = [
     *LEFT_BY_EXPORTS,
@@ -136,6 +138,51 @@ def test_who_goes_by_what_exports_left_is_told_so(
     page = ("-o", tmp_path / "page.html") if name == "report" else ("0001.jpg",)
     ended = command(name, out, *page)
     assert ended.code == 1 and "job.db is damaged (" in ended.err, ended
+
+
+@pytest.mark.parametrize("statement", LEFT_BY_EXPORTS)
+def test_what_would_build_on_it_is_refused_before_anything_is_asked_or_forgotten(
+    job: Path, tmp_path: Path, statement: str
+) -> None:
+    out = damaged(job, tmp_path / "out", statement)
+    more = tmp_path / "more"
+    more.mkdir()
+    shutil.copy(next(job.with_name("few").glob("*.jpg")), more / "new.jpg")
+    before, told = contents(out), told_by(out)
+    again = "run", job.with_name("few"), "-o", out, "--model", "shapes"
+    for arguments in (
+        ["run", job.with_name("few"), more, "-o", out, "--model", "shapes", "--allow-missing"],
+        [*again, "--restart", "--overwrite"],
+        [*again, "--min-score", "0.3"],
+        ["export", out, "-o", tmp_path / "elsewhere"],
+    ):
+        ended = command(*arguments, "-q")
+        assert ended.code == 1 and "job.db is damaged (" in ended.err, (arguments, ended)
+    assert contents(out) == before and told_by(out) == told
+
+
+def told_by(out: Path) -> dict[str, list[tuple[object, ...]]]:
+    """What a journal holds beside the images that the sources name."""
+    tables = "runs", "attempts", "targets", "exported_images", "files"
+    with closing(sqlite3.connect(out / "job.db")) as connection:
+        return {each: connection.execute(f"SELECT * FROM {each}").fetchall() for each in tables}
+
+
+def test_a_file_that_is_noted_as_a_link_and_is_none_is_kept_under_a_name_of_its_own(
+    scenes: Path, tmp_path: Path
+) -> None:
+    source, out = tmp_path / "in", tmp_path / "deep" / "er" / "out"
+    shutil.copytree(scenes, source)
+    assert annotate(source, out, "--images", "copy", "--limit", "2", "-q").code == 0
+    with closing(sqlite3.connect(out / "job.db")) as connection, connection:
+        connection.execute(
+            "update files set content = 'link:../../x', source = null where path like 'images/%'"
+        )
+    shutil.rmtree(source)
+    copies = sorted(path.read_bytes() for path in (out / "images").rglob("*.jpg"))
+    command("export", out, "--images", "none", "--allow-missing", "-q")
+    assert copies == sorted(path.read_bytes() for path in out.rglob("*.jpg"))
+    assert not [path for path in tmp_path.rglob("*.jpg") if out not in path.parents]
 
 
 @pytest.mark.parametrize("statement", [*WHOEVER, *WRITERS])
