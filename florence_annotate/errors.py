@@ -18,6 +18,7 @@ An image that can't be annotated raises none of these: it becomes a `types.Failu
 import difflib
 from collections.abc import Iterable
 from pathlib import Path
+from textwrap import shorten
 
 
 class FlorenceAnnotateError(Exception):
@@ -55,7 +56,7 @@ class JobError(FlorenceAnnotateError):
     @classmethod
     def damaged(cls, journal: Path | str, what: object) -> "JobError":
         """A journal that says what this program never wrote."""
-        why = " ".join(str(what).split())
+        why = shorten(str(what), 120, placeholder=" …")
         return cls(
             f"{journal} is damaged ({why}): put a copy of it back, or choose another output with -o"
         )

@@ -26,12 +26,14 @@ def status(out: flags.Out, as_json: flags.AsJson = False) -> None:
         elsewhere = journal.places.half_written()
         has_run = bool(journal.runs.last())
         shard, is_half_merged = sharding.of(journal), merging.is_unfinished(journal)
+        is_merged = merging.was_last(journal)
     is_unfinished = seen.state in (State.STOPPED, State.INTERRUPTED)
     if seen.state is State.RUNNING:
         is_mixed, elsewhere = False, []  # it may be the one that writes them
     go_on = None
     if (is_unfinished or is_mixed) and has_run and not is_half_merged:
-        go_on = screen.command("resume" if is_unfinished else "export", out)
+        is_run = is_unfinished and not is_merged
+        go_on = screen.command("resume" if is_run else "export", out)
     if as_json:
         values = {**asdict(counts), "pending": counts.pending, "state": seen.state}
         values |= {"process": _process(seen.process), "go_on": go_on}

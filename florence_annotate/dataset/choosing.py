@@ -3,7 +3,7 @@ in which something was found."""
 
 from florence_annotate.config.job_spec import JobSpec
 from florence_annotate.dataset.annotated_image import AnnotatedImage
-from florence_annotate.images.sources import is_wanted
+from florence_annotate.images.patterns import is_wanted
 
 
 def is_included(image: AnnotatedImage, spec: JobSpec) -> bool:

@@ -1,8 +1,9 @@
 """A job's journal and its last settings → its dataset."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from florence_annotate.config import job_spec, policy_file
 from florence_annotate.config.job_spec import JobSpec
@@ -35,6 +36,11 @@ def questions_of(journal: Journal) -> tuple[Question, ...]:
     asked = older.asked(journal)
     if asked is None:
         raise JobError(f"{journal.path} holds no job yet: begin it with 'florence-annotate run'")
+    return questions_in(asked)
+
+
+def questions_in(asked: Mapping[str, Any]) -> tuple[Question, ...]:
+    """Those of what `journal.older.asked` gives."""
     return tuple(Question(task, text) for task, text in asked["questions"])
 
 

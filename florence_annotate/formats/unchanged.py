@@ -29,7 +29,7 @@ from florence_annotate.declaration import Kept
 from florence_annotate.formats import last_copies
 from florence_annotate.formats.outcome import Outcome
 from florence_annotate.formats.replacing import is_as_known
-from florence_annotate.images.sources import is_wanted
+from florence_annotate.images.patterns import is_wanted
 from florence_annotate.journal import Journal, Placed
 from florence_annotate.types import Question
 

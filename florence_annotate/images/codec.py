@@ -42,6 +42,8 @@ DEFAULT_MAX_PIXELS = 178_956_970
 """The limit at which Pillow itself refuses: twice its `MAX_IMAGE_PIXELS`, half a gigabyte."""
 
 _JPEG_END = b"\xff\xd9"
+_MOST_PIXELS = 2**31
+"""More than any memory holds of one image."""
 _LYING = range(5, 9)
 """The EXIF orientations of images that are stored with their height as their width."""
 
@@ -106,11 +108,14 @@ def _open_within(data: bytes, max_pixels: int) -> Image.Image:
     image: Image.Image = _open(io.BytesIO(data))
     pixels = image.width * image.height
     if pixels > max_pixels:
+        more = f"{image.width}x{image.height} pixels are more than"
+        advice = f"if you trust the file, --retry-failed --max-pixels {pixels} reads it"
         raise UnreadableImageError(
             "decode",
             "too-large",
-            f"{image.width}x{image.height} pixels are more than --max-pixels {max_pixels}: if you "
-            f"trust the file, --retry-failed --max-pixels {pixels} reads it",
+            f"{more} --max-pixels {max_pixels}: {advice}"
+            if pixels <= _MOST_PIXELS
+            else f"{more} can be read: make the image smaller, or cut it in pieces",
         )
     return image
 

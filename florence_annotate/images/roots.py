@@ -10,6 +10,7 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
+from itertools import permutations
 from pathlib import Path
 
 from florence_annotate.errors import SourceError, UsageError
@@ -99,6 +100,15 @@ def _new_prefix(given: Given, prefixes: dict[bytes, str], is_taken: Callable[[st
         return f"{name}/" in prefixes.values() or is_entry or is_taken(name)
 
     return unique(printable(os.path.basename(given.folder)) or "root", is_had) + "/"
+
+
+def nested(given: Sequence[Given]) -> Iterator[str]:
+    """What there is to say of folders to walk that lie in each other."""
+    walked = [each for each in given if each.is_walked]
+    for outer, inner in permutations(walked, 2):
+        if inner.real.startswith(outer.real.rstrip(b"/") + b"/"):
+            where, what = (printable(each.folder) for each in (outer, inner))
+            yield f"{what} lies in {where}, which is a source too: its images are taken twice"
 
 
 def of_earlier(

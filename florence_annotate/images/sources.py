@@ -8,15 +8,15 @@ is a folder that holds a dataset, or belongs to a report.
 
 import os
 import stat
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 from pathlib import Path
 
 from florence_annotate.images import roots
 from florence_annotate.images.absence import GONE_ERRORS, Absence, Absent, look_for
 from florence_annotate.images.keys import key_of, path_of, printable, unique
+from florence_annotate.images.patterns import is_wanted, matches
 from florence_annotate.images.roots import Given, has_suffix
 from florence_annotate.images.shards import Shard
 from florence_annotate.types import ImageRef, Root
@@ -83,6 +83,7 @@ class Sources:
     """What a folder is that a pattern leads through."""
     _unread: list[_Unread] = field(default_factory=list)
     _prefixes: frozenset[str] = frozenset()
+    _unmatched: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self._given = roots.resolve(self.named, self.suffixes, self._leaves_out, self.known)
@@ -129,6 +130,7 @@ class Sources:
         """Every image once, folder by folder in the byte order of names; fills `skipped`."""
         self.skipped.clear()
         self._unread.clear()
+        self._unmatched = {*self.include, *self.exclude}
         for folder, what in sorted(self._own.items()):
             if what:
                 self._skip(folder, f"it is {what}")
@@ -227,7 +229,18 @@ class Sources:
         elif looks_like_image:
             images.append(entry)
 
+    @property
+    def unmatched(self) -> list[str]:
+        """The patterns that no image matched in the last iteration."""
+        return sorted(self._unmatched)
+
+    def nested(self) -> Iterator[str]:
+        """See `roots.nested`."""
+        return roots.nested(self._given)
+
     def _wanted(self, key: str) -> bool:
+        for pattern in [each for each in self._unmatched if matches(key, [each])]:
+            self._unmatched.remove(pattern)
         is_in_shard = self.shard is None or self.shard.holds(key)
         return is_in_shard and is_wanted(key, self.include, self.exclude)
 
@@ -274,24 +287,12 @@ def _identity(path: bytes) -> _Identity:
     return status.st_dev, status.st_ino
 
 
-def is_wanted(key: str, include: Collection[str], exclude: Collection[str]) -> bool:
-    """Whether the patterns take an image; without any to include, all but the excluded ones."""
-    if include and not _matches(key, include):
-        return False
-    return not (exclude and _matches(key, exclude))
-
-
 def lies_in(path: bytes, folder: Path | None) -> bool:
     """Whether a path is a folder or lies in it, links resolved."""
     if folder is None:
         return False
     outer, real = os.path.realpath(os.fsencode(folder)), os.path.realpath(path)
     return real == outer or real.startswith(outer + os.fsencode(os.sep))
-
-
-def _matches(key: str, patterns: Iterable[str]) -> bool:
-    name = key.rsplit("/", 1)[-1]
-    return any(fnmatchcase(key, pattern) or fnmatchcase(name, pattern) for pattern in patterns)
 
 
 def _is_dir(entry: os.DirEntry[bytes]) -> bool:

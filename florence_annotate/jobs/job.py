@@ -31,6 +31,7 @@ from florence_annotate.jobs import (
 )
 from florence_annotate.jobs.binding import Binding
 from florence_annotate.jobs.fingerprint import Begun
+from florence_annotate.jobs.leaving import Leaving
 from florence_annotate.jobs.naming import sources_of
 from florence_annotate.jobs.outlook import Outlook, has_content
 from florence_annotate.jobs.runner import Reporter, RunReport
@@ -99,6 +100,7 @@ class Job:
                 if name in settings and getattr(self.spec, name) != getattr(spec, name)
             ]
         gates.refuse_unknown(self.spec)
+        sharding.refuse_gates(self.spec)
         has_image = next(iter(self.sources), None) is not None
         if not has_image and next(iter(self._all), None) is None:  # a shard may have none
             self._refuse_no_image()
@@ -137,7 +139,8 @@ class Job:
         if self._begun:
             with Journal.open_existing(self.out) as journal:
                 journal.selection.note(())
-                leaving.judge(journal, self.sources, allow_missing=self._switches.allow_missing)
+                found = Leaving.of(journal.selection.leaving(), self.sources)
+                found.refuse_failed(self.out, are_others_left=False)
         raise SourceError(
             f"no image found in {', '.join(map(repr, self.spec.sources))}: check the folder, and "
             "--include and --exclude if you gave them"
@@ -172,6 +175,8 @@ class Job:
             reporter.note(
                 f"{len(self._unused)} names of --texts or --regions fit no image: {some}{more}"
             )
+        for line in self.sources.nested():
+            reporter.note(line)
         switches = self._switches
         with lock.held(self.out), closing(self.setup):
             left = self._left_by_restart()
@@ -186,6 +191,11 @@ class Job:
                     *(journal, self.sources, self.spec.limit, reporter.note),
                     allow_missing=switches.allow_missing,
                 )
+                for pattern in self.sources.unmatched:
+                    reporter.note(
+                        f"{pattern!r} of --include or --exclude matches no image's path or name; "
+                        "what lies in a folder is named as in 'day/*'"
+                    )
                 bound = fingerprint.describe(journal)
                 if bound is None:
                     # all that the sources name, since those after --limit are selected too

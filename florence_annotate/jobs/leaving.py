@@ -42,17 +42,18 @@ class Leaving:
                 found.failed[absent] += 1
         return found
 
-    def refuse_failed(self, out: Path) -> None:
+    def refuse_failed(self, out: Path, *, are_others_left: bool = True) -> None:
         """Raise SourceError where folders failed: their images were not deleted by anybody."""
         if not self.failed:
             return
         (first, count), *others = self.failed.most_common()
         more = f" (and {len(others)} more such folders)" if others else ""
         folder = os.fsdecode(first.folder or b"")
+        without = ", or leave its images out of the dataset with --allow-missing"
         raise SourceError(
             f"{folder!r} {first.why.words}, and {_count(count)} of the dataset {out} came from "
-            f"there{more}: mount it or make it readable and give the same command again, or leave "
-            "its images out of the dataset with --allow-missing"
+            f"there{more}: mount it or make it readable and give the same command again"
+            + (without if are_others_left else "; without it no image would be left")
         )
 
     def described(self) -> dict[str, Any]:

@@ -6,14 +6,16 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from florence_annotate.config import policy_file
+from florence_annotate.config import job_spec, policy_file
 from florence_annotate.config.job_spec import JobSpec
-from florence_annotate.dataset import settled
+from florence_annotate.dataset import opening, settled
 from florence_annotate.errors import JobError, UsageError
+from florence_annotate.formats import registry
 from florence_annotate.jobs import output, parts
 from florence_annotate.jobs.parts import Common, Part
 from florence_annotate.journal import Journal, exists
 from florence_annotate.journal.merging import STAGING
+from florence_annotate.reports import gates
 from florence_annotate.types import ImageRef
 
 _MERGED = "merged"
@@ -33,7 +35,8 @@ class Request:
     policy: Path | None = None
     """A file, or one of the jobs, whose policy the new one has."""
     allow_missing: bool = False
-    """Shards, parts of before and folders of images may be missing."""
+    """Shards, parts of before, images that wait to be annotated and folders of images may be
+    missing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +114,7 @@ def make(request: Request, out: Path, outs: Sequence[Path]) -> Plan:
     common, found = parts.look(outs, own, set(policy) - _flags(request))
     if not request.allow_missing:
         parts.refuse_missing_shards(found)
+        parts.refuse_pending(found)
     for part in found:
         walked = [Path(os.fsdecode(root.folder)) for root in part.roots if root.is_walked]
         output.refuse_overlap(out, walked, ())
@@ -128,7 +132,14 @@ def make(request: Request, out: Path, outs: Sequence[Path]) -> Plan:
                 "shard": None,
             }
         )
+    _refuse_unfit(job_spec.change(spec, request.settings), common)
     return Plan(outs, common, spec, sources, merged)
+
+
+def _refuse_unfit(spec: JobSpec, common: Common) -> None:
+    """Raise UsageError for settings of the dataset that don't fit, before anything is read."""
+    gates.refuse_unknown(spec)
+    registry.settle(spec, opening.questions_in(common.begun.asked))
 
 
 def _merged_before(journal: Journal, outs: Sequence[Path], request: Request) -> Merged:

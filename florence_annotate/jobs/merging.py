@@ -28,10 +28,16 @@ from florence_annotate.types import ImageRef
 _EXAMPLES = 3
 
 
+def was_last(journal: Journal) -> bool:
+    """Whether the last run of a job was a merge: it has had none of its own since."""
+    merged = Merged.of(journal)
+    return merged is not None and journal.runs.last() <= merged.run
+
+
 def is_unfinished(journal: Journal) -> bool:
     """Whether a job was stopped as it took over what its parts have got since."""
     merged = Merged.of(journal)
-    return merged is not None and not merged.is_finished and journal.runs.last() <= merged.run
+    return merged is not None and not merged.is_finished and was_last(journal)
 
 
 def run(request: Request, note: Callable[[str], None]) -> exporting.Result:

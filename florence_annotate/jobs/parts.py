@@ -13,7 +13,7 @@ from florence_annotate.config import policy_file
 from florence_annotate.config.job_spec import JobSpec
 from florence_annotate.dataset import opening, settled
 from florence_annotate.errors import JobError, LockedError, UsageError
-from florence_annotate.images.keys import path_of
+from florence_annotate.images.keys import in_shell, path_of
 from florence_annotate.images.shards import Shard
 from florence_annotate.jobs import fingerprint, sharding
 from florence_annotate.jobs.fingerprint import Begun
@@ -34,6 +34,8 @@ class Part:
     sources: Sequence[str]
     include: Sequence[str]
     exclude: Sequence[str]
+    pending: int = 0
+    """Images that it has not annotated yet."""
     made_of: Collection[Path] = ()
     """What it was merged of before."""
 
@@ -41,7 +43,8 @@ class Part:
     def of(cls, journal: Journal, out: Path, spec: JobSpec, made_of: Collection[Path] = ()) -> Self:
         """`spec` is that of its last run."""
         roots, shard = roots_of(journal, out), sharding.of(journal)
-        return cls(out, shard, roots, spec.sources, spec.include, spec.exclude, made_of)
+        pending = journal.counts().pending
+        return cls(out, shard, roots, spec.sources, spec.include, spec.exclude, pending, made_of)
 
     def is_akin_to(self, other: "Part") -> bool:
         """Whether both are of one job, so that their sources are the same wherever these lie."""
@@ -135,6 +138,18 @@ def _refuse_other_policy(common: Common, own: Common, settings: Collection[str])
             f"the policies of {common.out} and {own.out} differ ({'; '.join(differ or names)}): "
             "say with --policy which of the folders has the one that counts, or give a policy.yaml"
         )
+
+
+def refuse_pending(parts: Iterable[Part]) -> None:
+    """Raise JobError where a part was stopped before it was done."""
+    for part in parts:
+        if part.pending:
+            images = "1 image" if part.pending == 1 else f"{part.pending} images"
+            raise JobError(
+                f"{part.out} is not done, {images} of it wait to be annotated: go on with "
+                f"'{in_shell('florence-annotate', 'resume', str(part.out))}', or without them with "
+                "--allow-missing: what comes later gets ids behind the others"
+            )
 
 
 def refuse_missing_shards(parts: Iterable[Part]) -> None:

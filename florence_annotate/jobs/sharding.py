@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-from florence_annotate.config.job_spec import JobSpec
-from florence_annotate.errors import JobError
+from florence_annotate.config.gate_settings import GateSettings
+from florence_annotate.config.job_spec import JobSpec, flag_of
+from florence_annotate.errors import JobError, UsageError
 from florence_annotate.images.keys import in_shell
 from florence_annotate.images.shards import Shard
 from florence_annotate.journal import Journal
@@ -44,6 +45,16 @@ def refuse_dataset(journal: Journal, spec: JobSpec) -> None:
         raise JobError(
             f"{journal.path.parent} holds a dataset, and a shard writes none: choose another "
             "output with -o"
+        )
+
+
+def refuse_gates(spec: JobSpec) -> None:
+    """Raise UsageError for a gate that a shard is given: it writes no dataset to be judged."""
+    given = sorted(spec.by_flag & set(GateSettings.model_fields))
+    if spec.shard is not None and given:
+        raise UsageError(
+            f"{flag_of(given[0])}: a shard writes no dataset that could miss it: give it to "
+            "'florence-annotate merge'"
         )
 
 

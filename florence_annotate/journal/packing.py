@@ -8,6 +8,7 @@ from functools import lru_cache
 from types import NoneType
 from typing import Any
 
+from florence_annotate import tasks
 from florence_annotate.types import SPREAD_RANGES, Answer, Box, Question, TokenKind
 
 COLUMNS = "task, text, data, ends, kinds, logprobs, truncated, region, label, view, spreads"
@@ -75,7 +76,12 @@ def _question(
     """Most images are asked the same. Raises ValueError, TypeError."""
     if type(task) is not str or not {type(text), type(label)} <= {str, NoneType}:
         raise TypeError("its question is no text")
-    return Question(task, text, _box(region), label, _box(view))
+    question = Question(task, text, _box(region), label, _box(view))
+    try:
+        tasks.of(question)
+    except KeyError as error:
+        raise ValueError(f"there is no task {task!r}") from error
+    return question
 
 
 def _box(text: str | None) -> Box | None:

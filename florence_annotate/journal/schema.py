@@ -203,6 +203,7 @@ def view_as_new(connection: sqlite3.Connection, version: int) -> None:
     for table, columns_since in _columns_since(version).items():
         missing = ", ".join(f"NULL AS {column.split()[0]}" for column in columns_since)
         connection.execute(f"CREATE TEMP VIEW {table} AS SELECT *, {missing} FROM main.{table}")
+    connection.execute("INSERT INTO temp.targets VALUES (?, '')", (OWN,))
     connection.execute("DROP TABLE temp.files")
     connection.execute(
         f"CREATE TEMP VIEW files AS SELECT {OWN} AS target, {_FILES_OF_VERSION_2}, "

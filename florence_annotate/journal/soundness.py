@@ -40,16 +40,23 @@ def _is_hash(column: str) -> str:
     return f"{column} NOT GLOB '*[^{_HEX}]*'"
 
 
-_STAMPS = f"{_is('blob', 'path')} AND {_is('integer', 'size_bytes', 'mtime_ns')}"
+def _is_path(column: str) -> str:
+    """No path of a file holds a zero byte."""
+    return f"{_is('blob', column)} AND instr({column}, x'00') = 0"
+
+
+_STAMPS = f"{_is_path('path')} AND {_is('integer', 'size_bytes', 'mtime_ns')}"
 # an image may have lost its split; see `Assignments.begin`
 _SPLITS = ", ".join(f"'{name}'" for name in ("", *SPLITS))
 
+_OF_TARGET = "target IN (SELECT id FROM targets)"
+
 _FEW_ROWS = {
-    "roots": f"{_is('blob', 'folder')} AND {_is('text', 'prefix')} AND is_walked IN (0, 1)",
+    "roots": f"{_is_path('folder')} AND {_is('text', 'prefix')} AND is_walked IN (0, 1)",
     "targets": _is("text", "name"),
     "exports": f"{_is('integer', 'last_attempt')} AND is_finished IN (0, 1) "
-    "AND policy IN (SELECT id FROM policies)",
-    "exported_classes": f"{_is('text', 'name')} AND {_is('integer', 'id')}",
+    f"AND policy IN (SELECT id FROM policies) AND {_OF_TARGET}",
+    "exported_classes": f"{_is('text', 'name')} AND {_is('integer', 'id')} AND {_OF_TARGET}",
 }
 """Table → what holds for each of its rows."""
 
@@ -57,17 +64,22 @@ _OF_IMAGES = {
     "images": f"{_is('text', 'key')} AND key != '' AND {_STAMPS} AND selected BETWEEN -1 AND 2 "
     f"AND {_is_or_null('integer', 'inode')}",
     # a record has a size, and a failure its reason
-    "attempts": f"{_STAMPS} AND {_is_or_null('integer', 'inode')} AND iif(sha IS NULL, "
+    "attempts": "image IN (SELECT id FROM images) AND run IN (SELECT id FROM runs) "
+    "AND (asked_with IS NULL OR asked_with IN (SELECT id FROM asked_with)) "
+    f"AND {_STAMPS} AND {_is_or_null('integer', 'inode')} AND iif(sha IS NULL, "
     f"{_is('text', 'stage', 'kind', 'message')}, {_is('text', 'sha')} AND "
     f"kind IS NULL AND {_is('integer', 'width', 'height')} AND width > 0 AND height > 0 "
     "AND width < 1 << 31 AND height < 1 << 31)",
+    "answers": "attempt IN (SELECT seq FROM attempts)",
 }
-"""The same of tables with a row an image."""
+"""The same of tables with a row an image, or several."""
 
 _OF_EXPORTS = {
-    "exported_images": f"{_is('integer', 'number')} AND number BETWEEN 1 AND 1 << 53 "
+    "exported_images": f"{_OF_TARGET} AND image IN (SELECT id FROM images) "
+    f"AND {_is('integer', 'number')} AND number BETWEEN 1 AND 1 << 53 "
     f"AND split IN ({_SPLITS}) AND {_is('text', 'name')} AND name != ''",
-    "files": f"{_is('text', 'path', 'content')} AND {_is('integer', 'size_bytes', 'mtime_ns')} "
+    "files": f"{_OF_TARGET} AND {_is('text', 'path', 'content')} "
+    f"AND {_is('integer', 'size_bytes', 'mtime_ns')} "
     f"AND {_is_or_null('text', 'source', 'placed')} "
     # of a link the content is its goal; see `journal.files.Exported`
     f"AND (source IS NULL OR {_is_hash('source')}) "

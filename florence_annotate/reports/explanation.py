@@ -11,7 +11,7 @@ from florence_annotate.config.job_spec import JobSpec
 from florence_annotate.dataset import opening, settled
 from florence_annotate.dataset.annotated_image import AnnotatedImage
 from florence_annotate.errors import UsageError
-from florence_annotate.images.sources import is_wanted
+from florence_annotate.images.patterns import is_wanted
 from florence_annotate.journal import Assigned, Journal
 from florence_annotate.journal.selection import Selected
 from florence_annotate.reports.bringing_back import Return, bring_back

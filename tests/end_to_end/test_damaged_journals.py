@@ -33,6 +33,14 @@ WHOEVER = [
     "update attempts set height = 'tall'",
     "update attempts set path = 'text'",
     "update attempts set sha = '../../../home'",
+    "update attempts set path = x'2fff00'",
+    "update attempts set image = -5 where image = 1",
+    "update attempts set run = 99",
+    "update attempts set asked_with = 99",
+    "update answers set task = 'nonsense'",
+    "update answers set attempt = -attempt",
+    "update exports set target = 9",
+    "update roots set folder = x'ff00'",
     "update attempts set seq = -seq, sha = '../../../home'",
     "update images set size_bytes = 'large'",
     "update images set key = cast(x'ff' as text) where id = 1",
@@ -53,6 +61,8 @@ WHOEVER = [
 LEFT_BY_EXPORTS = [
     "update exported_images set number = 0 where image = 1",
     "update exported_images set split = 'nope' where image = 1",
+    "update exported_images set target = 9 where image = 1",
+    "update files set target = 9 where path like 'images/%'",
     "update files set content = '../../../home/x', source = null where path like 'images/%'",
 ]
 WRITERS = [

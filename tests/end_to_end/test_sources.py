@@ -179,7 +179,8 @@ def test_a_folder_that_failed_is_refused_before_anything_changes(
         line = result.err.splitlines()[-1]
         assert words in line
         assert f"{count} annotated images" in line
-        assert "--allow-missing" in line
+        advice = "without it no image would be left" if count == 4 else "--allow-missing"
+        assert advice in line
     assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
 
 
@@ -325,6 +326,26 @@ def test_an_export_whose_list_is_gone_cannot_tell_why_originals_are(
     assert "--allow-missing" in refused.err
     assert command("export", out, "--allow-missing").code == 0
     assert keys(out) == ["in/disk/day/3.jpg"]
+
+
+def test_where_all_images_are_gone_no_leave_is_offered(source: Path, out: Path) -> None:
+    shutil.rmtree(source)
+    for given in ((), ("--allow-missing",)):
+        refused = command("resume", out, *given)
+        assert refused.code == 1 and f"{str(source)!r} is not there" in refused.err, refused
+        assert "without it no image would be left" in refused.err
+        assert "--allow-missing" not in refused.err
+
+
+def test_folders_in_each_other_and_patterns_that_match_nothing_are_told(
+    source: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "new"
+    named = source, source / "disk", "--exclude", "day"
+    done = command("run", *named, "-o", out, "--model", "shapes", "--workers", 0, *JSONL)
+    assert done.code == 0
+    assert f"{source / 'disk'} lies in {source}, which is a source too" in done.err
+    assert "'day' of --include or --exclude matches no image's path or name" in done.err
 
 
 def test_a_source_that_is_not_given_any_more_is_said(scenes: Path, tmp_path: Path) -> None:
@@ -525,7 +546,7 @@ def test_a_source_that_is_gone_is_refused_also_where_the_output_is_the_default(
     assert "in' is not there, and 1 annotated image of" in result.err
     alone = command("run", source, *options, "--allow-missing")
     assert alone.code == 1
-    assert "no image found" in alone.err
+    assert "without it no image would be left" in alone.err
 
 
 def test_a_dataset_is_no_source(source: Path, out: Path, tmp_path: Path) -> None:

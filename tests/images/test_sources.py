@@ -184,3 +184,17 @@ def test_names_become_printable_and_stay_different(tmp_path: Path) -> None:
 
 def test_printable_keeps_ordinary_names() -> None:
     assert printable("übergrößen/1 (2).jpg".encode()) == "übergrößen/1 (2).jpg"
+
+
+def test_a_folder_in_another_one_is_told(tmp_path: Path) -> None:
+    make(tmp_path, "in/1.jpg", "in/sub/2.jpg", "in-2/3.jpg")
+    sources = Sources([f"{tmp_path}/in", f"{tmp_path}/in/sub", f"{tmp_path}/in-2"], SUFFIXES)
+    (told,) = sources.nested()
+    assert f"{tmp_path}/in/sub lies in {tmp_path}/in" in told and "taken twice" in told
+
+
+def test_a_pattern_that_matches_no_image_is_known(tmp_path: Path) -> None:
+    make(tmp_path, "1.jpg", "sub/2.jpg", "day/3.jpg")
+    sources = Sources([str(tmp_path)], SUFFIXES, exclude=("sub", "day/*", "[", "1.*"))
+    assert [ref.key for ref in sources] == ["sub/2.jpg"]
+    assert sources.unmatched == ["[", "sub"]

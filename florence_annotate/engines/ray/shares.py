@@ -13,6 +13,8 @@ from florence_annotate.errors import EngineError
 
 _OF_CPUS = 0.9
 """The part of a machine's cores that actors may take."""
+_MOST_A_CORE = 8
+"""Actors; more would take longer to load their models than most jobs."""
 _OF_RAY = 100
 """Ray counts ten-thousandths of a core; hundredths are fine enough."""
 
@@ -63,6 +65,12 @@ def settle(nodes: Sequence[Node], gpus: int | Literal["all"] | None, actors: int
         each = min(_OF_CPUS * node.cpus / node.gpus for node in nodes if node.gpus)
         return Shares(wanted, _rounded(each), 1)
     count = actors or sum(node.cpus > 0 for node in nodes)
+    most = int(_MOST_A_CORE * sum(node.cpus for node in nodes))
+    if count > most > 0:
+        raise EngineError(
+            f"--actors {count} are more than {_MOST_A_CORE} for each core that Ray has "
+            f"({_told(nodes)}): give {most} at most; one for each core is usual"
+        )
     sizes = {_OF_CPUS * node.cpus / part for node in nodes for part in range(1, count + 1)}
     fitting = [
         size

@@ -99,6 +99,19 @@ def test_after_a_kill_other_jobs_may_be_merged_there(
     assert command("status", out, "--json").json["images"] == len(settled_in(out)) < 20
 
 
+def test_a_merge_that_was_killed_before_its_dataset_was_whole_goes_on_by_an_export(
+    copied: list[Path], tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    assert command("merge", *copied, "-o", out, "-q").code == 0
+    with Journal.open_to_write(out) as journal:
+        journal.set_value("unwritten_run", journal.runs.last())
+    go_on = command("status", out, "--json").json["go_on"]
+    assert go_on == f"florence-annotate export {out}"
+    assert command("export", out, "-q").code == 0
+    assert command("status", out, "--json").json["go_on"] is None
+
+
 def test_merged_again_and_killed_a_job_is_one_all_the_time(
     scenes: Path, warm: ForkServerContext, tmp_path: Path
 ) -> None:

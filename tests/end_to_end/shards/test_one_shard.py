@@ -76,6 +76,13 @@ def test_what_is_no_shard_is_refused_by_its_flag(scenes: Path, tmp_path: Path, t
     )
 
 
+def test_a_gate_is_for_the_merge_and_refused(scenes: Path, tmp_path: Path) -> None:
+    done = annotate(scenes, tmp_path / "out", "--shard", "1/3", "--min-labelled", "50%")
+    assert done.code == 2
+    assert "--min-labelled: a shard writes no dataset that could miss it" in done.err
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_shard_is_not_uploaded(scenes: Path, tmp_path: Path) -> None:
     options = ("--shard", "1/3", "--push-to-hub", "me/x", "--format", "parquet")
     done = annotate(scenes, tmp_path / "out", *options)

@@ -3,6 +3,7 @@
 import shutil
 from pathlib import Path
 
+import pytest
 from conftest import annotate, command
 from older_schemas import forget_spreads
 from sharded_jobs import is_same_job
@@ -30,6 +31,40 @@ def test_jobs_that_were_not_asked_alike_are_refused_by_name(
         assert f"{shards[0]} was begun with {said} = " in done.err and str(other) in done.err
         assert "can't be merged" in done.err
         assert not (tmp_path / "out").exists()
+
+
+def test_a_shard_that_was_stopped_before_it_was_done_is_refused(
+    copied: list[Path], whole: Path, scenes: Path, tmp_path: Path
+) -> None:
+    with Journal.open_to_write(copied[1]) as journal:
+        for table in ("answers", "attempts"):
+            journal.connection.execute(f"DELETE FROM {table}")
+    done = command("merge", *copied, "-o", tmp_path / "out")
+    assert done.code == 1 and f"{copied[1]} is not done, " in done.err
+    assert f"'florence-annotate resume {copied[1]}'" in done.err and "--allow-missing" in done.err
+    assert not (tmp_path / "out").exists()
+    some = command("merge", *copied, "-o", tmp_path / "some", "--allow-missing", "--json")
+    assert some.code == 0 and some.json["images"]["pending"] > 0
+    assert command("resume", copied[1], "-q").code == 0
+    assert command("merge", *copied, "-o", tmp_path / "out", "-q").code == 0
+    is_same_job(tmp_path / "out", whole)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (("--classes", "a,a"), "in the class list twice"),
+        (("--min-score", "3"), "--min-score"),
+        (("--split", "train=5,val=x"), "--split"),
+        (("--format", "coco-captions"), "coco-captions"),
+    ],
+)
+def test_what_the_dataset_could_not_be_is_refused_before_anything_is_read(
+    shards: list[Path], tmp_path: Path, given: tuple[str, str], said: str
+) -> None:
+    done = command("merge", *shards, "-o", tmp_path / "out", *given)
+    assert done.code == 2 and said in done.err and "1 of 3" not in done.err, done
+    assert not (tmp_path / "out").exists()
 
 
 def test_another_definition_of_the_score_is_refused_by_name(

@@ -56,6 +56,12 @@ def test_more_gpus_than_there_are_is_refused(gpus: int, there: list[Node], messa
         settle(there, gpus, None)
 
 
+def test_more_actors_than_can_load_their_models_in_good_time_are_refused() -> None:
+    assert settle(nodes((2, 0)), None, 16).actors == 16
+    with pytest.raises(EngineError, match=r"--actors 100 are more than 8 .*: give 16 at most"):
+        settle(nodes((2, 0)), None, 100)
+
+
 def test_a_cluster_without_a_core_is_refused() -> None:
     with pytest.raises(EngineError, match="no core to run on"):
         settle(nodes((0, 0)), None, 1)
