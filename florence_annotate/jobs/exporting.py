@@ -67,6 +67,7 @@ def run(request: Request, note: Callable[[str], None]) -> Result:
             stack.enter_context(lock.held(held))
         # an export in which nothing changed takes less time than to check them
         journal = stack.enter_context(Journal.open_to_write(out, checks_images=is_elsewhere))
+        journal.check_paths()
         home = None
         before = settled.read(journal, out)
         if is_elsewhere:

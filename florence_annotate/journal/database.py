@@ -152,6 +152,12 @@ class Database:
                 soundness.refuse_outside(self.connection, self.path)
         self._has_sound_exports = True
 
+    def check_paths(self) -> None:
+        """The part of `check_exports` that takes little time: raise JobError for a path that leads
+        out of the folder."""
+        with _explained(self.path, is_read=True):
+            soundness.refuse_outside(self.connection, self.path)
+
     def close(self) -> None:
         if self._is_writer:
             with suppress(sqlite3.OperationalError):  # somebody reads it

@@ -90,6 +90,7 @@ _OF_EXPORTS = {
 _GAPS = (
     "SELECT 1 FROM exported_classes GROUP BY target HAVING min(id) != 0 OR max(id) != count(*) - 1"
 )
+_OTHER_SPLITS = f"SELECT 1 FROM exported_images WHERE (split IN ({_SPLITS})) IS NOT 1"
 _REPEATED = (
     "SELECT 1 FROM exported_images GROUP BY target "
     "HAVING min(count(DISTINCT number), count(DISTINCT name)) < count(*)"
@@ -147,10 +148,13 @@ def refuse_repeated(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def refuse_outside(connection: sqlite3.Connection, journal: Path) -> None:
-    """Raise JobError for a journal that speaks of a path that leads out of its folder.
+    """Raise JobError for a journal that speaks of a path that leads out of its folder, or of a
+    split that is none: it is a folder that is written to.
 
     It may come from somebody else, and what it names is written, moved and removed.
     """
+    if connection.execute(_OTHER_SPLITS).fetchone():
+        raise JobError.damaged(journal, "images in a split that is none")
     # asked of each column by itself: what they are joined to would be made anew for each question
     files = connection.execute(
         f"SELECT path FROM files WHERE {_looks_outside('path')} OR path GLOB '*:*'"
