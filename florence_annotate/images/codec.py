@@ -41,9 +41,10 @@ PostScript is a program that Ghostscript would run.
 DEFAULT_MAX_PIXELS = 178_956_970
 """The limit at which Pillow itself refuses: twice its `MAX_IMAGE_PIXELS`, half a gigabyte."""
 
+_BYTES_A_PIXEL = 6
+"""Of memory, as an image is read: measured at 200 million pixels (docs/scale.md, large inputs)."""
+
 _JPEG_END = b"\xff\xd9"
-_MOST_PIXELS = 2**31
-"""More than any memory holds of one image."""
 _LYING = range(5, 9)
 """The EXIF orientations of images that are stored with their height as their width."""
 
@@ -108,14 +109,12 @@ def _open_within(data: bytes, max_pixels: int) -> Image.Image:
     image: Image.Image = _open(io.BytesIO(data))
     pixels = image.width * image.height
     if pixels > max_pixels:
-        more = f"{image.width}x{image.height} pixels are more than"
-        advice = f"if you trust the file, --retry-failed --max-pixels {pixels} reads it"
         raise UnreadableImageError(
             "decode",
             "too-large",
-            f"{more} --max-pixels {max_pixels}: {advice}"
-            if pixels <= _MOST_PIXELS
-            else f"{more} can be read: make the image smaller, or cut it in pieces",
+            f"{image.width}x{image.height} pixels are more than --max-pixels {max_pixels}: if you "
+            f"trust the file, --retry-failed --max-pixels {pixels} reads it, where there are "
+            f"{pixels * _BYTES_A_PIXEL / 1e9:,.1f} GB of memory for it",
         )
     return image
 

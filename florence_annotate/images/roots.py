@@ -10,7 +10,6 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
-from itertools import permutations
 from pathlib import Path
 
 from florence_annotate.errors import SourceError, UsageError
@@ -104,11 +103,19 @@ def _new_prefix(given: Given, prefixes: dict[bytes, str], is_taken: Callable[[st
 
 def nested(given: Sequence[Given]) -> Iterator[str]:
     """What there is to say of folders to walk that lie in each other."""
-    walked = [each for each in given if each.is_walked]
-    for outer, inner in permutations(walked, 2):
-        if inner.real.startswith(outer.real.rstrip(b"/") + b"/"):
-            where, what = (printable(each.folder) for each in (outer, inner))
-            yield f"{what} lies in {where}, which is a source too: its images are taken twice"
+    outer, start = None, b""
+    # in this order what lies in a folder comes right behind it
+    for each in sorted((one for one in given if one.is_walked), key=_as_beginning):
+        if outer is None or not _as_beginning(each).startswith(start):
+            outer, start = each, _as_beginning(each)
+            continue
+        where, what = printable(outer.folder), printable(each.folder)
+        yield f"{what} lies in {where}, which is a source too: its images are taken twice"
+
+
+def _as_beginning(given: Given) -> bytes:
+    """With what the paths of all begin that lies in a folder."""
+    return given.real.rstrip(b"/") + b"/"
 
 
 def of_earlier(

@@ -84,6 +84,7 @@ class Sources:
     _unread: list[_Unread] = field(default_factory=list)
     _prefixes: frozenset[str] = frozenset()
     _unmatched: set[str] = field(default_factory=set)
+    """Patterns that no image matched yet."""
 
     def __post_init__(self) -> None:
         self._given = roots.resolve(self.named, self.suffixes, self._leaves_out, self.known)
@@ -151,6 +152,8 @@ class Sources:
     def _look_at_all(self, given: Given, images: Iterable[tuple[str, bytes]]) -> Iterator[ImageRef]:
         takes_all = self.shard is None and not self.include and not self.exclude
         for key, path in images:
+            if self._unmatched:
+                self._unmatched -= {each for each in self._unmatched if matches(key, [each])}
             if (takes_all or self._wanted(key)) and (ref := self._look_at(given, path, key)):
                 yield ref
 
@@ -172,9 +175,8 @@ class Sources:
             yield from self._walk_folder(given, linked.pop(0), visited, linked)
 
     def _walk_folder(
-        self, given: Given, folder: bytes, visited: set[_Identity], linked: list[bytes]
+        self, given: Given, top: bytes, visited: set[_Identity], linked: list[bytes]
     ) -> Iterator[tuple[str, bytes]]:
-        top = folder
         output = None
         with suppress(OSError):  # it may not be there yet
             output = self.output and _identity(os.fsencode(self.output))
@@ -239,8 +241,6 @@ class Sources:
         return roots.nested(self._given)
 
     def _wanted(self, key: str) -> bool:
-        for pattern in [each for each in self._unmatched if matches(key, [each])]:
-            self._unmatched.remove(pattern)
         is_in_shard = self.shard is None or self.shard.holds(key)
         return is_in_shard and is_wanted(key, self.include, self.exclude)
 

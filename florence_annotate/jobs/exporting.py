@@ -67,7 +67,7 @@ def run(request: Request, note: Callable[[str], None]) -> Result:
             stack.enter_context(lock.held(held))
         # an export in which nothing changed takes less time than to check them
         journal = stack.enter_context(Journal.open_to_write(out, checks_images=is_elsewhere))
-        journal.check_paths()
+        journal.check_paths()  # it may be somebody else's: told also where nothing changed
         home = None
         before = settled.read(journal, out)
         if is_elsewhere:
@@ -173,7 +173,7 @@ def _refuse_copy(folder: Path, out: Path, journal: Journal, name: str) -> None:
 @contextmanager
 def _established(journal: Journal) -> Iterator[None]:
     """A new folder is known to the journal from now on, unless it turns out that there is nothing
-    to be exported to it."""
+    to be exported to it. Raises JobError for a damaged journal."""
     journal.check_exports()
     journal.exports.establish()
     try:

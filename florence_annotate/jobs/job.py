@@ -31,7 +31,6 @@ from florence_annotate.jobs import (
 )
 from florence_annotate.jobs.binding import Binding
 from florence_annotate.jobs.fingerprint import Begun
-from florence_annotate.jobs.leaving import Leaving
 from florence_annotate.jobs.naming import sources_of
 from florence_annotate.jobs.outlook import Outlook, has_content
 from florence_annotate.jobs.runner import Reporter, RunReport
@@ -139,7 +138,7 @@ class Job:
         if self._begun:
             with Journal.open_existing(self.out) as journal:
                 journal.selection.note(())
-                found = Leaving.of(journal.selection.leaving(), self.sources)
+                found = leaving.Leaving.of(journal.selection.leaving(), self.sources)
                 found.refuse_failed(self.out, are_others_left=False)
         raise SourceError(
             f"no image found in {', '.join(map(repr, self.spec.sources))}: check the folder, and "
@@ -206,9 +205,10 @@ class Job:
                     self._binding.go_on(journal, bound, reporter.note)
                 self._take_over_touched(journal)
                 total = journal.selection.count_pending(retry_failed=retry_failed)
-                if total or settled.changes(journal, self.spec):
+                changes = settled.changes(journal, self.spec)
+                if total or changes:
                     journal.check_exports()  # the dataset will be built anew, and go by them
-                self._settle_policy(journal, reporter)
+                self._settle_policy(journal, changes, reporter)
                 run_id, report = journal.runs.begin(job_spec.dump(self.spec)), RunReport()
                 if total:
                     counts = journal.counts()
@@ -281,12 +281,11 @@ class Job:
     def _split_rule(self, refs: Iterable[ImageRef]) -> dict[str, Any]:
         return splits.begin((ref.key for ref in refs), self.sources.prefixes)
 
-    def _settle_policy(self, journal: Journal, reporter: Reporter) -> None:
+    def _settle_policy(self, journal: Journal, changes: Iterable[str], reporter: Reporter) -> None:
         """Write what flags say into the job's policy, and say what has changed."""
         if self._left_aside:
             names = ", ".join(self._left_aside)
             reporter.note(f"the preset's {names} left aside: {policy_file.NAME} says otherwise")
-        changes = settled.changes(journal, self.spec)
         for line in (*changes, *upheavals.notes(journal, self.spec, self.formats)):
             reporter.note(line)
         if self.spec.shard is None:

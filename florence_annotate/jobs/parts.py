@@ -34,7 +34,7 @@ class Part:
     sources: Sequence[str]
     include: Sequence[str]
     exclude: Sequence[str]
-    pending: int = 0
+    pending: int
     """Images that it has not annotated yet."""
     made_of: Collection[Path] = ()
     """What it was merged of before."""

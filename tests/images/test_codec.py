@@ -92,13 +92,10 @@ def test_what_cannot_be_decoded_says_why(data: bytes, kind: str) -> None:
     assert (caught.value.stage, caught.value.kind) == ("decode", kind)
 
 
-@pytest.mark.parametrize(
-    ("side", "said"),
-    [(40_000, "--retry-failed --max-pixels 1600000000 reads it"), (60_000, "than can be read")],
-)
-def test_a_decompression_bomb_is_refused_by_its_header(side: int, said: str) -> None:
-    with pytest.raises(UnreadableImageError, match=said) as caught:
-        codec.decode(bomb(side))
+def test_a_decompression_bomb_is_refused_by_its_header() -> None:
+    advice = "--retry-failed --max-pixels 3600000000 reads it, where there are 21.6 GB of memory"
+    with pytest.raises(UnreadableImageError, match=advice) as caught:
+        codec.decode(bomb(60_000))
     assert caught.value.kind == "too-large"
 
 

@@ -187,10 +187,12 @@ def test_printable_keeps_ordinary_names() -> None:
 
 
 def test_a_folder_in_another_one_is_told(tmp_path: Path) -> None:
-    make(tmp_path, "in/1.jpg", "in/sub/2.jpg", "in-2/3.jpg")
-    sources = Sources([f"{tmp_path}/in", f"{tmp_path}/in/sub", f"{tmp_path}/in-2"], SUFFIXES)
-    (told,) = sources.nested()
-    assert f"{tmp_path}/in/sub lies in {tmp_path}/in" in told and "taken twice" in told
+    make(tmp_path, "in/1.jpg", "in/sub/2.jpg", "in-2/3.jpg", "in/other/4.jpg", "z/5.jpg")
+    named = ("z", "in/sub", "in-2", "in", "in/other")
+    told = list(Sources([f"{tmp_path}/{name}" for name in named], SUFFIXES).nested())
+    assert len(told) == 2 and all("taken twice" in line for line in told)
+    for inner, line in zip(("other", "sub"), told, strict=True):
+        assert f"{tmp_path}/in/{inner} lies in {tmp_path}/in, " in line
 
 
 def test_a_pattern_that_matches_no_image_is_known(tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ def part(
         [str(folder) for folder, _ in roots],
         include,
         exclude,
+        pending=0,
     )
 
 
